@@ -1,0 +1,63 @@
+"""Params of every stage: types, limits, meaning. The values are in params.yaml, which lists every key."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.params import Section
+from shared.training.params import FitParams, Runtime
+
+
+class Fetch(Section):
+    source: Literal["sample", "official"]
+    seed: int = Field(ge=0)  # of the sample
+    num_train: int = Field(ge=10)  # images of the sample
+    num_test: int = Field(ge=10)
+
+
+class Prepare(Section):
+    seed: int = Field(ge=0)
+    image_size: int = Field(ge=8, le=1024)  # px, both sides
+    valid_fraction: float = Field(ge=0, lt=1)  # of train, where the data has no valid folder
+    test_fraction: float = Field(gt=0, lt=1)  # of all images, where the data has no test folder
+
+
+class Model(Section):
+    name: str  # "compact", or a torchvision classifier such as "resnet18"
+    width: int = Field(ge=4)  # channels of the compact net's first block; the others have 4 times as many
+
+
+class Train(FitParams):
+    model: Model
+    label_smoothing: float = Field(ge=0, lt=1)
+    translate_px: int = Field(ge=0)
+    flip: bool
+    filter_lr: float = Field(gt=0)  # Muon, of the convolutions
+    bias_lr: float = Field(gt=0)  # SGD, of what normalises
+    head_lr: float = Field(gt=0)  # SGD, of the last layer
+    weight_decay: float = Field(ge=0)
+
+
+class Evaluate(Section):
+    seed: int = Field(ge=0)  # of the bootstrap and the baseline
+    views: Literal[1, 2, 6]  # test-time augmentation: none, mirrored, mirrored and shifted
+    batch_size: int = Field(ge=1)
+    num_worst: int = Field(ge=1)  # pictures of the most confident errors
+    baseline_images: int = Field(ge=10)  # training images the linear baseline sees at most
+
+
+class Explain(Section):
+    seed: int = Field(ge=0)
+    methods: list[str] = Field(min_length=1)
+    num_scored: int = Field(ge=1)  # test images the faithfulness figures are computed over
+    num_shown: int = Field(ge=1)  # images on the page, half of them wrongly classified where there are so many
+    num_randomised: int = Field(ge=1)  # weight-randomised models to compare with
+
+
+class Params(Section):
+    fetch: Fetch
+    prepare: Prepare
+    train: Train
+    evaluate: Evaluate
+    explain: Explain
+    runtime: Runtime

@@ -1,0 +1,86 @@
+"""Randomness as a function of (seed, place), never of history.
+
+Whatever is drawn, its seed is a hash of what it is for, so any draw can be made again alone: resume needs no
+generator's state, and n processes draw what one would.
+"""
+
+import zlib
+
+import torch
+from torch import Tensor
+
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+_GOLDEN = 0x9E37_79B9_7F4A_7C15
+_MIX_1, _MIX_2 = 0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB
+
+
+def derive(seed: int, *keys: int | str) -> int:
+    """A 63-bit seed for one purpose: `derive(seed, "order", epoch)`. Mixes with splitmix64 (Steele et al. 2014)."""
+    state = seed & _MASK
+    for key in keys:
+        number = zlib.crc32(key.encode()) if isinstance(key, str) else key
+        state = (state ^ (number & _MASK)) + _GOLDEN & _MASK
+        state = (state ^ (state >> 30)) * _MIX_1 & _MASK
+        state = (state ^ (state >> 27)) * _MIX_2 & _MASK
+        state ^= state >> 31
+    return state >> 1
+
+
+def generator(seed: int, *keys: int | str) -> torch.Generator:
+    """A CPU generator for one purpose."""
+    return torch.Generator().manual_seed(derive(seed, *keys))
+
+
+def seed_default(seed: int, device: torch.device) -> None:
+    """Seeds the generators that dropout draws from.
+
+    Not `torch.manual_seed`: that one visits every backend and costs 94 us a call, these about 1 us.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
+class Draws:
+    """Random numbers for a batch of samples, each a pure function of (seed, epoch, sample, number of the draw).
+
+    Which rank, worker or micro-batch a sample is in makes no difference, nor does the device: integers are mixed
+    with splitmix64, exactly. Two transforms must draw in a fixed order, as with any generator.
+
+    Args:
+        seed: any integer.
+        epoch: number of the pass over the data.
+        sample: (B,) int64, the samples' indices in the data set, on the device the draws are wanted on.
+    """
+
+    def __init__(self, seed: int, epoch: int, sample: Tensor) -> None:
+        self._state = _mix(sample + _signed(derive(seed, "draws", epoch)))
+        self._stream = 0
+
+    def uniform(self) -> Tensor:
+        """(B,) float32 in [0, 1), with 24 random bits."""
+        self._stream += 1
+        bits = _mix(self._state + _signed(self._stream * _GOLDEN))
+        return _shift(bits, 40).to(torch.float32) / (1 << 24)
+
+    def integers(self, low: int, high: int) -> Tensor:
+        """(B,) int64 in [low, high], both included."""
+        return (self.uniform() * (high - low + 1)).long() + low
+
+
+def _signed(number: int) -> int:
+    number &= _MASK
+    return number - (1 << 64) if number >> 63 else number
+
+
+def _shift(bits: Tensor, by: int) -> Tensor:
+    """Logical right shift: torch's own is arithmetic on int64."""
+    return (bits >> by) & ((1 << (64 - by)) - 1)
+
+
+def _mix(bits: Tensor) -> Tensor:
+    bits = (bits ^ _shift(bits, 30)) * _signed(_MIX_1)
+    bits = (bits ^ _shift(bits, 27)) * _signed(_MIX_2)
+    return bits ^ _shift(bits, 31)

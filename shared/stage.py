@@ -1,0 +1,46 @@
+"""The command line of a stage: help, params with overrides, one process or several, errors for people."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from shared import params as params_
+from shared.errors import UserError
+
+P = TypeVar("P", bound=params_.Section)
+
+
+def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) -> None:
+    """Runs `main(params)` for `python -m projects.<name>.<stage> [section.key=value ...]`.
+
+    Args:
+        main: the stage.
+        params: the project's model of all sections.
+        file: the stage's `__file__`; params.yaml lies beside it.
+        doc: the module's docstring, which is its help.
+
+    Exits 2 with one block of text on a UserError; lets a bug show its traceback.
+    """
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        print((doc or "").strip())
+        return
+    with errors_for_people():
+        main(params_.load(params, Path(file).with_name("params.yaml"), words))
+
+
+class errors_for_people:
+    """`with errors_for_people():` prints a UserError and exits 2. Ctrl-C exits 130 without a traceback."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UserError):
+            sys.stdout.flush()
+            print(error, file=sys.stderr)
+            raise SystemExit(2) from None
+        if isinstance(error, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(130) from None

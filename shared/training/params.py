@@ -1,0 +1,36 @@
+"""The keys of params.yaml that the training core itself reads. A project's `train` section adds its own."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.params import Section
+
+
+class FitParams(Section):
+    """What `fit()` reads of a project's `train` section."""
+
+    seed: int = Field(ge=0)
+    epochs: float = Field(gt=0)  # passes over the training data; a fraction ends inside one
+    batch_size: int = Field(ge=1)  # items of one update, over all processes and micro-batches
+    micro_batch_size: int = Field(ge=1)  # items of one forward in one process; batch norm groups are this large
+    precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"]
+    clip_norm: float = Field(ge=0)  # largest gradient norm; 0: no clipping
+    ema_decay: float = Field(ge=0, lt=1)  # of the averaged weights that are validated and kept; 0: none
+    validate_epochs: float = Field(gt=0)  # between two validations
+    monitor: str  # the validation metric that chooses; *_loss and *_error are better lower, others higher
+    keep: Literal["best", "last"]  # which weights are the result
+    patience: int = Field(ge=0)  # validations without improvement before training stops; 0: never stops early
+
+
+class Runtime(Section):
+    """What does not change results: no stage depends on it and no fingerprint holds it."""
+
+    device: str  # auto, cpu, cuda, mps
+    processes: Literal["auto"] | int  # auto: one a GPU, or one
+    loader: Literal["device", "workers"]  # all data on the device, or read by worker processes
+    workers: int = Field(ge=0)
+    log_steps: int = Field(ge=1)
+    checkpoint_steps: int = Field(ge=1)
+    profile: bool
+    tensorboard: bool

@@ -1,0 +1,67 @@
+"""Weights to keep: model.safetensors beside model.json (config, classes, preprocessing).
+
+Evaluate, explain and predict need only these two files. Neither can run code when it is read.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from shared.errors import UserError
+from shared.paths import show
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """The whole file or none of it: temporary file, fsync, rename. A full disk is a UserError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{show(path)}: cannot be written: {error.strerror}", fix="free space or permissions") from None
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """JSON with sorted keys and a final newline, so that the same content is the same bytes."""
+    write_atomic(path, (json.dumps(tree, indent=2, sort_keys=True) + "\n").encode())
+
+
+def save_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
+    """Writes model.safetensors and model.json.
+
+    Args:
+        folder: an existing folder.
+        model: its state dict is kept, contiguous and on the CPU.
+        config: plain values from which the project builds the same model again.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomic(folder / "model.safetensors", save(state))
+    write_json(folder / "model.json", config)
+
+
+def read_config(folder: Path, command: str) -> dict[str, Any]:
+    """model.json. Raises UserError, naming the command that makes it, where there is none."""
+    path = folder / "model.json"
+    if not path.exists() or not (folder / "model.safetensors").exists():
+        raise UserError(f"{show(folder)}: no trained model here", fix=command)
+    config: dict[str, Any] = json.loads(path.read_text())
+    return config
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """model.safetensors into a model built from the same config. Raises UserError on weights of another model."""
+    path = folder / "model.safetensors"
+    try:
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{show(path)}: not the weights of this model: {reason}", fix="train again") from None

@@ -1,5 +1,6 @@
 """The command line of a stage: help, params with overrides, one process or several, errors for people."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,14 @@ from typing import TypeVar
 
 from shared import params as params_
 from shared.errors import UserError
+from shared.paths import ROOT
 
 P = TypeVar("P", bound=params_.Section)
 
+FIRST_ERROR = "PIPELINES_FIRST_ERROR"  # names a file that the first failing process of several creates
 
-def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) -> None:
+
+def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None, *, distributed: bool = False) -> None:
     """Runs `main(params)` for `python -m projects.<name>.<stage> [section.key=value ...]`.
 
     Args:
@@ -19,6 +23,7 @@ def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) 
         params: the project's model of all sections.
         file: the stage's `__file__`; params.yaml lies beside it.
         doc: the module's docstring, which is its help.
+        distributed: the stage can run in several processes, as runtime.processes says.
 
     Exits 2 with one block of text on a UserError; lets a bug show its traceback.
     """
@@ -27,7 +32,23 @@ def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) 
         print((doc or "").strip())
         return
     with errors_for_people():
-        main(params_.load(params, Path(file).with_name("params.yaml"), words))
+        loaded = params_.load(params, Path(file).with_name("params.yaml"), words)
+        if distributed and (processes := _processes(loaded)) > 1:
+            raise SystemExit(_launch(file, words, processes))
+        main(loaded)
+
+
+def _processes(params: params_.Section) -> int:
+    from shared.training.distributed import count_processes
+
+    return count_processes(params.runtime)  # type: ignore[attr-defined]  # every project's params have it
+
+
+def _launch(file: str, words: list[str], processes: int) -> int:
+    from shared.training.distributed import launch
+
+    module = Path(file).resolve().relative_to(ROOT).with_suffix("")
+    return launch(".".join(module.parts), words, processes)
 
 
 class errors_for_people:
@@ -39,8 +60,21 @@ class errors_for_people:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, UserError):
             sys.stdout.flush()
-            print(error, file=sys.stderr)
+            if _reports():
+                print(error, file=sys.stderr)
             raise SystemExit(2) from None
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             raise SystemExit(130) from None
+
+
+def _reports() -> bool:
+    """Whether this process prints the error: of several started together, the first to fail does."""
+    path = os.environ.get(FIRST_ERROR)
+    if not path:
+        return True
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True

@@ -1,9 +1,22 @@
-"""Prepared form -> batches. The preprocessing here is shared by train, evaluate, explain and predict."""
+"""Prepared form -> batches. The preprocessing here is shared by train, evaluate, explain and predict.
 
+B batch, C channels, H height, W width.
+"""
+
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from shared.data.arrays import Split, read_split
+from shared.data.augment import flip, translate
+from shared.data.loaders import Batches, Read
+from shared.seed import Draws
+from shared.training.distributed import World
+from shared.training.params import Runtime
+
+from .params import Train
 
 
 class Batch(NamedTuple):
@@ -15,5 +28,43 @@ class Batch(NamedTuple):
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> float in [0, 1], channels last in memory: what convolutions are fastest on."""
+    """uint8 (B, C, H, W) -> float in [0, 1], channels last in memory: what convolutions are fastest on."""
     return images.to(torch.get_default_dtype()).div_(255).contiguous(memory_format=torch.channels_last)
+
+
+def augment(images: Tensor, sample: Tensor, epoch: int, params: Train) -> Tensor:
+    """Mirrors and shifts uint8 images, each as (seed, epoch, sample) say."""
+    if params.flip:
+        images = flip(images, Draws(params.seed, 0, sample), epoch)
+    if params.translate_px:
+        images = translate(images, Draws(params.seed, epoch + 1, sample), params.translate_px)
+    return images
+
+
+def reader(split: Split, device: torch.device | None) -> Read:
+    """Index -> (images, labels): from the device's memory, or (None) from the mapped file, as a worker reads."""
+    images, labels = split.images, torch.from_numpy(split.labels)
+    if device is None:
+        return lambda index: (torch.from_numpy(images[index.numpy()]), labels[index])
+    on_device = torch.from_numpy(images).to(device), labels.to(device)
+    return lambda index: (on_device[0][index.to(device)], on_device[1][index.to(device)])
+
+
+def train_batches(prepared: Path, params: Train, runtime: Runtime, world: World) -> Batches:
+    """Augmented training batches by step."""
+    mapped = runtime.loader == "workers"
+    split = read_split(prepared, "train", mapped=mapped)
+
+    def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: int) -> Batch:
+        return Batch(to_float(augment(raw[0], sample, epoch, params)), raw[1], sample)
+
+    return Batches(
+        reader(split, None if mapped else world.device),
+        finish,
+        size=len(split),
+        batch_size=params.batch_size,
+        micro_batch_size=params.micro_batch_size,
+        seed=params.seed,
+        world=world,
+        workers=runtime.workers if mapped else 0,
+    )

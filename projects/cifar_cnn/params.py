@@ -35,7 +35,9 @@ class Train(FitParams):
     filter_lr: float = Field(gt=0)  # Muon, of the convolutions
     bias_lr: float = Field(gt=0)  # SGD, of what normalises
     head_lr: float = Field(gt=0)  # SGD, of the last layer
+    adamw_lr: float = Field(gt=0)  # AdamW, of a torchvision classifier in place of the three
     weight_decay: float = Field(ge=0)
+    warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0
 
 
 class Evaluate(Section):

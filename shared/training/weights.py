@@ -16,7 +16,7 @@ from shared.errors import UserError
 from shared.paths import show
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """The whole file or none of it: temporary file, fsync, rename. A full disk is a UserError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

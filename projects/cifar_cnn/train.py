@@ -1,0 +1,123 @@
+"""Train stage: prepared images -> results/train/ (weights, history).
+
+    python -m projects.cifar_cnn.train                           # as params.yaml says
+    python -m projects.cifar_cnn.train train.epochs=2            # this run only
+    python -m projects.cifar_cnn.train runtime.processes=2       # two processes on this machine
+    torchrun --nproc-per-node 2 -m projects.cifar_cnn.train      # the same; torchrun starts several machines too
+
+Rates hold for the global batch size given: n processes take 1/n of it each. An interrupted run goes on from its last
+checkpoint when the same command is given again.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from shared.data.arrays import Split, read_manifest, read_split
+from shared.evaluation.records import Records, collect
+from shared.paths import ROOT, Project
+from shared.seed import derive
+from shared.stage import run
+from shared.training.checkpoint import open_checkpoint
+from shared.training.distributed import World, join
+from shared.training.fit import Validate, fit
+from shared.training.optim import Muon, linear
+from shared.training.run_info import run_info
+from shared.training.step import Loss
+from shared.training.weights import save_model, write_json
+
+from .data import Batch, reader, to_float, train_batches
+from .model import build_model, whiten_from
+from .params import Params, Train
+
+PROJECT = Project.of(__file__)
+WHITEN_IMAGES = 5000  # plenty for the covariance of a 2x2 patch
+VALIDATION_BATCH = 500
+
+
+def make_loss(label_smoothing: float) -> Loss:
+    """Cross-entropy by the loss contract: sum over images, number of images, sums for the log."""
+
+    def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+        logits = model(batch.image)
+        total = F.cross_entropy(logits, batch.label, label_smoothing=label_smoothing, reduction="sum")
+        return total, len(batch.label), {"accuracy": (logits.argmax(1) == batch.label).sum()}
+
+    return loss
+
+
+def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
+    """The compact net: Muon for its convolutions, SGD for the rest. A torchvision net: AdamW."""
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    if params.model.name != "compact":
+        return [AdamW(learning, lr=params.adamw_lr, weight_decay=params.weight_decay, fused=True)]
+    filters, heads, biases = ([weight for weight in learning if weight.ndim == ndim] for ndim in (4, 2, 1))
+    groups = [
+        {"params": weights, "lr": rate, "weight_decay": params.weight_decay / rate}
+        for weights, rate in ((biases, params.bias_lr), (heads, params.head_lr))
+    ]
+    return [Muon(filters, params.filter_lr, momentum=0.6), SGD(groups, momentum=0.85, nesterov=True, fused=True)]
+
+
+def make_validate(split: Split, world: World) -> Validate | None:
+    """Loss and accuracy on the validation images; None where there are none."""
+    if not len(split):
+        return None
+    read = reader(split, world.device)
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        def predict(index: Tensor) -> Records:
+            images, labels = read(index)
+            logits = model(to_float(images))
+            return {"loss": F.cross_entropy(logits, labels, reduction="none"), "accuracy": logits.argmax(1) == labels}
+
+        records = collect(predict, len(split), VALIDATION_BATCH, world)
+        return {f"valid_{name}": records[name].double().mean().item() for name in ("loss", "accuracy")}
+
+    return validate
+
+
+def start(params: Train, manifest: dict[str, Any], world: World) -> tuple[nn.Sequential, dict[str, Any]]:
+    """The untrained model, the same on every rank, and the config it can be built from again."""
+    config = {key: manifest[key] for key in ("classes", "channels", "image_size", "mean", "std")}
+    torch.manual_seed(derive(params.seed, "weights"))
+    model = build_model(params.model, config["channels"], len(config["classes"]), config["mean"], config["std"])
+    images = read_split(PROJECT.prepared, "train", mapped=True).images[:WHITEN_IMAGES]
+    whiten_from(model, to_float(torch.from_numpy(images.copy())))
+    model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model, config | {"model": params.model.model_dump()}
+
+
+def main(params: Params) -> None:
+    depends_on = params.model_dump(include={"train"})
+    torch.set_default_dtype(torch.float64 if params.train.precision == "fp64" else torch.float32)
+    with join(params.runtime) as world, open_checkpoint(PROJECT, "train", depends_on, world) as checkpoint:
+        model, config = start(params.train, read_manifest(PROJECT.prepared), world)
+        batches = train_batches(PROJECT.prepared, params.train, params.runtime, world)
+        updates = round(params.train.epochs * len(batches))
+        trained = fit(
+            model,
+            make_loss(params.train.label_smoothing),
+            train=batches,
+            validate=make_validate(read_split(PROJECT.prepared, "valid"), world),
+            optimizers=make_optimizers(model, params.train),
+            schedule=linear(updates, warmup=round(params.train.warmup_fraction * updates)),
+            params=params.train,
+            runtime=params.runtime,
+            world=world,
+            checkpoint=checkpoint,
+            scratch=ROOT / ".profile" / PROJECT.name,
+        )
+        if world.is_first:
+            results = PROJECT.results("train")
+            save_model(results, model, config)
+            trained.history.write(results)
+            info = run_info(world, params.train.precision, trained.progress.seconds, trained.progress.step)
+            write_json(results / "run.json", info)
+
+
+if __name__ == "__main__":
+    run(main, Params, __file__, __doc__, distributed=True)

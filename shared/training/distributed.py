@@ -1,0 +1,152 @@
+"""Several processes: who am I, sums over ranks, records from all ranks.
+
+A stage runs alike alone, under `torchrun`, and when it starts its own processes (`runtime.processes`). Gloo on
+CPUs, NCCL on GPUs. Every function here does nothing costly when there is one process.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from shared.stage import FIRST_ERROR
+from shared.training.device import pick_device, use_threads
+from shared.training.params import Runtime
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its equals: rank in [0, size), and the device it computes on."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+
+def local(device: str = "cpu") -> World:
+    """A world of one process."""
+    return World(0, 1, pick_device(device))
+
+
+@contextmanager
+def join(runtime: Runtime) -> Iterator[World]:
+    """The world that torchrun's environment describes; one process without it."""
+    size, local_rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_RANK", 0))
+    device = pick_device(runtime.device, local_rank)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    use_threads(int(os.environ.get("LOCAL_WORLD_SIZE", size)))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(dist.get_rank(), size, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def wrap(model: nn.Module, world: World) -> nn.Module:
+    """DDP where there are several processes. Buffers are not broadcast: `average_buffers` does what is needed."""
+    if world.size == 1:
+        return model
+    ids = [world.device.index] if world.device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+
+
+def reduce_sum(tensor: Tensor, world: World) -> Tensor:
+    """The sum over ranks, on all of them, in place."""
+    if world.size > 1:
+        dist.all_reduce(tensor)
+    return tensor
+
+
+@torch.no_grad()
+def average_buffers(model: nn.Module, world: World) -> None:
+    """Makes the floating buffers (batch norm's running statistics) their mean over ranks.
+
+    A running statistic is linear in the batches' statistics, so the mean of what each rank kept of its own share
+    is exactly what one process would have kept of all, whenever it is taken.
+    """
+    if world.size == 1:
+        return
+    for buffer in model.buffers():
+        if buffer.is_floating_point():
+            dist.all_reduce(buffer)
+            buffer /= world.size
+
+
+def gather_records(records: dict[str, Tensor], world: World) -> dict[str, Tensor]:
+    """Per-sample records of all ranks, each sample once, in the order of their `sample` index, on the CPU.
+
+    Args:
+        records: tensors with one row a sample, among them `sample` (n,) int64; n may differ between ranks.
+    """
+    records = {name: tensor.cpu() for name, tensor in records.items()}
+    if world.size > 1:
+        shares: list[dict[str, Tensor]] = [{} for _ in range(world.size)]
+        dist.all_gather_object(shares, records)
+        records = {name: torch.cat([share[name] for share in shares]) for name in records}
+    order = records["sample"].argsort()
+    assert records["sample"][order].diff().ne(0).all(), "a sample was evaluated twice"
+    return {name: tensor[order] for name, tensor in records.items()}
+
+
+def count_processes(runtime: Runtime) -> int:
+    """How many processes a stage should start itself: 1 under torchrun, else as runtime.processes says."""
+    if "RANK" in os.environ:
+        return 1
+    if runtime.processes != "auto":
+        return runtime.processes
+    on_gpus = runtime.device in ("auto", "cuda") and torch.cuda.is_available()
+    return max(1, torch.cuda.device_count()) if on_gpus else 1
+
+
+def launch(module: str, words: Sequence[str], processes: int) -> int:
+    """Runs `python -m module words` in n processes on this machine and returns the first exit status that is not 0.
+
+    When one fails the others are ended: they would wait for it in the next collective.
+    """
+    with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), FIRST_ERROR: str(Path(folder) / "reported")}
+        sizes = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+        children = [
+            subprocess.Popen(
+                [sys.executable, "-m", module, *words],
+                env=os.environ | shared | sizes | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            )
+            for rank in range(processes)
+        ]
+        return _wait(children)
+
+
+def _wait(children: list[subprocess.Popen[bytes]]) -> int:
+    try:
+        while any(child.poll() is None for child in children):
+            failed = [child.returncode for child in children if child.poll()]
+            if failed:
+                return failed[0]
+            time.sleep(0.05)
+        return next((child.returncode for child in children if child.returncode), 0)
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait()

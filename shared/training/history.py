@@ -1,0 +1,127 @@
+"""What a training did: rows for plots, lines for a log, a bar for a terminal.
+
+Values stay on the device until a row or a checkpoint is due, so that logging never makes the device wait. The rows
+are part of the checkpoint: a resumed run has each of them once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from shared.training.distributed import World, reduce_sum
+from shared.training.step import Sums
+from shared.training.weights import write_atomic
+
+Row = dict[str, float]
+
+
+class Diverged(Exception):
+    """A loss was not finite. `steps_ago` counts back from the last step added: 1 is that one."""
+
+    def __init__(self, steps_ago: int) -> None:
+        super().__init__(steps_ago)
+        self.steps_ago = steps_ago
+
+
+class History:
+    """Rows of training (means over each log interval) and of validation.
+
+    Args:
+        world: sums are taken over its ranks; the first one prints.
+        total_steps: of the whole training, for the bar.
+        tensorboard: folder to write events into; None: none are written.
+    """
+
+    def __init__(self, world: World, total_steps: int, tensorboard: Path | None = None) -> None:
+        self.world = world
+        self.train: list[Row] = []
+        self.validation: list[Row] = []
+        self._unread: list[Sums] = []
+        self._sums: dict[str, float] = {}
+        terminal = sys.stderr.isatty() and world.is_first
+        self._bar = tqdm(total=total_steps, unit="step", disable=not terminal, dynamic_ncols=True)
+        self._plain = world.is_first and not terminal
+        self._events = _event_writer(tensorboard) if tensorboard and world.is_first else None
+
+    def add(self, sums: Sums) -> None:
+        """Keeps the sums of one step, unread."""
+        self._unread.append(sums)
+
+    def read(self) -> None:
+        """Brings what was kept from the device. Raises Diverged at a loss that is not finite."""
+        if not self._unread:
+            return
+        names = ["loss", "count", *self._unread[0].extras]
+        rows = [torch.stack([torch.as_tensor(value, device=self.world.device, dtype=_wide(self.world)) for value in
+                             (sums.loss, sums.count, *sums.extras.values())]) for sums in self._unread]  # fmt: skip
+        table = reduce_sum(torch.stack(rows), self.world).cpu()
+        bad = (~table[:, 0].isfinite()).nonzero()
+        if len(bad):
+            raise Diverged(len(table) - int(bad[0, 0]))
+        for name, total in zip(names, table.sum(0).tolist(), strict=True):
+            self._sums[name] = self._sums.get(name, 0.0) + total
+        self._unread.clear()
+
+    def log(self, step: int, epoch: float, rate: float) -> None:
+        """Ends a log interval: one row with the means of the loss and the extras since the last."""
+        self._bar.update(step - self._bar.n)
+        self.read()
+        count = self._sums.pop("count")
+        means = {f"train_{name}": total / count for name, total in self._sums.items()}
+        self._sums.clear()
+        self._put(self.train, {"step": step, "epoch": epoch, **means, "learning_rate": rate})
+
+    def validated(self, step: int, epoch: float, metrics: Row) -> None:
+        """One row of validation metrics."""
+        self._put(self.validation, {"step": step, "epoch": epoch, **metrics})
+
+    def say(self, line: str) -> None:
+        """A line for the log, above the bar on a terminal."""
+        if self.world.is_first:
+            self._bar.write(line, file=sys.stderr) if not self._bar.disable else print(line, flush=True)
+
+    def close(self) -> None:
+        """Ends the bar and the event file."""
+        self._bar.close()
+        if self._events:
+            self._events.close()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it. Call `read` first."""
+        return {"train": self.train, "validation": self.validation, "sums": self._sums}
+
+    def restore(self, state: dict[str, Any], step: int) -> None:
+        """Continues from a checkpoint made at a step: rows after it are gone."""
+        self.train, self.validation, self._sums = state["train"], state["validation"], state["sums"]
+        self._bar.update(step)
+
+    def write(self, folder: Path) -> None:
+        """history.tsv and validation.tsv, which `dvc plots` draws."""
+        for name, rows in (("history.tsv", self.train), ("validation.tsv", self.validation)):
+            lines = ["\t".join(rows[0])] if rows else []
+            lines += ["\t".join(f"{value:.6g}" for value in row.values()) for row in rows]
+            write_atomic(folder / name, ("\n".join(lines) + "\n").encode())
+
+    def _put(self, rows: list[Row], row: Row) -> None:
+        rows.append(row)
+        words = [f"{name} {value:.4g}" for name, value in row.items() if name not in ("step", "epoch")]
+        line = f"step {row['step']:>6}  epoch {row['epoch']:6.2f}  " + "  ".join(words)
+        if self._plain or rows is self.validation:
+            self.say(line)
+        self._bar.set_postfix_str("  ".join(words), refresh=False)
+        if self._events:
+            for name, value in row.items():
+                self._events.add_scalar(name, value, int(row["step"]))
+
+
+def _wide(world: World) -> torch.dtype:
+    return torch.float32 if world.device.type == "mps" else torch.float64
+
+
+def _event_writer(folder: Path) -> Any:
+    from torch.utils.tensorboard import SummaryWriter  # seconds to import: only who asks for it pays
+
+    return SummaryWriter(str(folder))

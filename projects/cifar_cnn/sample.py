@@ -18,10 +18,10 @@ from .params import Fetch
 
 SIDE = 32  # px
 FINE = 2  # points along a pixel: edges are averaged over them
-RADIUS_PX = (7.0, 12.0)  # half the extent of an object
-TURN_RAD = 0.6  # largest, either way: a square turned further would be another shape's neighbour
-CONTRAST = 0.25  # least distance of object and ground, mean over channels of [0, 1]
-CLUTTER = 5  # strokes and dots in an image
+RADIUS_PX = (6.5, 12.0)  # half the extent of an object
+TURN_RAD = 2.0  # largest, either way
+CONTRAST = 0.14  # least distance of object and ground, mean over channels of [0, 1]
+CLUTTER = 6  # strokes and dots in an image
 
 Array = np.ndarray[Any, Any]
 Shape = Callable[[Array, Array], Array]  # x, y in units of the radius, y downwards -> inside
@@ -108,8 +108,8 @@ def _textured(colour: Array, rng: np.random.Generator) -> Array:
     angle, width = rng.uniform(0, np.pi, (count, 1, 1)), rng.uniform(3, 9, (count, 1, 1))
     along = np.arange(SIDE)[None, None, :] * np.cos(angle) + np.arange(SIDE)[None, :, None] * np.sin(angle)
     stripes = np.sin(2 * np.pi * along / width + rng.uniform(0, 2 * np.pi, (count, 1, 1)))
-    strength = rng.uniform(-0.12, 0.12, (count, 1, 1, 3))
-    return colour[:, None, None, :] + stripes[..., None] * strength + rng.normal(0, 0.04, (count, SIDE, SIDE, 3))
+    strength = rng.uniform(-0.18, 0.18, (count, 1, 1, 3))
+    return colour[:, None, None, :] + stripes[..., None] * strength + rng.normal(0, 0.05, (count, SIDE, SIDE, 3))
 
 
 def _add_clutter(canvas: Array, rng: np.random.Generator) -> None:

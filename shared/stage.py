@@ -8,14 +8,13 @@ from typing import TypeVar
 
 from shared import params as params_
 from shared.errors import UserError
-from shared.paths import ROOT
 
 P = TypeVar("P", bound=params_.Section)
 
 FIRST_ERROR = "PIPELINES_FIRST_ERROR"  # names a file that the first failing process of several creates
 
 
-def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None, *, distributed: bool = False) -> None:
+def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) -> None:
     """Runs `main(params)` for `python -m projects.<name>.<stage> [section.key=value ...]`.
 
     Args:
@@ -23,7 +22,6 @@ def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None, 
         params: the project's model of all sections.
         file: the stage's `__file__`; params.yaml lies beside it.
         doc: the module's docstring, which is its help.
-        distributed: the stage can run in several processes, as runtime.processes says.
 
     Exits 2 with one block of text on a UserError; lets a bug show its traceback.
     """
@@ -32,23 +30,7 @@ def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None, 
         print((doc or "").strip())
         return
     with errors_for_people():
-        loaded = params_.load(params, Path(file).with_name("params.yaml"), words)
-        if distributed and (processes := _processes(loaded)) > 1:
-            raise SystemExit(_launch(file, words, processes))
-        main(loaded)
-
-
-def _processes(params: params_.Section) -> int:
-    from shared.training.distributed import count_processes
-
-    return count_processes(params.runtime)  # type: ignore[attr-defined]  # every project's params have it
-
-
-def _launch(file: str, words: list[str], processes: int) -> int:
-    from shared.training.distributed import launch
-
-    module = Path(file).resolve().relative_to(ROOT).with_suffix("")
-    return launch(".".join(module.parts), words, processes)
+        main(params_.load(params, Path(file).with_name("params.yaml"), words))
 
 
 class errors_for_people:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from shared.data.arrays import Split, read_split
-from shared.data.augment import flip, translate
+from shared.data.augment import flip, resize, translate
 from shared.data.loaders import Batches, Read
 from shared.seed import Draws
 from shared.training.distributed import World
@@ -32,13 +32,17 @@ def to_float(images: Tensor) -> Tensor:
     return images.to(torch.get_default_dtype()).div_(255).contiguous(memory_format=torch.channels_last)
 
 
-def augment(images: Tensor, sample: Tensor, epoch: int, params: Train) -> Tensor:
-    """Mirrors and shifts uint8 images, each as (seed, epoch, sample) say."""
+def augment(images: Tensor, sample: Tensor, epoch: float, params: Train) -> Tensor:
+    """Mirrors and shifts uint8 images, each as (seed, epoch, sample) say; the first epochs see them small.
+
+    Small images cost less: 24 px take 0.45 of the time of 32 px, and teach nearly as much at the start.
+    """
     if params.flip:
-        images = flip(images, Draws(params.seed, 0, sample), epoch)
+        images = flip(images, Draws(params.seed, 0, sample), int(epoch))
     if params.translate_px:
-        images = translate(images, Draws(params.seed, epoch + 1, sample), params.translate_px)
-    return images
+        images = translate(images, Draws(params.seed, int(epoch) + 1, sample), params.translate_px)
+    floats = to_float(images)
+    return resize(floats, params.small_px) if epoch < params.small_epochs else floats
 
 
 def reader(split: Split, device: torch.device | None) -> Read:
@@ -55,8 +59,8 @@ def train_batches(prepared: Path, params: Train, runtime: Runtime, world: World)
     mapped = runtime.loader == "workers"
     split = read_split(prepared, "train", mapped=mapped)
 
-    def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: int) -> Batch:
-        return Batch(to_float(augment(raw[0], sample, epoch, params)), raw[1], sample)
+    def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: float) -> Batch:
+        return Batch(augment(raw[0], sample, epoch, params), raw[1], sample)
 
     return Batches(
         reader(split, None if mapped else world.device),

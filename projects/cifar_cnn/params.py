@@ -32,6 +32,8 @@ class Train(FitParams):
     label_smoothing: float = Field(ge=0, lt=1)
     translate_px: int = Field(ge=0)
     flip: bool
+    small_px: int = Field(ge=16)  # side that images are scaled to in the first epochs
+    small_epochs: float = Field(ge=0)  # how many epochs that is
     filter_lr: float = Field(gt=0)  # Muon, of the convolutions
     bias_lr: float = Field(gt=0)  # SGD, of what normalises
     head_lr: float = Field(gt=0)  # SGD, of the last layer

@@ -20,9 +20,8 @@ from shared.data.arrays import Split, read_manifest, read_split
 from shared.evaluation.records import Records, collect
 from shared.paths import ROOT, Project
 from shared.seed import derive
-from shared.stage import run
 from shared.training.checkpoint import open_checkpoint
-from shared.training.distributed import World, join
+from shared.training.distributed import World, join, run
 from shared.training.fit import Validate, fit
 from shared.training.optim import Muon, linear
 from shared.training.run_info import run_info
@@ -120,4 +119,4 @@ def main(params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__, distributed=True)
+    run(main, Params, __file__, __doc__)

@@ -41,7 +41,5 @@ def _reflected(shift: Tensor, size: int) -> Tensor:
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Bilinear, antialiased; the same images where the size is theirs already."""
-    if images.shape[-1] == size:
-        return images
+    """Float images to size x size, bilinear with antialiasing."""
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True)

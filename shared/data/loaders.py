@@ -16,7 +16,7 @@ from shared.seed import generator
 from shared.training.distributed import World
 
 Read = Callable[[Tensor], Any]  # (B,) int64 indices -> the raw items, as tensors or a tuple of tensors
-Finish = Callable[[Any, Tensor, int], Any]  # raw items on the device, (B,) indices, epoch -> a batch
+Finish = Callable[[Any, Tensor, float], Any]  # raw items on the device, (B,) indices, epoch -> a batch
 
 
 class Batches:
@@ -24,7 +24,8 @@ class Batches:
 
     Args:
         read: gives raw items by index: from tensors on the device, or from a mapped file in a worker.
-        finish: moves on from there on the device: to float, augmentation.
+        finish: goes on from there on the device: augmentation, to float. Its epoch is a fraction: 1.5 is half of the
+            second pass.
         size: number of samples.
         batch_size: samples of a step, over all ranks and micro-batches.
         micro_batch_size: largest number of samples of one forward in one process.
@@ -99,7 +100,7 @@ class Batches:
         )
 
     def _finish(self, raw: Any, index: Tensor, step: int) -> Any:
-        return self.finish(raw, index.to(self.world.device, non_blocking=True), step // len(self))
+        return self.finish(raw, index.to(self.world.device, non_blocking=True), step / len(self))
 
 
 def evaluation_shares(size: int, batch_size: int, world: World) -> Iterator[Tensor]:

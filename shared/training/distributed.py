@@ -10,18 +10,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from shared import stage
+from shared.params import Section
+from shared.paths import ROOT
 from shared.stage import FIRST_ERROR
 from shared.training.device import pick_device, use_threads
 from shared.training.params import Runtime
+
+P = TypeVar("P", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,19 @@ def count_processes(runtime: Runtime) -> int:
         return runtime.processes
     on_gpus = runtime.device in ("auto", "cuda") and torch.cuda.is_available()
     return max(1, torch.cuda.device_count()) if on_gpus else 1
+
+
+def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) -> None:
+    """`shared.stage.run` for a stage that can run in several processes: starts as many as runtime.processes says."""
+
+    def start(loaded: P) -> None:
+        processes = count_processes(loaded.runtime)  # type: ignore[attr-defined]  # every project's params have it
+        if processes > 1:
+            module = Path(file).resolve().relative_to(ROOT).with_suffix("")
+            raise SystemExit(launch(".".join(module.parts), sys.argv[1:], processes))
+        main(loaded)
+
+    stage.run(start, params, file, doc)
 
 
 def launch(module: str, words: Sequence[str], processes: int) -> int:

@@ -99,10 +99,10 @@ class History:
         self._bar.update(step)
 
     def write(self, folder: Path) -> None:
-        """history.tsv and validation.tsv, which `dvc plots` draws."""
+        """history.tsv and validation.tsv, which `dvc plots` draws; numbers in full."""
         for name, rows in (("history.tsv", self.train), ("validation.tsv", self.validation)):
             lines = ["\t".join(rows[0])] if rows else []
-            lines += ["\t".join(f"{value:.6g}" for value in row.values()) for row in rows]
+            lines += ["\t".join(repr(value) for value in row.values()) for row in rows]
             write_atomic(folder / name, ("\n".join(lines) + "\n").encode())
 
     def _put(self, rows: list[Row], row: Row) -> None:

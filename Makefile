@@ -1,0 +1,57 @@
+# Every target creates .venv and installs requirements.lock on first use, and is quick when nothing changed.
+PYTHON ?= python3
+PROJECT ?= cifar_cnn
+PRESET ?=
+BIN := .venv/bin
+READY := .venv/.ready
+# uv where it is there; else it is installed into the venv.
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup repro test lint bench report clean lock
+.DEFAULT_GOAL := help
+
+help: ## what there is to call
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv and install what requirements.lock lists
+
+$(READY): requirements.lock
+	@git rev-parse --git-dir >/dev/null 2>&1 || { \
+	  echo "error: this folder is not a git repository, and DVC needs one"; \
+	  echo "  to do: clone the repository, or run: git init && git add -A && git commit -m start"; exit 2; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13))' || { \
+	  echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13"; \
+	  echo "  to do: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet uv
+	@echo "installing requirements.lock into .venv (about 6 GB with the CUDA libraries that torch brings on Linux)"
+	@$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
+	@touch $(READY)
+
+repro: $(READY) ## run a pipeline from data to report: PROJECT=cifar_cnn [PRESET=official-cpu]
+	@$(BIN)/python -m shared.repro $(PROJECT) $(PRESET)
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest -n auto
+
+lint: $(READY) ## check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(READY) ## compare with what one would pick instead (minutes; needs requirements-bench.lock)
+	@$(UV) pip install --quiet --python $(BIN)/python -r requirements-bench.lock
+	@$(BIN)/python -m benchmarks
+
+report: $(READY) ## write the index of all pages to report/index.html
+	@$(BIN)/python -m shared.report.index
+
+clean: ## remove what can be made again; data/raw and tracked files stay
+	@git clean -fdXq -- projects shared tests benchmarks data/prepared report .checkpoints .profile runs
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+lock: ## resolve pyproject.toml anew
+	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet -o requirements.lock
+	$(UV) pip compile pyproject.toml --group dev --group bench --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet -c requirements.lock \
+	  -o requirements-bench.lock

@@ -1,0 +1,45 @@
+"""Fetch stage: the embedded sample or the official CIFAR-10 -> data/raw/cifar_cnn/.
+
+    python -m projects.cifar_cnn.fetch                         # as params.yaml says: the sample, no network
+    python -m projects.cifar_cnn.fetch fetch.source=official   # CIFAR-10, 170 MB from its owner
+    DATASET_MIRROR=../datasets python -m projects.cifar_cnn.fetch fetch.source=official   # or from a mirror
+
+The sample is a folder of images with the masks of its objects; CIFAR-10 is `cifar-10-batches-py/`, each file
+verified. With data of your own this stage goes: put it where `prepare` looks, see data/README.md.
+"""
+
+import json
+from pathlib import Path
+
+from shared.files import replace_folder
+from shared.paths import Project, show
+from shared.stage import run
+
+from .params import Fetch, Params
+
+
+def main(params: Params) -> None:
+    """Replaces the raw data, which appear whole or not at all."""
+    target = Project.of(__file__).raw
+    with replace_folder(target) as folder:
+        _bring(params.fetch, folder)
+        (folder / "source.json").write_text(json.dumps({"source": params.fetch.source}) + "\n")
+    print(f"fetch: {params.fetch.source} -> {show(target)}")
+
+
+def _bring(params: Fetch, folder: Path) -> None:
+    # Imported where needed: neither source should cost the other's start.
+    if params.source == "sample":
+        from .sample import write_sample
+
+        write_sample(folder, params)
+    else:
+        from shared.data.sources import bring
+
+        from .official import CIFAR10
+
+        bring(CIFAR10, folder)
+
+
+if __name__ == "__main__":
+    run(main, Params, __file__, __doc__)

@@ -43,8 +43,6 @@ def _names(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = _base(node, package)
-                [*package[: len(package) - node.level + 1], node.module or ""] if node.level else [node.module or ""]
-            )
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return names
 

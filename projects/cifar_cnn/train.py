@@ -61,10 +61,8 @@ def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
     return [Muon(filters, params.filter_lr, momentum=0.6), SGD(groups, momentum=0.85, nesterov=True, fused=True)]
 
 
-def make_validate(split: Split, world: World) -> Validate | None:
-    """Loss and accuracy on the validation images; None where there are none."""
-    if not len(split):
-        return None
+def make_validate(split: Split, world: World) -> Validate:
+    """Loss and accuracy on the validation images."""
     read = reader(split, world.device)
 
     def validate(model: nn.Module) -> dict[str, float]:
@@ -94,14 +92,16 @@ def main(params: Params) -> None:
     depends_on = params.model_dump(include={"train"})
     torch.set_default_dtype(torch.float64 if params.train.precision == "fp64" else torch.float32)
     with join(params.runtime) as world, open_checkpoint(PROJECT, "train", depends_on, world) as checkpoint:
-        model, config = start(params.train, read_manifest(PROJECT.prepared), world)
+        manifest = read_manifest(PROJECT.prepared)
+        model, config = start(params.train, manifest, world)
+        valid = "valid" in manifest["splits"]
         batches = train_batches(PROJECT.prepared, params.train, params.runtime, world)
         updates = round(params.train.epochs * len(batches))
         trained = fit(
             model,
             make_loss(params.train.label_smoothing),
             train=batches,
-            validate=make_validate(read_split(PROJECT.prepared, "valid"), world),
+            validate=make_validate(read_split(PROJECT.prepared, "valid"), world) if valid else None,
             optimizers=make_optimizers(model, params.train),
             schedule=linear(updates, warmup=round(params.train.warmup_fraction * updates)),
             params=params.train,

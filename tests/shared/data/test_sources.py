@@ -251,7 +251,7 @@ def test_a_wrong_checksum_names_both_and_leaves_nothing_to_go_on_from(
 
 @pytest.mark.parametrize("mirror_value", [None, "../elsewhere"])
 def test_no_network_and_no_mirror_says_what_to_get_and_where_to_put_it(
-    owner: Owner, folder: Path, monkeypatch: pytest.MonkeyPatch, mirror_value: str | None
+    owner: Owner, folder: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch, mirror_value: str | None
 ) -> None:
     if mirror_value:
         monkeypatch.setenv("DATASET_MIRROR", mirror_value)
@@ -260,7 +260,7 @@ def test_no_network_and_no_mirror_says_what_to_get_and_where_to_put_it(
     place = f"{mirror_value or '../datasets'}/toy/toy.tar.gz"
     for words in ("http://127.0.0.1:9/toy.tar.gz", place, "DATASET_MIRROR="):
         assert words in str(caught.value)
-    assert everything_below(folder) == []
+    assert everything_below(folder) + everything_below(checkout / DOWNLOADS) == []
 
 
 def test_a_full_disk_is_not_taken_for_a_lost_connection(

@@ -64,7 +64,12 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
             raise UserError(
                 f"{show(part)}: another process downloads this file", fix="let it end, then run again"
             ) from None
-        yield file
+        try:
+            yield file
+        finally:
+            file.flush()
+            if part.exists() and part.stat().st_size == 0:
+                part.unlink()
 
 
 def _fill(file: IO[bytes], url: str, fix: str) -> None:

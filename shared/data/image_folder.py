@@ -6,7 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import pairwise
 from pathlib import Path
 
 from shared.data.image import SUFFIXES
@@ -59,8 +59,7 @@ def scan_folder(root: Path, problems: Problems) -> ImageFolder:
 
     Args:
         problems: gets every problem found: no images, one class, an empty class, a class that is missing in train,
-            an image outside of a class, names that differ only in case or Unicode form, an unreadable folder, the
-            same picture in two splits or under two classes.
+            an image outside of a class, names that differ only in case or Unicode form, an unreadable folder.
     """
     ignored: list[Path] = []
     images: list[ImageFile] = []
@@ -70,7 +69,7 @@ def scan_folder(root: Path, problems: Problems) -> ImageFolder:
     images.sort(key=lambda image: image.id)
     classes = sorted({image.class_name for image in images})
     _check_classes(root, images, classes, problems)
-    _check_names([image.path.relative_to(root).as_posix() for image in images], problems)
+    _check_names(root, images, problems)
     return ImageFolder(images, classes, ignored)
 
 
@@ -85,9 +84,9 @@ def find_copies(images: Sequence[ImageFile], problems: Problems) -> list[str]:
     for image, content in zip(images, _contents(images), strict=True):
         other = first.setdefault(content, image) if content else image
         if other.split != image.split:
-            problems.add(image.id, f"the same file as {other.id}, in another split")
+            problems.add(show(image.path), f"the same file as {other.id}, in another split")
         elif other.class_name != image.class_name:
-            problems.add(image.id, f"the same file as {other.id}, under another class")
+            problems.add(show(image.path), f"the same file as {other.id}, under another class")
         keys.append(other.id)
     return keys
 
@@ -122,12 +121,10 @@ def _split_folders(root: Path, problems: Problems) -> list[tuple[str | None, Pat
     """The folders that hold class folders, with their split; `root` itself where there are no splits."""
     folders = {folder.name: folder for folder in _folders(root, problems) if folder.name != EVIDENCE}
     train = next((folder for name, folder in folders.items() if _SPLITS.get(name.lower()) == "train"), None)
-    if folders and all(name.lower() in _SPLITS for name in folders):
-        if train is None:
-            problems.add(show(root), f"no train folder beside {', '.join(folders)}")
-    elif train is None or _images(train) or not _folders(train, problems):
-        return [(None, root)]  # `train` may be a class, beside `bus` and `car`
-    return _named_splits(folders, problems)
+    only_splits = folders and all(name.lower() in _SPLITS for name in folders)
+    if only_splits or (train and not _images(train) and _folders(train, problems)):
+        return _named_splits(folders, problems)
+    return [(None, root)]  # `train` may be a class, beside `bus` and `car`
 
 
 def _named_splits(folders: dict[str, Path], problems: Problems) -> list[tuple[str | None, Path]]:
@@ -206,19 +203,22 @@ def _check_classes(root: Path, images: list[ImageFile], classes: list[str], prob
     elif len(classes) == 1:
         problems.add(show(root), f"one class only ({classes[0]}), expected two or more folders of images")
     trained = {image.class_name for image in images if image.split in ("train", None)}
+    if images and not trained:
+        problems.add(show(root), "no images to train on; expected train/<class>/<image>")
     for split in ("valid", "test"):
-        for name in sorted({image.class_name for image in images if image.split == split} - trained):
-            problems.add(f"{split}/{name}", "a class that is missing in train")
+        used = {image.class_name for image in images if image.split == split}
+        for name in sorted(used - trained) if trained else ():
+            problems.add(f"class {name}", f"in {split}, but missing in train")
 
 
-def _check_names(names: list[str], problems: Problems) -> None:
+def _check_names(root: Path, images: list[ImageFile], problems: Problems) -> None:
     """Names that are one name on other systems; each differing folder or file is named once."""
-    spellings: dict[str, set[str]] = defaultdict(set)
-    for name in names:
-        parts = name.split("/")
-        for depth in range(1, len(parts) + 1):
-            spelling = "/".join(parts[:depth])
-            spellings[_composed(spelling).casefold()].add(parts[depth - 1])
-    for key, last_parts in sorted(spellings.items()):
-        for one, other in combinations(sorted(last_parts), 2):
-            problems.add(key, f"{one!a} and {other!a} differ only in case or Unicode form")
+    spellings: dict[str, set[Path]] = defaultdict(set)
+    for image in images:
+        path = image.path.relative_to(root)
+        for part in [path, *path.parents[:-1]]:
+            spellings[_composed(part.as_posix()).casefold()].add(part)
+    for _, same in sorted(spellings.items()):
+        names = sorted({part.name for part in same})
+        for one, other in pairwise(names):
+            problems.add(show(root / min(same).parent), f"{one!a} and {other!a} differ only in case or Unicode form")

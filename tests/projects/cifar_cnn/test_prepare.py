@@ -1,0 +1,259 @@
+"""Raw data of either form become arrays with exact values, or one list of everything that is wrong."""
+
+import errno
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from projects.cifar_cnn import fetch, prepare
+from projects.cifar_cnn.official import CIFAR10, FOLDER
+from projects.cifar_cnn.params import Params
+from shared import params as params_
+from shared.data.arrays import read_manifest, read_split
+from shared.errors import UserError
+from tests.checkout import checkout, everything_below
+from tests.data_mirror import mirror
+
+__all__ = ["checkout"]
+
+YAML = Path(fetch.__file__).with_name("params.yaml")
+PREPARED = "data/prepared/cifar_cnn"
+
+
+def with_params(*overrides: str) -> Params:
+    return params_.load(Params, YAML, overrides)
+
+
+@pytest.fixture
+def raw(checkout: Path) -> Path:
+    folder = checkout / "data/raw/cifar_cnn"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def some_pixels(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def fill(root: Path, prefix: str = "", num: int = 10, first: int = 0) -> None:
+    for label, name in enumerate(("cat", "dog")):
+        for number in range(first, first + num):
+            save(root / prefix / name / f"{number}.png", some_pixels(1000 * label + number, 32, 32, 3))
+
+
+def names_by_split(checkout: Path) -> dict[str, list[str]]:
+    manifest = read_manifest(checkout / PREPARED)
+    return {name: read_split(checkout / PREPARED, name).ids for name in manifest["splits"]}
+
+
+def test_class_folders_are_split_and_keep_their_exact_values(raw: Path, checkout: Path) -> None:
+    fill(raw)
+    prepare.main(with_params())
+    manifest, seen = read_manifest(checkout / PREPARED), []
+    assert (manifest["source"], manifest["classes"]) == ("own", ["cat", "dog"])
+    for name, count in {"train": 14, "valid": 2, "test": 4}.items():
+        split = read_split(checkout / PREPARED, name)
+        assert (manifest["splits"][name]["count"], len(split)) == (count, count)
+        assert np.bincount(split.labels).tolist() == [count // 2, count // 2]
+        for image, label, id_ in zip(split.images, split.labels, split.ids, strict=True):
+            assert id_.startswith(manifest["classes"][label])
+            np.testing.assert_array_equal(image.transpose(1, 2, 0), np.asarray(Image.open(raw / id_)))
+        seen += split.ids
+    assert len(set(seen)) == 20
+
+
+def test_mean_and_deviation_are_those_of_the_training_pixels(raw: Path, checkout: Path) -> None:
+    fill(raw)
+    prepare.main(with_params())
+    pixels = read_split(checkout / PREPARED, "train").images / 255
+    manifest = read_manifest(checkout / PREPARED)
+    np.testing.assert_allclose(manifest["mean"], pixels.mean(axis=(0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(manifest["std"], pixels.std(axis=(0, 2, 3)), rtol=1e-9)
+
+
+def test_given_splits_are_kept_and_a_missing_one_is_drawn_from_train(raw: Path, checkout: Path) -> None:
+    fill(raw, "train")
+    fill(raw, "val", num=3, first=50)
+    prepare.main(with_params())
+    ids = names_by_split(checkout)
+    assert {len(ids["train"]), len(ids["test"])} == {16, 4}
+    assert all(name.startswith("val/") for name in ids["valid"])
+    assert all(name.startswith("train/") for name in ids["train"] + ids["test"])
+
+
+def test_a_new_file_moves_at_most_one_other_of_each_split(raw: Path, checkout: Path) -> None:
+    fill(raw, num=30)
+    prepare.main(with_params("prepare.image_size=8"))
+    before = {id_: name for name, ids in names_by_split(checkout).items() for id_ in ids}
+    save(raw / "cat/new.png", some_pixels(9, 32, 32, 3))
+    prepare.main(with_params("prepare.image_size=8"))
+    after = {id_: name for name, ids in names_by_split(checkout).items() for id_ in ids}
+    moved = [id_ for id_ in before if before[id_] != after[id_]]
+    assert len(moved) <= 2
+    assert all(id_.startswith("cat/") for id_ in moved)
+
+
+def test_no_validation_images_if_so_wished(raw: Path, checkout: Path) -> None:
+    fill(raw)
+    prepare.main(with_params("prepare.valid_fraction=0.0"))
+    assert set(names_by_split(checkout)) == {"train", "test"}
+    assert everything_below(checkout / "data/prepared")[:2] == ["cifar_cnn", "cifar_cnn/manifest.json"]
+
+
+def sample_with_evidence(raw: Path) -> None:
+    fill(raw, "train")
+    fill(raw, "test", num=3, first=50)
+    for number in range(50, 53):
+        for name in ("cat", "dog"):
+            mask = np.zeros((32, 32), dtype=bool)
+            mask[number - 50 : 9, 3:7] = True
+            save(raw / "evidence" / name / f"{number}.png", mask)
+    (raw / "source.json").write_text('{"source": "sample"}')
+
+
+def test_a_sample_brings_its_evidence_for_test_only(raw: Path, checkout: Path) -> None:
+    sample_with_evidence(raw)
+    prepare.main(with_params())
+    assert read_manifest(checkout / PREPARED)["source"] == "sample"
+    test = read_split(checkout / PREPARED, "test")
+    assert test.evidence is not None
+    for mask, id_ in zip(test.evidence, test.ids, strict=True):
+        np.testing.assert_array_equal(mask, np.asarray(Image.open(raw / id_.replace("test/", "evidence/"))))
+    assert read_split(checkout / PREPARED, "train").evidence is None
+
+
+def test_a_missing_mask_is_named(raw: Path) -> None:
+    sample_with_evidence(raw)
+    (raw / "evidence/cat/51.png").unlink()
+    with pytest.raises(UserError, match=r"evidence/cat/51\.png: no mask of test/cat/51\.png"):
+        prepare.main(with_params())
+
+
+def test_the_same_data_make_the_same_bytes(raw: Path, checkout: Path) -> None:
+    fill(raw)
+    made = []
+    for _ in range(2):
+        prepare.main(with_params())
+        made.append({name: (checkout / PREPARED / name).read_bytes() for name in ("manifest.json", "test/images.npy")})
+    assert made[0] == made[1]
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------------
+
+
+def test_all_problems_at_once_and_the_old_data_as_they_were(
+    raw: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(raw, "train")
+    prepare.main(with_params())
+    before = read_manifest(checkout / PREPARED)
+
+    whole = (raw / "train/cat/0.png").read_bytes()
+    bad = {"truncated": whole[:-900], "zero": b"", "text": b"words", "leak": whole, "secret": whole + b"."}
+    for name, content in bad.items():
+        path = raw / ("test" if name == "leak" else "train") / "cat" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    save(raw / "train/dog/tiny.png", some_pixels(0, 1, 1, 3))
+    save(raw / "train/dog/HUGE.png", some_pixels(0, 90, 90, 3))
+    save(raw / "train/dog/huge.png", some_pixels(77, 32, 32, 3))
+    monkeypatch.setattr("shared.data.image.MAX_PIXELS", 8000)
+    open_ = Path.open
+
+    def refuse(self: Path, *args: object, **options: object) -> object:
+        if self.name == "secret.png":
+            raise PermissionError(13, "Permission denied", str(self))
+        return open_(self, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=r"^error: data/raw/cifar_cnn: 8 problems") as caught:
+        prepare.main(with_params())
+    for name in ("truncated", "zero", "text", "secret", "tiny", "HUGE", "leak"):
+        assert f"{name}.png" in caught.value.what
+    assert "'HUGE.png' and 'huge.png'" in caught.value.what
+    assert read_manifest(checkout / PREPARED) == before
+    assert everything_below(checkout / "data/prepared")[0] == "cifar_cnn"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (None, "no such folder"),
+        ([], "no images"),
+        (["cat/1.png"], "one class only"),
+    ],
+)
+def test_data_that_are_none(checkout: Path, names: list[str] | None, message: str) -> None:
+    if names is not None:
+        (checkout / "data/raw/cifar_cnn").mkdir(parents=True)
+        for name in names:
+            save(checkout / "data/raw/cifar_cnn" / name, some_pixels(0, 32, 32, 3))
+    with pytest.raises(UserError, match=f"data/raw/cifar_cnn: (.|\n)*{message}"):
+        prepare.main(with_params())
+    assert not (checkout / "data/prepared").exists()
+
+
+def test_a_full_disk_leaves_nothing(raw: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Path, *_: object, **__: object) -> None:
+        file.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fill(raw)
+    monkeypatch.setattr("shared.data.arrays.np.save", full)
+    with pytest.raises(UserError, match="data/prepared/cifar_cnn: cannot be written: No space left on device"):
+        prepare.main(with_params())
+    assert everything_below(checkout / "data/prepared") == []
+
+
+def test_batches_with_a_wrong_checksum_are_not_unpickled(raw: Path, checkout: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (checkout / "evil",)
+
+    for name in CIFAR10.files:
+        (raw / name).parent.mkdir(exist_ok=True)
+        (raw / name).write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(UserError, match="7 problems") as caught:
+        prepare.main(with_params())
+    assert "data_batch_1: wrong checksum" in caught.value.what
+    assert not (checkout / "evil").exists()
+
+
+def test_both_stages_start_without_torch() -> None:
+    code = "import sys, projects.cifar_cnn.fetch, projects.cifar_cnn.prepare; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- real data ----------------------------------------------------------------------------------------------------
+
+
+def test_the_official_data_are_prepared_bit_by_bit(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATASET_MIRROR", str(mirror("cifar10")))
+    fetch.main(with_params("fetch.source=official"))
+    prepare.main(with_params())
+    train, valid, test = (read_split(checkout / PREPARED, name) for name in ("train", "valid", "test"))
+    manifest = read_manifest(checkout / PREPARED)
+    assert (len(train), len(valid), len(test)) == (45_000, 5_000, 10_000)
+    assert np.bincount(train.labels).tolist() == [4_500] * 10
+    assert (manifest["source"], manifest["classes"][3]) == ("official", "cat")
+    np.testing.assert_allclose(manifest["mean"], [0.4914, 0.4822, 0.4465], atol=5e-4)
+    np.testing.assert_allclose(manifest["std"], [0.2470, 0.2435, 0.2616], atol=5e-4)
+    batch = pickle.loads((checkout / "data/raw/cifar_cnn" / FOLDER / "test_batch").read_bytes(), encoding="latin1")
+    np.testing.assert_array_equal(test.images.reshape(-1, 3072), batch["data"])
+    assert test.labels.tolist() == batch["labels"]
+    assert len({*train.ids, *valid.ids, *test.ids}) == 60_000
+    assert "airplane     4,500     500   1,000" in capsys.readouterr().out
+    assert json.loads((checkout / "data/raw/cifar_cnn/source.json").read_text()) == {"source": "official"}

@@ -118,10 +118,8 @@ def table(metrics: dict[str, Any]) -> str:
     accuracy = f"{metrics['accuracy']:.4f}  (95%: {metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f})"
     lines = [f"{metrics['num_samples']} test images, source: {metrics['source']}", f"{'accuracy':28}{accuracy}"]
     lines += [f"{name:28}{metrics[name]:.4f}" for name in ("macro_f1", "cross_entropy_loss", "calibration_error")]
-    lines += [
-        f"{'baseline ' + key:28}{value:.4f}" for key, value in metrics["baseline"].items() if key != "linear_converged"
-    ]
-    if not metrics["baseline"]["linear_converged"]:
+    lines += [f"{'baseline: ' + name:28}{baseline[name + '_accuracy']:.4f}" for name in ("linear", "majority")]
+    if not baseline["linear_converged"]:
         lines.append(f"the linear baseline was stopped after {MAX_ITERATIONS} iterations, before it converged")
     return "\n".join(lines)
 
@@ -169,7 +167,7 @@ def _check_same(config: dict[str, Any], manifest: dict[str, Any], project: Proje
 
 def _flat(images: np.ndarray) -> np.ndarray:
     """(N, C, H, W) uint8 -> (N, D) float64, large images averaged down to 32 x 32, where a linear model still fits."""
-    sides = [min(side, BASELINE_PX) for side in images.shape[2:]]
+    sides = min(images.shape[2], BASELINE_PX), min(images.shape[3], BASELINE_PX)
     parts = (torch.from_numpy(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK))
     small = torch.cat([F.adaptive_avg_pool2d(part.float(), sides) for part in parts])
     return small.flatten(1).double().numpy()

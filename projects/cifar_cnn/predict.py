@@ -133,10 +133,16 @@ def as_json(prediction: Prediction, top: int) -> str:
 
 
 def as_text(prediction: Prediction, top: int, width: int) -> str:
-    """One line: the file's name padded to `width` columns, then `top` classes."""
-    name = printable(str(prediction.path))
-    ranked = "  ".join(f"{value:6.1%} {printable(label)}" for label, value in prediction.ranked[:top])
-    return f"{name}{' ' * (width - columns(name))}  {ranked}"
+    """One line: the file's name padded to `width` columns, then `top` classes, padded alike."""
+    widest = max(columns(printable(label)) for label, _ in prediction.ranked)
+    ranked = (f"{value:6.1%} {pad(label, widest)}" for label, value in prediction.ranked[:top])
+    return "  ".join([pad(str(prediction.path), width), *ranked]).rstrip()
+
+
+def pad(text: str, width: int) -> str:
+    """The printable form of a text, padded to a number of terminal columns."""
+    text = printable(text)
+    return text + " " * (width - columns(text))
 
 
 def printable(text: str) -> str:

@@ -6,11 +6,13 @@ that whitens 2x2 patches, three blocks of two convolutions that start as the ide
 N images, C channels, H height, W width, K classes. All networks take float images in [0, 1] and normalise inside.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from shared.errors import UserError
 from shared.training.weights import load_weights, read_config
@@ -135,3 +137,31 @@ def load_model(folder: Path, command: str) -> tuple[nn.Sequential, dict[str, Any
     )
     load_weights(folder, model)
     return model.eval(), config
+
+
+def _views(images: Tensor, views: int) -> Iterator[tuple[float, Tensor]]:
+    """The views of test-time augmentation and their weights, which sum to one."""
+    shifted: list[tuple[float, Tensor]] = [(1.0, images)]
+    if views == 6:
+        height, width = images.shape[2:]
+        padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
+        corners = padded[:, :, 2:, 2:], padded[:, :, :height, :width]  # the image moved up-left, down-right
+        shifted = [(0.5, images)] + [(0.25, corner) for corner in corners]
+    for weight, image in shifted:
+        yield from [(weight, image)] if views == 1 else [(weight / 2, image), (weight / 2, image.flip(3))]
+
+
+@torch.inference_mode()
+def predict_logits(model: nn.Module, images: Tensor, views: int) -> Tensor:
+    """Logits averaged over views of each image, as evaluate measures them and predict gives them.
+
+    Args:
+        model: in eval mode.
+        images: (N, C, H, W) float in [0, 1], on the model's device.
+        views: 1 as it is; 2 and its mirror image; 6 both also moved by a pixel up-left and down-right with reflected
+            borders, where the two moves together weigh as much as staying (Jordan 2024, arXiv:2404.00498).
+
+    Returns:
+        (N, K) logits.
+    """
+    return torch.stack([weight * model(view) for weight, view in _views(images, views)]).sum(0)

@@ -1,0 +1,184 @@
+"""Evaluate stage: trained weights and the test split -> results/evaluate/ (metrics, predictions, worst errors).
+
+    python -m projects.cifar_cnn.evaluate                   # as params.yaml says
+    python -m projects.cifar_cnn.evaluate evaluate.views=6  # this run only
+
+metrics.json      accuracy with its 95% interval, calibration, figures of each class, two baselines
+predictions.csv   one row a test image: id, actual, predicted, confidence
+reliability.tsv   confidence against accuracy
+worst/            the most confident errors, as pictures, with index.json
+"""
+
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from shared.data.arrays import Split, read_manifest, read_split
+from shared.errors import UserError
+from shared.evaluation.metrics import DIGITS, classification, probabilities, reliability, top
+from shared.evaluation.plots import write_predictions, write_reliability
+from shared.paths import Project, show
+from shared.seed import derive
+from shared.stage import run
+from shared.training.weights import write_json
+
+from .data import to_float
+from .model import load_model, predict_logits
+from .params import Evaluate, Params
+
+PICTURE_PX = 128  # least side of the pictures of errors; pixels stay sharp squares
+# Of the linear baseline, on 6,000 images of CIFAR-10: a point below its best accuracy, half the time
+REGULARISATION = 1e-4  # sklearn's C
+MAX_ITERATIONS = 60
+BASELINE_PX = 32  # largest side the linear baseline sees
+CHUNK = 500  # images averaged down at once
+
+
+class Records(NamedTuple):
+    """What is kept of each test image. sample: (N,) int64, index in the split; actual: (N,) int64; logits: (N, K)."""
+
+    sample: Tensor
+    actual: Tensor
+    logits: Tensor
+
+
+def predict(model: nn.Module, split: Split, params: Evaluate) -> Records:
+    """The model on every image of a split, on the device the model is on; the records are on the CPU."""
+    device = next(model.parameters()).device
+    logits = []
+    for start in range(0, len(split), params.batch_size):
+        images = torch.from_numpy(split.images[start : start + params.batch_size]).to(device)
+        logits.append(predict_logits(model, to_float(images), params.views).cpu())
+    return Records(torch.arange(len(split)), torch.from_numpy(split.labels), torch.cat(logits))
+
+
+def linear_baseline(train: Split, test: Split, params: Evaluate) -> dict[str, Any]:
+    """Multinomial logistic regression on standardised pixels: what a model without depth reaches."""
+    chosen = np.random.default_rng(params.seed).permutation(len(train))[: params.baseline_images]
+    pixels, labels = _flat(train.images[chosen]), train.labels[chosen]
+    if len(np.unique(labels)) == 1:
+        return {"linear_accuracy": float((test.labels == labels[0]).mean()), "linear_converged": True}
+    mean, std = pixels.mean(axis=0), pixels.std(axis=0) + 1
+    model = LogisticRegression(C=REGULARISATION, tol=1e-2, max_iter=MAX_ITERATIONS)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model.fit((pixels - mean) / std, labels)
+    accuracy = model.score((_flat(test.images) - mean) / std, test.labels)
+    stopped = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+    return {"linear_accuracy": round(float(accuracy), DIGITS), "linear_converged": not stopped}
+
+
+def majority_baseline(train: Split, test: Split) -> dict[str, Any]:
+    """The most frequent class of train, always."""
+    majority = np.bincount(train.labels).argmax()
+    return {"majority_accuracy": round(float((test.labels == majority).mean()), DIGITS)}
+
+
+def write_worst(folder: Path, records: Records, split: Split, classes: list[str], num_worst: int) -> None:
+    """The most confident errors as PNG and index.json: rank, id, actual, predicted, both probabilities."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    logits, actual = records.logits.numpy(), records.actual.numpy()
+    predicted, confidence = top(logits)
+    errors = np.flatnonzero(predicted != actual)
+    ranked = errors[np.argsort(-confidence[errors], kind="stable")][:num_worst]
+    probability = probabilities(logits)
+    index = []
+    for rank, row in enumerate(ranked, 1):
+        sample, name = int(records.sample[row]), f"{rank:03}.png"
+        _picture(split.images[sample]).save(temporary / name)
+        index.append(
+            {
+                "id": split.ids[sample],
+                "actual": classes[actual[row]],
+                "predicted": classes[predicted[row]],
+                "confidence": round(float(confidence[row]), DIGITS),
+                "actual_probability": round(float(probability[row, actual[row]]), DIGITS),
+                "file": name,
+            }
+        )
+    write_json(temporary / "index.json", index)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def table(metrics: dict[str, Any]) -> str:
+    """The figures as aligned lines for the terminal."""
+    baseline = metrics["baseline"]
+    accuracy = f"{metrics['accuracy']:.4f}  (95%: {metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f})"
+    lines = [f"{metrics['num_samples']} test images, source: {metrics['source']}", f"{'accuracy':28}{accuracy}"]
+    lines += [f"{name:28}{metrics[name]:.4f}" for name in ("macro_f1", "cross_entropy_loss", "calibration_error")]
+    lines += [f"{'baseline: ' + name:28}{baseline[name + '_accuracy']:.4f}" for name in ("linear", "majority")]
+    if not baseline["linear_converged"]:
+        lines.append(f"the linear baseline was stopped after {MAX_ITERATIONS} iterations, before it converged")
+    return "\n".join(lines)
+
+
+def main(params: Params) -> None:
+    project = Project.of(__file__)
+    again = f"dvc repro projects/{project.name}"
+    model, config = load_model(project.results("train"), again)
+    manifest = read_manifest(project.prepared)
+    _check_same(config, manifest, project, again)
+    train, test = read_split(project.prepared, "train", mapped=True), read_split(project.prepared, "test")
+    classes = config["classes"]
+    records = predict(model, test, params.evaluate)
+    logits, actual = records.logits.numpy(), records.actual.numpy()
+    metrics = classification(logits, actual, classes, derive(params.evaluate.seed, "bootstrap"))
+    metrics["source"] = manifest["source"]
+    metrics["baseline"] = linear_baseline(train, test, params.evaluate) | majority_baseline(train, test)
+    write(project.results("evaluate"), records, test, metrics, classes, params.evaluate)
+    print(table(metrics))
+
+
+def write(
+    results: Path, records: Records, test: Split, metrics: dict[str, Any], classes: list[str], params: Evaluate
+) -> None:
+    """All files of the stage, metrics.json last."""
+    actual, (predicted, confidence) = records.actual.numpy(), top(records.logits.numpy())
+    names = [[classes[label] for label in labels] for labels in (actual, predicted)]
+    ids = [test.ids[sample] for sample in records.sample.tolist()]
+    write_predictions(results / "predictions.csv", zip(ids, *names, confidence.tolist(), strict=True))
+    write_reliability(results / "reliability.tsv", reliability(confidence, predicted == actual))
+    write_worst(results / "worst", records, test, classes, params.num_worst)
+    write_json(results / "metrics.json", metrics)
+
+
+def _check_same(config: dict[str, Any], manifest: dict[str, Any], project: Project, command: str) -> None:
+    """The weights must have been trained on data of this form, or every figure below would be nonsense."""
+    for key in ("classes", "channels", "image_size"):
+        if config[key] != manifest[key]:
+            raise UserError(
+                f"{show(project.results('train') / 'model.json')}: {key} {config[key]!r} is not that of the data",
+                expected=f"{manifest[key]!r}, as in {show(project.prepared / 'manifest.json')}",
+                fix=command,
+            )
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) uint8 -> (N, D) float64, large images averaged down to 32 x 32, where a linear model still fits."""
+    sides = min(images.shape[2], BASELINE_PX), min(images.shape[3], BASELINE_PX)
+    parts = (torch.from_numpy(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK))
+    small = torch.cat([F.adaptive_avg_pool2d(part.float(), sides) for part in parts])
+    return small.flatten(1).double().numpy()
+
+
+def _picture(image: np.ndarray) -> Image.Image:
+    """(C, H, W) uint8 -> a picture enlarged by a whole factor, so that every pixel is a sharp square."""
+    picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+    factor = -(-PICTURE_PX // max(picture.size))
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+
+
+if __name__ == "__main__":
+    run(main, Params, __file__, __doc__)

@@ -1,0 +1,168 @@
+"""The sections on attributions: pictures and how to read them, tests of faithfulness, insertion and deletion curves."""
+
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from . import charts
+from .html import Section, pictures, render, words
+from .results import Results
+
+MAX_PICTURES = 24
+MARGIN = 0.02  # of scores between 0 and 1: a smaller difference is called none
+SIMILAR = 0.5  # similarity to a scrambled model's attribution from which a method is called blind to the weights
+
+READING = {
+    "integrated_gradients": "Adds up the gradient on the way from a blank input to this one. Marks pixels that push "
+    "the class up (or down) from blank; grainy, and its parts add up to the change of the output.",
+    "gradient_shap": "Integrated gradients over several noisy blank inputs. Read it the same way; a little smoother.",
+    "saliency": "Where a tiny change would move the output most. Shows sensitivity, not support: edges light up "
+    "either way.",
+    "grad_cam": "What the last convolutions looked at, as a coarse cloud. Shows the region, never the exact pixels.",
+    "occlusion": "Covers one patch after another and notes how far the output falls. As coarse as the patch; needs no "
+    "gradient, so it is a good second opinion.",
+    "feature_ablation": "Removes one feature after another and notes how far the output falls.",
+    "shapley_value_sampling": "The average fall of the output when a feature leaves a random group of others.",
+    "layer_integrated_gradients": "Integrated gradients at the embeddings: the share of each token.",
+}
+
+
+class Test(NamedTuple):
+    """A test of an attribution: where its figure is, what it is compared with, and what it says in plain words."""
+
+    key: str
+    title: str
+    meaning: str
+    references: tuple[str, ...] = ()
+
+
+TESTS = (
+    Test("evidence_score", "Lies on the evidence", "Share of the attribution on what truly decides the class. Higher "
+         "is better.", ("random", "randomised")),
+    Test("deletion_score", "Deletion", "How fast the class is lost when the pixels named most important are removed "
+         "first. Higher is better.", ("random",)),
+    Test("insertion_score", "Insertion", "How fast the class is found when they are put in first. Higher is better.",
+         ("random",)),
+    Test("randomised_similarity", "Depends on the weights", "Similarity to the attribution of a model whose weights "
+         f"were scrambled. Should be low: above {SIMILAR} the method shows the input rather than the model."),
+    Test("completeness_error", "Adds up", "Gap between the sum of the attribution and the change of the output it "
+         "should equal. Lower is better; applies to some methods only."),
+    Test("infidelity_error", "Infidelity", "Error in predicting what random changes of the input do (Yeh et al. "
+         "2019). Lower is better; compare methods."),
+    Test("sensitivity_error", "Sensitivity", "How far the attribution moves when the input moves imperceptibly (Yeh "
+         "et al. 2019). Lower is better; compare methods."),
+)  # fmt: skip
+
+_NAMES = {"random": "a random attribution", "randomised": "a scrambled model"}
+
+
+class Verdict(NamedTuple):
+    """good: True, False, or None where there is nothing to compare with; text: the same in words."""
+
+    good: bool | None
+    text: str
+
+
+def verdict(test: Test, figures: dict[str, Any]) -> Verdict:
+    """What a method's figures say of one test.
+
+    >>> verdict(TESTS[0], {"evidence_score": 0.6, "evidence_score_random": 0.2, "evidence_score_randomised": 0.59})
+    Verdict(good=False, text='better than a random attribution (0.200), no better than a scrambled model (0.590)')
+    """
+    value = figures.get(test.key)
+    if value is None:
+        return Verdict(None, "")
+    if test.key == "randomised_similarity":
+        return Verdict(value < SIMILAR, "changes with the weights" if value < SIMILAR else "blind to the weights")
+    compared = {name: figures.get(f"{test.key}_{name}") for name in test.references}
+    better = {name: value > other + MARGIN for name, other in compared.items() if other is not None}
+    text = ", ".join(
+        f"{'better' if wins else 'no better'} than {_NAMES[name]} ({compared[name]:.3f})"
+        for name, wins in better.items()
+    )
+    return Verdict(all(better.values()) if better else None, text)
+
+
+def faithfulness(results: Results) -> Section | None:
+    """Every test of every method, with a verdict in words."""
+    methods = _methods(results)
+    if not methods:
+        return None
+    rows = []
+    for test in TESTS:
+        cells = [(figures.get(test.key), verdict(test, figures)) for figures in methods.values()]
+        if any(value is not None for value, _ in cells):
+            rows.append((test, cells))
+    totals = [_total(figures) for figures in methods.values()]
+    has_evidence = any("evidence_score" in figures for figures in methods.values())
+    num_samples = results.json("explain/metrics.json").get("num_samples")
+    html = render(
+        "faithfulness.html",
+        methods=list(methods),
+        rows=rows,
+        totals=totals,
+        has_evidence=has_evidence,
+        num_samples=num_samples,
+    )
+    return Section("Can these attributions be believed?", html)
+
+
+def shown(results: Results) -> Section | None:
+    """Attributions beside inputs, and how to read each method."""
+    index = results.json("explain/pictures/index.json")
+    if not index:
+        return None
+    rows = pictures(results.path("explain/pictures"), index, MAX_PICTURES)
+    reading = {name: READING.get(name, "") for name in _methods(results)}
+    return Section("What the model looked at", render("attributions.html", rows=rows, reading=reading))
+
+
+def curves(results: Results) -> Section | None:
+    """Insertion and deletion, a chart a method: the method's order solid, others dashed."""
+    rows = results.table("explain/curves.tsv")
+    if not rows:
+        return None
+    figures = [
+        _curve_chart(method, [row for row in rows if row["method"] == method])
+        for method in dict.fromkeys(row["method"] for row in rows)
+    ]
+    return Section("Insertion and deletion", render("figures.html", figures=figures, intro=CURVES_INTRO))
+
+
+CURVES_INTRO = (
+    "Pixels are removed (deletion) or put in (insertion) in the order of their attribution. A good order loses the "
+    "class early and finds it early: its solid line of deletion falls below the dashed one of a random order, its "
+    "solid line of insertion rises above."
+)
+
+
+def _curve_chart(method: str, rows: list[dict[str, str]]) -> Markup:
+    series: dict[str, tuple[list[float], list[float]]] = {}
+    keys = dict.fromkeys((row["curve"], row["order"]) for row in rows)
+    # the solid line of each curve first, so that the dashed ones after it share its colour
+    for curve, order in sorted(keys, key=lambda key: (key[0], key[1] in ("random", "randomised"), key[1])):
+        points = sorted(
+            (float(row["fraction"]), float(row["probability"]))
+            for row in rows
+            if (row["curve"], row["order"]) == (curve, order)
+        )
+        name = f"{curve} ({order})" if order in ("random", "randomised") else curve
+        series[name] = [x for x, _ in points], [y for _, y in points]
+    return charts.lines(
+        f"curve-{method}",
+        f"Insertion and deletion by {words(method)}",
+        series,
+        "share of pixels",
+        f"probability, {words(method).lower()}",
+        unit=True,
+    )
+
+
+def _methods(results: Results) -> dict[str, dict[str, Any]]:
+    metrics = results.json("explain/metrics.json")
+    return {name: figures for name, figures in metrics.items() if isinstance(figures, dict)}
+
+
+def _total(figures: dict[str, Any]) -> tuple[int, int]:
+    verdicts = [verdict(test, figures).good for test in TESTS]
+    return verdicts.count(True), len(verdicts) - verdicts.count(None)

@@ -1,0 +1,160 @@
+"""The sections of a page. Each is made from files and is left out where these are missing.
+
+A project adds its own without touching this file: a stage that writes `results/<stage>/section.json` with
+{"title", "intro", "columns": [...], "rows": [[...]], "pictures": [{"file", "caption"}]} (all but the title may be
+missing) gets a table and pictures. What needs more is a function here, and a line in SECTIONS.
+"""
+
+import json
+from collections import Counter
+
+import numpy as np
+
+from shared.params import flatten, read_yaml
+
+from . import charts
+from .html import Section, pictures, render, words
+from .results import Results
+
+MAX_PICTURES = 24
+MAX_CLASSES = 40  # rows of the table of classes; of more, the worst
+MAX_CONFUSIONS = 8
+
+
+def result(results: Results) -> Section | None:
+    """The headline with its interval, against the baselines."""
+    headline = results.headline
+    if headline is None:
+        return None
+    rows = {"this model": headline["value"]} | {
+        f"{words(name).lower()} baseline": value for name, value in headline["baselines"].items()
+    }
+    chart = charts.bars(
+        "result", f"{words(headline['name'])} of the model and the baselines", rows, (headline["low"], headline["high"])
+    )
+    metrics = results.json("evaluate/metrics.json")
+    hidden = {headline["name"], f"{headline['name']}_low", f"{headline['name']}_high", "num_samples"}
+    others = {key: value for key, value in metrics.items() if isinstance(value, int | float) and key not in hidden}
+    converged = metrics.get("baseline", {}).get("linear_converged", True)
+    html = render("result.html", headline=headline, chart=chart, others=others, converged=converged)
+    return Section("Result", html)
+
+
+def data(results: Results) -> Section | None:
+    """What was run on."""
+    manifest = results.manifest
+    if not manifest:
+        return None
+    splits = {
+        name: split["count"] if isinstance(split, dict) else split for name, split in manifest.get("splits", {}).items()
+    }
+    return Section("Data", render("data.html", manifest=manifest, splits=splits, on_sample=results.on_sample))
+
+
+def learning(results: Results) -> Section | None:
+    """Loss, metrics and learning rate over epochs."""
+    history, validation = results.table("train/history.tsv"), results.table("train/validation.tsv")
+    if not history:
+        return None
+    figures = []
+    for key in [name for name in history[0] if name not in ("step", "epoch")]:
+        metric = key.removeprefix("train_")
+        series = {"train" if key != metric else words(key).lower(): _series(history, key)}
+        if validation and f"valid_{metric}" in validation[0]:
+            series["validation"] = _series(validation, f"valid_{metric}")
+        figures.append(
+            charts.lines(f"learning-{metric}", f"{words(metric)} over epochs", series, "epoch", words(metric).lower())
+        )
+    return Section("Learning curves", render("figures.html", figures=figures, intro=LEARNING_INTRO))
+
+
+LEARNING_INTRO = (
+    "A validation loss that rises while the training loss falls means that the model memorises. Losses of training may "
+    "lie above those of validation: they are measured with augmentation and smoothed labels."
+)
+
+
+def classes(results: Results) -> Section | None:
+    """Precision, recall and F1 of each class, lowest F1 first."""
+    rows = results.json("evaluate/metrics.json").get("by_class", {})
+    if not rows:
+        return None
+    ranked = sorted(rows.items(), key=lambda row: (row[1].get("f1") is None, row[1].get("f1"), row[0]))
+    html = render("classes.html", rows=ranked[:MAX_CLASSES], num_classes=len(ranked))
+    return Section("By class", html)
+
+
+def confusion(results: Results) -> Section | None:
+    """Which classes are taken for which."""
+    pairs = Counter((row["actual"], row["predicted"]) for row in results.table("evaluate/predictions.csv"))
+    if not pairs:
+        return None
+    names = _class_names(results, pairs)
+    place = {name: number for number, name in enumerate(names)}
+    counts = np.zeros((len(names), len(names)), int)
+    for (actual, predicted), count in pairs.items():
+        counts[place[actual], place[predicted]] = count
+    chart = charts.confusion("confusion", "Confusion matrix", counts, names)
+    wrong = [(actual, predicted, count) for (actual, predicted), count in pairs.items() if actual != predicted]
+    wrong.sort(key=lambda row: (-row[2], row))
+    return Section("Confusions", render("confusion.html", chart=chart, wrong=wrong[:MAX_CONFUSIONS]))
+
+
+def calibration(results: Results) -> Section | None:
+    """Whether a confidence of 80 percent is right in 80 of 100 cases."""
+    rows = results.table("evaluate/reliability.tsv")
+    if not rows:
+        return None
+    confidence, accuracy = ([float(row[key]) for row in rows] for key in ("confidence", "accuracy"))
+    count = [int(row["num_samples"]) for row in rows]
+    chart = charts.reliability("reliability", "Accuracy over confidence", confidence, accuracy, count)
+    gap = sum(n * (c - a) for n, c, a in zip(count, confidence, accuracy, strict=True)) / sum(count)
+    error = results.json("evaluate/metrics.json").get("calibration_error")
+    return Section("Calibration", render("calibration.html", chart=chart, gap=gap, error=error))
+
+
+def worst(results: Results) -> Section | None:
+    """The most confident errors."""
+    index = results.json("evaluate/worst/index.json")
+    if not index:
+        return None
+    rows = pictures(results.path("evaluate/worst"), index, MAX_PICTURES)
+    return Section("The most confident errors", render("worst.html", rows=rows))
+
+
+def own(results: Results) -> list[Section]:
+    """Sections that the project's stages left as section.json."""
+    made = []
+    for path in sorted((results.folder / "results").glob("*/section*.json")):
+        given = {"intro": "", "columns": [], "rows": [], "pictures": []} | json.loads(path.read_text(encoding="utf-8"))
+        given["pictures"] = pictures(path.parent, given["pictures"], MAX_PICTURES)
+        made.append(Section(given["title"], render("own.html", **given)))
+    return made
+
+
+def params(results: Results) -> Section | None:
+    """Every key that changes results."""
+    path = results.folder / "params.yaml"
+    if not path.exists():
+        return None
+    tree = {key: value for key, value in read_yaml(path).items() if key != "runtime"}
+    sections = {key: flatten(value) if isinstance(value, dict) else {"": value} for key, value in tree.items()}
+    return Section("Params", render("params.html", sections=sections))
+
+
+def reproduce(results: Results) -> Section:
+    """The commands that make this page again."""
+    presets = sorted(path.stem for path in (results.folder / "presets").glob("*.yaml"))
+    return Section("How to reproduce", render("reproduce.html", project=results.project, presets=presets))
+
+
+def _series(rows: list[dict[str, str]], key: str) -> tuple[list[float], list[float]]:
+    known = [row for row in rows if row[key]]
+    return [float(row["epoch"]) for row in known], [float(row[key]) for row in known]
+
+
+def _class_names(results: Results, pairs: Counter[tuple[str, str]]) -> list[str]:
+    """In the order of the data; a name that the manifest does not know comes last."""
+    found = sorted({name for pair in pairs for name in pair})
+    known = results.manifest.get("classes", [])
+    return [*known, *(name for name in found if name not in set(known))]

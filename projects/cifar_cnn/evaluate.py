@@ -12,7 +12,7 @@ worst/            the most confident errors, as pictures, with index.json
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,15 +26,17 @@ from shared.data.arrays import Split, read_manifest, read_split
 from shared.errors import UserError
 from shared.evaluation.metrics import DIGITS, classification, probabilities, reliability, top
 from shared.evaluation.plots import write_predictions, write_reliability
+from shared.evaluation.records import Records, collect
 from shared.paths import Project, show
 from shared.seed import derive
-from shared.stage import run
+from shared.training.distributed import World, join, run
 from shared.training.weights import write_json
 
-from .data import to_float
+from .data import reader, to_float
 from .model import load_model, predict_logits
 from .params import Evaluate, Params
 
+PROJECT = Project.of(__file__)
 PICTURE_PX = 128  # least side of the pictures of errors; pixels stay sharp squares
 # Of the linear baseline, on 6,000 images of CIFAR-10: a point below its best accuracy, half the time
 REGULARISATION = 1e-4  # sklearn's C
@@ -43,22 +45,15 @@ BASELINE_PX = 32  # largest side the linear baseline sees
 CHUNK = 500  # images averaged down at once
 
 
-class Records(NamedTuple):
-    """What is kept of each test image. sample: (N,) int64, index in the split; actual: (N,) int64; logits: (N, K)."""
+def predict(model: nn.Module, split: Split, params: Evaluate, world: World) -> Records:
+    """The record of each image of a split: actual (N,) int64, logits (N, K); from all ranks, in the split's order."""
+    read = reader(split, world.device)
 
-    sample: Tensor
-    actual: Tensor
-    logits: Tensor
+    def records(index: Tensor) -> Records:
+        images, labels = read(index)
+        return {"actual": labels, "logits": predict_logits(model, to_float(images), params.views)}
 
-
-def predict(model: nn.Module, split: Split, params: Evaluate) -> Records:
-    """The model on every image of a split, on the device the model is on; the records are on the CPU."""
-    device = next(model.parameters()).device
-    logits = []
-    for start in range(0, len(split), params.batch_size):
-        images = torch.from_numpy(split.images[start : start + params.batch_size]).to(device)
-        logits.append(predict_logits(model, to_float(images), params.views).cpu())
-    return Records(torch.arange(len(split)), torch.from_numpy(split.labels), torch.cat(logits))
+    return collect(records, len(split), params.batch_size, world)
 
 
 def linear_baseline(train: Split, test: Split, params: Evaluate) -> dict[str, Any]:
@@ -88,14 +83,14 @@ def write_worst(folder: Path, records: Records, split: Split, classes: list[str]
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    logits, actual = records.logits.numpy(), records.actual.numpy()
+    logits, actual = records["logits"].numpy(), records["actual"].numpy()
     predicted, confidence = top(logits)
     errors = np.flatnonzero(predicted != actual)
     ranked = errors[np.argsort(-confidence[errors], kind="stable")][:num_worst]
     probability = probabilities(logits)
     index = []
     for rank, row in enumerate(ranked, 1):
-        sample, name = int(records.sample[row]), f"{rank:03}.png"
+        sample, name = int(records["sample"][row]), f"{rank:03}.png"
         _picture(split.images[sample]).save(temporary / name)
         index.append(
             {
@@ -125,42 +120,49 @@ def table(metrics: dict[str, Any]) -> str:
 
 
 def main(params: Params) -> None:
-    project = Project.of(__file__)
-    again = f"dvc repro projects/{project.name}"
-    model, config = load_model(project.results("train"), again)
-    manifest = read_manifest(project.prepared)
-    _check_same(config, manifest, project, again)
-    train, test = read_split(project.prepared, "train", mapped=True), read_split(project.prepared, "test")
-    classes = config["classes"]
-    records = predict(model, test, params.evaluate)
-    logits, actual = records.logits.numpy(), records.actual.numpy()
-    metrics = classification(logits, actual, classes, derive(params.evaluate.seed, "bootstrap"))
-    metrics["source"] = manifest["source"]
-    metrics["baseline"] = linear_baseline(train, test, params.evaluate) | majority_baseline(train, test)
-    write(project.results("evaluate"), records, test, metrics, classes, params.evaluate)
-    print(table(metrics))
+    again = f"dvc repro projects/{PROJECT.name}"
+    with join(params.runtime) as world:
+        model, config = load_model(PROJECT.results("train"), again)
+        manifest = read_manifest(PROJECT.prepared)
+        _check_same(config, manifest, again)
+        test = read_split(PROJECT.prepared, "test")
+        records = predict(model.to(world.device), test, params.evaluate, world)
+        if world.is_first:
+            metrics = measure(records, test, config["classes"], params.evaluate)
+            metrics["source"] = manifest["source"]
+            write(PROJECT.results("evaluate"), records, test, metrics, config["classes"], params.evaluate)
+            print(table(metrics))
+
+
+def measure(records: Records, test: Split, classes: list[str], params: Evaluate) -> dict[str, Any]:
+    """All figures of the model and of the baselines."""
+    seed = derive(params.seed, "bootstrap")
+    metrics = classification(records["logits"].numpy(), records["actual"].numpy(), classes, seed)
+    train = read_split(PROJECT.prepared, "train", mapped=True)
+    metrics["baseline"] = linear_baseline(train, test, params) | majority_baseline(train, test)
+    return metrics
 
 
 def write(
     results: Path, records: Records, test: Split, metrics: dict[str, Any], classes: list[str], params: Evaluate
 ) -> None:
     """All files of the stage, metrics.json last."""
-    actual, (predicted, confidence) = records.actual.numpy(), top(records.logits.numpy())
+    actual, (predicted, confidence) = records["actual"].numpy(), top(records["logits"].numpy())
     names = [[classes[label] for label in labels] for labels in (actual, predicted)]
-    ids = [test.ids[sample] for sample in records.sample.tolist()]
+    ids = [test.ids[sample] for sample in records["sample"].tolist()]
     write_predictions(results / "predictions.csv", zip(ids, *names, confidence.tolist(), strict=True))
     write_reliability(results / "reliability.tsv", reliability(confidence, predicted == actual))
     write_worst(results / "worst", records, test, classes, params.num_worst)
     write_json(results / "metrics.json", metrics)
 
 
-def _check_same(config: dict[str, Any], manifest: dict[str, Any], project: Project, command: str) -> None:
+def _check_same(config: dict[str, Any], manifest: dict[str, Any], command: str) -> None:
     """The weights must have been trained on data of this form, or every figure below would be nonsense."""
     for key in ("classes", "channels", "image_size"):
         if config[key] != manifest[key]:
             raise UserError(
-                f"{show(project.results('train') / 'model.json')}: {key} {config[key]!r} is not that of the data",
-                expected=f"{manifest[key]!r}, as in {show(project.prepared / 'manifest.json')}",
+                f"{show(PROJECT.results('train') / 'model.json')}: {key} {config[key]!r} is not that of the data",
+                expected=f"{manifest[key]!r}, as in {show(PROJECT.prepared / 'manifest.json')}",
                 fix=command,
             )
 

@@ -2,6 +2,7 @@
 
     python -m projects.cifar_cnn.evaluate                   # as params.yaml says
     python -m projects.cifar_cnn.evaluate evaluate.views=6  # this run only
+    torchrun --nproc-per-node 2 -m projects.cifar_cnn.evaluate
 
 metrics.json      accuracy with its 95% interval, calibration, figures of each class, two baselines
 predictions.csv   one row a test image: id, actual, predicted, confidence
@@ -9,10 +10,9 @@ reliability.tsv   confidence against accuracy
 worst/            the most confident errors, as pictures, with index.json
 """
 
-import shutil
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,15 +26,18 @@ from shared.data.arrays import Split, read_manifest, read_split
 from shared.errors import UserError
 from shared.evaluation.metrics import DIGITS, classification, probabilities, reliability, top
 from shared.evaluation.plots import write_predictions, write_reliability
+from shared.evaluation.records import Records, collect
+from shared.files import replace_folder
 from shared.paths import Project, show
 from shared.seed import derive
-from shared.stage import run
+from shared.training.distributed import World, join, run
 from shared.training.weights import write_json
 
-from .data import to_float
+from .data import reader, to_float
 from .model import load_model, predict_logits
 from .params import Evaluate, Params
 
+PROJECT = Project.of(__file__)
 PICTURE_PX = 128  # least side of the pictures of errors; pixels stay sharp squares
 # Of the linear baseline, on 6,000 images of CIFAR-10: a point below its best accuracy, half the time
 REGULARISATION = 1e-4  # sklearn's C
@@ -43,22 +46,15 @@ BASELINE_PX = 32  # largest side the linear baseline sees
 CHUNK = 500  # images averaged down at once
 
 
-class Records(NamedTuple):
-    """What is kept of each test image. sample: (N,) int64, index in the split; actual: (N,) int64; logits: (N, K)."""
+def predict(model: nn.Module, split: Split, params: Evaluate, world: World) -> Records:
+    """One record a test image: `sample` (N,) int64, `actual` (N,) int64, `logits` (N, K), whole on every rank."""
+    read = reader(split, None)
 
-    sample: Tensor
-    actual: Tensor
-    logits: Tensor
+    def record(index: Tensor) -> Records:
+        images, labels = read(index)
+        return {"actual": labels, "logits": predict_logits(model, to_float(images.to(world.device)), params.views)}
 
-
-def predict(model: nn.Module, split: Split, params: Evaluate) -> Records:
-    """The model on every image of a split, on the device the model is on; the records are on the CPU."""
-    device = next(model.parameters()).device
-    logits = []
-    for start in range(0, len(split), params.batch_size):
-        images = torch.from_numpy(split.images[start : start + params.batch_size]).to(device)
-        logits.append(predict_logits(model, to_float(images), params.views).cpu())
-    return Records(torch.arange(len(split)), torch.from_numpy(split.labels), torch.cat(logits))
+    return collect(record, len(split), params.batch_size, world)
 
 
 def linear_baseline(train: Split, test: Split, params: Evaluate) -> dict[str, Any]:
@@ -84,32 +80,27 @@ def majority_baseline(train: Split, test: Split) -> dict[str, Any]:
 
 
 def write_worst(folder: Path, records: Records, split: Split, classes: list[str], num_worst: int) -> None:
-    """The most confident errors as PNG and index.json: rank, id, actual, predicted, both probabilities."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    logits, actual = records.logits.numpy(), records.actual.numpy()
+    """The most confident errors as PNG and index.json: id, actual, predicted, both probabilities, file."""
+    logits, actual = records["logits"].numpy(), records["actual"].numpy()
     predicted, confidence = top(logits)
-    errors = np.flatnonzero(predicted != actual)
-    ranked = errors[np.argsort(-confidence[errors], kind="stable")][:num_worst]
     probability = probabilities(logits)
-    index = []
-    for rank, row in enumerate(ranked, 1):
-        sample, name = int(records.sample[row]), f"{rank:03}.png"
-        _picture(split.images[sample]).save(temporary / name)
-        index.append(
-            {
-                "id": split.ids[sample],
-                "actual": classes[actual[row]],
-                "predicted": classes[predicted[row]],
-                "confidence": round(float(confidence[row]), DIGITS),
-                "actual_probability": round(float(probability[row, actual[row]]), DIGITS),
-                "file": name,
-            }
-        )
-    write_json(temporary / "index.json", index)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    errors = np.flatnonzero(predicted != actual)
+    worst = errors[np.argsort(-confidence[errors], kind="stable")][:num_worst]
+    with replace_folder(folder) as new:
+        index = []
+        for rank, row in enumerate(worst.tolist(), 1):
+            _picture(split.images[row]).save(new / f"{rank:03}.png")
+            index.append(
+                {
+                    "id": split.ids[row],
+                    "actual": classes[actual[row]],
+                    "predicted": classes[predicted[row]],
+                    "confidence": round(float(confidence[row]), DIGITS),
+                    "actual_probability": round(float(probability[row, actual[row]]), DIGITS),
+                    "file": f"{rank:03}.png",
+                }
+            )
+        write_json(new / "index.json", index)
 
 
 def table(metrics: dict[str, Any]) -> str:
@@ -125,42 +116,42 @@ def table(metrics: dict[str, Any]) -> str:
 
 
 def main(params: Params) -> None:
-    project = Project.of(__file__)
-    again = f"dvc repro projects/{project.name}"
-    model, config = load_model(project.results("train"), again)
-    manifest = read_manifest(project.prepared)
-    _check_same(config, manifest, project, again)
-    train, test = read_split(project.prepared, "train", mapped=True), read_split(project.prepared, "test")
-    classes = config["classes"]
-    records = predict(model, test, params.evaluate)
-    logits, actual = records.logits.numpy(), records.actual.numpy()
-    metrics = classification(logits, actual, classes, derive(params.evaluate.seed, "bootstrap"))
+    again = f"dvc repro projects/{PROJECT.name}"
+    model, config = load_model(PROJECT.results("train"), again)
+    manifest = read_manifest(PROJECT.prepared)
+    _check_same(config, manifest, again)
+    test = read_split(PROJECT.prepared, "test", mapped=True)
+    with join(params.runtime) as world:
+        records = predict(model.to(world.device), test, params.evaluate, world)
+        if world.is_first:
+            write(records, test, manifest, params.evaluate)
+
+
+def write(records: Records, test: Split, manifest: dict[str, Any], params: Evaluate) -> None:
+    """All files of the stage, metrics.json last, and the figures on the terminal."""
+    results, classes = PROJECT.results("evaluate"), manifest["classes"]
+    logits, actual = records["logits"].numpy(), records["actual"].numpy()
+    predicted, confidence = top(logits)
+    names = [[classes[label] for label in labels] for labels in (actual, predicted)]
+    write_predictions(results / "predictions.csv", zip(test.ids, *names, confidence.tolist(), strict=True))
+    write_reliability(results / "reliability.tsv", reliability(confidence, predicted == actual))
+    write_worst(results / "worst", records, test, classes, params.num_worst)
+
+    train = read_split(PROJECT.prepared, "train", mapped=True)
+    metrics = classification(logits, actual, classes, derive(params.seed, "bootstrap"))
     metrics["source"] = manifest["source"]
-    metrics["baseline"] = linear_baseline(train, test, params.evaluate) | majority_baseline(train, test)
-    write(project.results("evaluate"), records, test, metrics, classes, params.evaluate)
+    metrics["baseline"] = linear_baseline(train, test, params) | majority_baseline(train, test)
+    write_json(results / "metrics.json", metrics)
     print(table(metrics))
 
 
-def write(
-    results: Path, records: Records, test: Split, metrics: dict[str, Any], classes: list[str], params: Evaluate
-) -> None:
-    """All files of the stage, metrics.json last."""
-    actual, (predicted, confidence) = records.actual.numpy(), top(records.logits.numpy())
-    names = [[classes[label] for label in labels] for labels in (actual, predicted)]
-    ids = [test.ids[sample] for sample in records.sample.tolist()]
-    write_predictions(results / "predictions.csv", zip(ids, *names, confidence.tolist(), strict=True))
-    write_reliability(results / "reliability.tsv", reliability(confidence, predicted == actual))
-    write_worst(results / "worst", records, test, classes, params.num_worst)
-    write_json(results / "metrics.json", metrics)
-
-
-def _check_same(config: dict[str, Any], manifest: dict[str, Any], project: Project, command: str) -> None:
+def _check_same(config: dict[str, Any], manifest: dict[str, Any], command: str) -> None:
     """The weights must have been trained on data of this form, or every figure below would be nonsense."""
     for key in ("classes", "channels", "image_size"):
         if config[key] != manifest[key]:
             raise UserError(
-                f"{show(project.results('train') / 'model.json')}: {key} {config[key]!r} is not that of the data",
-                expected=f"{manifest[key]!r}, as in {show(project.prepared / 'manifest.json')}",
+                f"{show(PROJECT.results('train') / 'model.json')}: {key} {config[key]!r} is not that of the data",
+                expected=f"{manifest[key]!r}, as in {show(PROJECT.prepared / 'manifest.json')}",
                 fix=command,
             )
 
@@ -168,7 +159,7 @@ def _check_same(config: dict[str, Any], manifest: dict[str, Any], project: Proje
 def _flat(images: np.ndarray) -> np.ndarray:
     """(N, C, H, W) uint8 -> (N, D) float64, large images averaged down to 32 x 32, where a linear model still fits."""
     sides = min(images.shape[2], BASELINE_PX), min(images.shape[3], BASELINE_PX)
-    parts = (torch.from_numpy(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK))
+    parts = (torch.from_numpy(np.array(images[start : start + CHUNK])) for start in range(0, len(images), CHUNK))
     small = torch.cat([F.adaptive_avg_pool2d(part.float(), sides) for part in parts])
     return small.flatten(1).double().numpy()
 

@@ -1,5 +1,6 @@
 """The sections on attributions: pictures and how to read them, tests of faithfulness, insertion and deletion curves."""
 
+import math
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -10,7 +11,6 @@ from .results import Results
 
 MAX_PICTURES = 24
 MARGIN = 0.02  # of scores between 0 and 1: a smaller difference is called none
-SIMILAR = 0.5  # similarity to a scrambled model's attribution from which a method is called blind to the weights
 
 READING = {
     "integrated_gradients": "Adds up the gradient on the way from a blank input to this one. Marks pixels that push "
@@ -28,12 +28,19 @@ READING = {
 
 
 class Test(NamedTuple):
-    """A test of an attribution: where its figure is, what it is compared with, and what it says in plain words."""
+    """A test of an attribution, in plain words.
+
+    A figure is compared with those of `references` (higher is better), or must stay below `limit`; with neither it is
+    shown without a verdict.
+    """
 
     key: str
     title: str
     meaning: str
     references: tuple[str, ...] = ()
+    limit: float = math.inf
+    passed: str = ""  # what it means to stay below the limit, or not to
+    failed: str = ""
 
 
 TESTS = (
@@ -44,13 +51,15 @@ TESTS = (
     Test("insertion_score", "Insertion", "How fast the class is found when they are put in first. Higher is better.",
          ("random",)),
     Test("randomised_similarity", "Depends on the weights", "Similarity to the attribution of a model whose weights "
-         f"were scrambled. Should be low: above {SIMILAR} the method shows the input rather than the model."),
+         "were scrambled. Should be low, or the method shows the input rather than the model.",
+         limit=0.5, passed="changes with the weights", failed="blind to the weights"),
+    Test("infidelity_error", "Predicts changes", "Error in predicting what removing squares does to the output "
+         "(infidelity, Yeh et al. 2019). Lower is better, 1 is an empty attribution's.",
+         limit=1 - MARGIN, passed="better than an empty attribution", failed="no better than an empty attribution"),
+    Test("sensitivity_error", "Moves with noise", "How far the attribution moves when the input moves imperceptibly "
+         "(max-sensitivity, Yeh et al. 2019). Lower is better; compare methods."),
     Test("completeness_error", "Adds up", "Gap between the sum of the attribution and the change of the output it "
          "should equal. Lower is better; applies to some methods only."),
-    Test("infidelity_error", "Infidelity", "Error in predicting what random changes of the input do (Yeh et al. "
-         "2019). Lower is better; compare methods."),
-    Test("sensitivity_error", "Sensitivity", "How far the attribution moves when the input moves imperceptibly (Yeh "
-         "et al. 2019). Lower is better; compare methods."),
 )  # fmt: skip
 
 _NAMES = {"random": "a random attribution", "randomised": "a scrambled model"}
@@ -72,8 +81,8 @@ def verdict(test: Test, figures: dict[str, Any]) -> Verdict:
     value = figures.get(test.key)
     if value is None:
         return Verdict(None, "")
-    if test.key == "randomised_similarity":
-        return Verdict(value < SIMILAR, "changes with the weights" if value < SIMILAR else "blind to the weights")
+    if test.limit < math.inf:
+        return Verdict(value < test.limit, test.passed if value < test.limit else test.failed)
     compared = {name: figures.get(f"{test.key}_{name}") for name in test.references}
     better = {name: value > other + MARGIN for name, other in compared.items() if other is not None}
     text = ", ".join(
@@ -153,7 +162,7 @@ def _curve_chart(method: str, rows: list[dict[str, str]]) -> Markup:
         f"Insertion and deletion by {words(method)}",
         series,
         "share of pixels",
-        f"probability, {words(method).lower()}",
+        f"probability ({words(method)})",
         unit=True,
     )
 

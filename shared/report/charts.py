@@ -129,7 +129,8 @@ def lines(
         axes.set(xlabel=x, ylabel=y)
         if unit:
             axes.set_ylim(-0.02, 1.02)
-        axes.legend()
+        if len(series) > 1:
+            figure.legend(loc="outside upper center", ncols=2)
         return svg(figure, name, label)
 
 
@@ -148,11 +149,18 @@ def reliability(name: str, label: str, confidence: list[float], accuracy: list[f
     """Accuracy over confidence, dots as large as their share of the samples, against the diagonal."""
     with drawing((4.4, 3.6)) as (figure, axes):
         axes.plot((0, 1), (0, 1), color=SOFT, linestyle="--", linewidth=1, label="perfectly calibrated")
-        axes.plot(confidence, accuracy, color=SERIES[0], linewidth=1)
         size = 12 + 200 * np.array(count) / max(1, sum(count))
-        axes.scatter(confidence, accuracy, s=size, color=SERIES[0], label="this model (larger: more images)")
+        axes.scatter(
+            confidence,
+            accuracy,
+            s=size,
+            color=SERIES[0],
+            alpha=0.85,
+            clip_on=False,
+            label="this model (larger: more samples)",
+        )
         axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
-        axes.legend(loc="upper left", markerscale=0.5)
+        figure.legend(loc="outside upper center", ncols=2, markerscale=0.5)
         return svg(figure, name, label)
 
 

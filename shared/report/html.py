@@ -12,6 +12,7 @@ from shared.paths import show
 
 PICTURE_BYTES = 48_000  # larger pictures are made smaller, so that a page stays below 3 MB
 PICTURE_PX = 900
+_SPELLED = {"cam": "CAM", "f1": "F1", "lr": "LR", "shap": "SHAP"}
 
 
 class Section(NamedTuple):
@@ -22,8 +23,12 @@ class Section(NamedTuple):
 
 
 def words(name: str) -> str:
-    """`integrated_gradients` -> "Integrated gradients"."""
-    text = str(name).replace("_", " ")
+    """A key as words.
+
+    >>> words("integrated_gradients"), words("grad_cam"), words("macro_f1")
+    ('Integrated gradients', 'Grad CAM', 'Macro F1')
+    """
+    text = " ".join(_SPELLED.get(word, word) for word in name.split("_"))
     return text[:1].upper() + text[1:]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.errors import UserError
+from shared.files import writing
 from shared.paths import show
 from shared.stage import errors_for_people
 
@@ -50,10 +51,11 @@ def build(results: Results) -> Path:
 
 def write(path: Path, page: str) -> Path:
     """The whole page or none of it. Not write_atomic of the weights: that one imports torch."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(page, encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(page, encoding="utf-8", newline="\n")
+        temporary.replace(path)
     return path
 
 

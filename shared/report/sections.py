@@ -45,9 +45,9 @@ def data(results: Results) -> Section | None:
     manifest = results.manifest
     if not manifest:
         return None
-    splits = {
-        name: split["count"] if isinstance(split, dict) else split for name, split in manifest.get("splits", {}).items()
-    }
+    counts = manifest.get("splits", {})
+    order = [name for name in ("train", "valid", "test") if name in counts]
+    splits = {name: counts[name]["count"] for name in order}
     return Section("Data", render("data.html", manifest=manifest, splits=splits, on_sample=results.on_sample))
 
 

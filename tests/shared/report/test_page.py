@@ -1,0 +1,189 @@
+"""The page: whole without any file but one, safe against hostile data, the same bytes when made again."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.errors import UserError
+from shared.report import index, page
+from shared.report.attributions import TESTS, verdict
+from shared.report.results import Results
+
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$x_{$ & 猫", "a,b\tc"]
+VOID = {"br", "img", "meta", "link", "hr", "input"}
+
+Make = Callable[..., Results]
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+
+def table(rows: list[list[Any]], delimiter: str) -> str:
+    import io
+
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def worst(folder: Path, names: list[str]) -> None:
+    folder.mkdir(parents=True)
+    Image.fromarray(np.full((32, 32, 3), 90, np.uint8)).save(folder / "001.png")
+    row = {"id": f"{names[0]}.png", "actual": names[0], "predicted": names[1], "confidence": 0.99, "file": "001.png"}
+    write(folder / "index.json", [row])
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def make(names: list[str], source: str = "sample", evidence: bool = True) -> Results:
+        results = Results("toy", tmp_path)
+        metrics = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95, "num_samples": 40, "source": source}
+        figures = {"precision": 0.5, "recall": 0.5, "f1": None, "num_samples": 3}
+        metrics |= {"baseline": {"linear_accuracy": 0.4}, "by_class": dict.fromkeys(names, figures)}
+        write(results.path("evaluate/metrics.json"), metrics)
+        pairs = [[f"{i}.png", names[i % len(names)], names[i * i % len(names)], 0.7] for i in range(3 * len(names))]
+        write(
+            results.path("evaluate/predictions.csv"), table([["id", "actual", "predicted", "confidence"], *pairs], ",")
+        )
+        bins = [["low", "high", "num_samples", "confidence", "accuracy"], [0.6, 0.7, 40, 0.65, 0.5]]
+        write(results.path("evaluate/reliability.tsv"), table(bins, "\t"))
+        worst(results.path("evaluate/worst"), names)
+        history = [
+            ["step", "epoch", "train_loss", "learning_rate"],
+            *([i, i / 9, 1 / (i + 1), 0.1] for i in range(900)),
+        ]
+        write(results.path("train/history.tsv"), table(history, "\t"))
+        write(results.path("train/validation.tsv"), "step\tepoch\tvalid_loss\n9\t1\t0.5\n")
+        method = {"insertion_score": 0.6, "insertion_score_random": 0.3}
+        method |= {"evidence_score": 0.5, "evidence_score_random": 0.1} if evidence else {}
+        write(results.path("explain/metrics.json"), {"num_samples": 5, "occlusion": method})
+        curves = [["method", "curve", "fraction", "probability", "order"]]
+        curves += [["occlusion", "deletion", x, 1 - x, order] for order in ("method", "random") for x in (0, 0.5, 1)]
+        write(results.path("explain/curves.tsv"), table(curves, "\t"))
+        write(results.folder / "params.yaml", "train:\n  lr: 0.1\nruntime:\n  device: auto\n")
+        manifest = {"source": source, "classes": names, "image_size": 32, "splits": {"test": {"count": 40}}}
+        write(tmp_path / "data" / "prepared" / "toy" / "manifest.json", manifest)
+        return results
+
+    return make
+
+
+class Checker(HTMLParser):
+    """Notes elements that are not closed in order, ids given twice, scripts, handlers and what is fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.problems: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            self.ids += [value or ""] if name == "id" else []
+            fetched = name in ("src", "href", "xlink:href") and not re.match(r"data:image/|#|\.\./", value or "")
+            if tag == "script" or name.startswith("on") or fetched:
+                self.problems.append(f"<{tag} {name}={value}>")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"</{tag}>")
+
+
+def check(text: str) -> None:
+    checker = Checker()
+    checker.feed(text)
+    checker.close()
+    assert checker.problems == []
+    assert checker.open == []
+    assert len(checker.ids) == len(set(checker.ids))
+
+
+def test_hostile_names_stay_words_and_nothing_is_fetched(make: Make) -> None:
+    text = page.build(make(HOSTILE)).read_text(encoding="utf-8")
+    check(text)
+    assert "&lt;script&gt;alert(1)" in text
+    assert "default-src 'none'" in text
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_made_again_it_is_the_same_bytes(make: Make) -> None:
+    results = make(["cat", "dog"])
+    first = page.build(results).read_bytes()
+    assert page.build(results).read_bytes() == first
+    assert len(first) < 300_000
+
+
+@pytest.mark.parametrize("number", [2, 200])
+def test_any_number_of_classes(make: Make, number: int) -> None:
+    text = page.build(make([f"class {i}" for i in range(number)])).read_text(encoding="utf-8")
+    check(text)
+    assert len(text) < 1_000_000
+
+
+def test_it_says_where_the_figures_come_from(make: Make) -> None:
+    text = page.build(make(["cat", "dog"])).read_text(encoding="utf-8")
+    assert "Obtained on the generated sample" in text
+    assert "Clearly better than the linear baseline" in text
+    assert "Localisation is left out" not in text
+
+
+def test_real_data_without_evidence(make: Make) -> None:
+    text = page.build(make(["cat", "dog"], source="official", evidence=False)).read_text(encoding="utf-8")
+    assert "Obtained on the generated sample" not in text
+    assert "Localisation is left out" in text
+
+
+def test_sections_are_made_from_what_is_there(tmp_path: Path) -> None:
+    results = Results("other", tmp_path)
+    own = {"title": "Best songs", "columns": ["song", "score"], "rows": [["<b>", 0.5], ["none", None]]}
+    write(results.path("evaluate/section.json"), own)
+    text = page.build(results).read_text(encoding="utf-8")
+    check(text)
+    assert "Best songs" in text
+    assert "&lt;b&gt;" in text
+    assert "Confusions" not in text
+
+
+def test_no_results_and_no_project_are_told(tmp_path: Path) -> None:
+    (tmp_path / "projects" / "toy").mkdir(parents=True)
+    with pytest.raises(UserError, match="no results") as caught:
+        page.build(Results("toy", tmp_path))
+    assert "dvc repro projects/toy" in str(caught.value)
+    with pytest.raises(UserError, match="no such project"):
+        page.build(Results("tow", tmp_path))
+
+
+def test_the_index_links_to_pages_and_names_what_has_not_run(make: Make, tmp_path: Path) -> None:
+    page.build(make(["cat", "dog"]))
+    write(tmp_path / "projects" / "new" / "params.yaml", "train: {}\n")
+    text = index.build(tmp_path).read_text(encoding="utf-8")
+    check(text)
+    assert 'href="../projects/toy/results/report.html"' in text
+    assert "dvc repro projects/new" in text
+
+
+def test_verdicts_need_more_than_a_hair() -> None:
+    evidence = TESTS[0]
+    figures = {"evidence_score": 0.50, "evidence_score_random": 0.20, "evidence_score_randomised": 0.30}
+    assert verdict(evidence, figures).good is True
+    assert verdict(evidence, figures | {"evidence_score_randomised": 0.49}).good is False
+    assert verdict(evidence, {"evidence_score": 0.5}).good is None
+    assert verdict(evidence, {}).good is None

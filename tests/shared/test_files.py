@@ -12,7 +12,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.files import replace_folder
-from tests.checkout import everything_below
+from tests.empty_root import everything_below
 
 
 def test_the_new_folder_takes_the_place_of_the_old_whole(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from projects.cifar_cnn import fetch
 from projects.cifar_cnn.params import Params
 from shared import params as params_
 from shared.errors import UserError
-from tests.checkout import checkout, everything_below
+from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]
 

@@ -16,7 +16,7 @@ import pytest
 from shared.data.archive import extract
 from shared.data.sources import Official, bring
 from shared.errors import UserError
-from tests.checkout import checkout, everything_below
+from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]
 

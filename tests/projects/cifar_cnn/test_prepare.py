@@ -17,8 +17,8 @@ from projects.cifar_cnn.params import Params
 from shared import params as params_
 from shared.data.arrays import read_manifest, read_split
 from shared.errors import UserError
-from tests.empty_root import checkout, everything_below
 from tests.data_mirror import mirror
+from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]
 

@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+from shared.errors import Problems, UserError
+from shared.paths import ROOT
+from tests.pipelines import PROJECTS, stages
+
+COMMANDS = [f"projects.{project}.{script}" for project in PROJECTS for script in [*stages(project), "predict"]]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_begins_with_commands_to_copy(module):
+    done = run(module, "--help")
+    assert done.returncode == 0
+    assert f"python -m {module}" in done.stdout
+
+
+def test_a_wrong_key_is_one_block_and_exit_2():
+    done = run("projects.cifar_cnn.prepare", "prepare.image_sise=32")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: projects/cifar_cnn/params.yaml: 1 problem")
+    assert "did you mean prepare.image_size?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bug_shows_its_traceback():
+    code = "from shared.stage import errors_for_people as e\nwith e(): 1 / 0"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_problems_are_capped_and_counted():
+    problems = Problems("folder")
+    for number in range(30):
+        with problems.collect():
+            raise UserError(f"{number}.png: broken")
+    with pytest.raises(UserError, match="30 problems") as error:
+        problems.raise_if_any()
+    assert str(error.value).count(".png") == 20
+    assert "... and 10 more" in str(error.value)

@@ -317,7 +317,9 @@ def main(params: Params) -> None:
     facts = describe(split, samples[shown.numpy()], probabilities[shown.to(device)], config["classes"])
     write(project.results("explain"), metrics, measured, chosen, explainer, pool[shown.to(device)], facts)
     print(table(metrics, chosen.methods))
-    print(f"{len(scored)} images scored; shown: {len(facts)}, {sum(not fact['correct'] for fact in facts)} of them wrong")
+    print(
+        f"{len(scored)} images scored; shown: {len(facts)}, {sum(not fact['correct'] for fact in facts)} of them wrong"
+    )
 
 
 def score_all(explainer: Explainer, scene: Scene, params: Explain) -> tuple[dict[str, Any], dict[str, Curves]]:

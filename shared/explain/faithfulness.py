@@ -112,9 +112,7 @@ def area(curves: Tensor) -> float:
     return torch.trapezoid(curves.double().mean(0), dx=1 / (curves.shape[1] - 1)).item()
 
 
-def infidelity(
-    model: nn.Module, images: Tensor, baselines: Tensor, targets: Tensor, maps: Tensor, seed: int
-) -> float:
+def infidelity(model: nn.Module, images: Tensor, baselines: Tensor, targets: Tensor, maps: Tensor, seed: int) -> float:
     """How badly a map predicts what removing a square does to the logit: 0 exactly, 1 no better than a map of zeros.
 
     Captum's infidelity (Yeh et al. 2019, arXiv:1901.09392) with their square removal, over a mask of the pixels, so

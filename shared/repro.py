@@ -11,6 +11,7 @@ and leaves projects/<name>/records/<preset>.json: what was reached, on which dat
 import argparse
 import importlib
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -113,7 +114,7 @@ def _word(value: Any) -> str:
 
 def _refuse_unknown_files(project: Project) -> None:
     unknown = _git("ls-files", "--others", "--exclude-standard", f"projects/{project.name}", "shared").split("\n")
-    unknown = [path for path in unknown if path and "/records/" not in path]
+    unknown = [path for path in unknown if path and not re.search("/(records|results)/|dvc.lock$", path)]
     if unknown:
         raise UserError(
             "files that git does not know, so that DVC would not take them into the experiment:\n  - "

@@ -1,7 +1,7 @@
 """Where training runs and in which precision."""
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -43,7 +43,7 @@ def resolve_precision(name: str, device: torch.device) -> str:
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Autocast for bf16 and fp16, nothing for fp32 and fp64."""
     dtype = AUTOCAST.get(precision)
-    return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
+    return torch.autocast(device.type, dtype) if dtype else nullcontext()  # a disabled one costs 3 us a step
 
 
 def use_threads(processes_here: int) -> None:

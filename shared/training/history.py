@@ -5,10 +5,12 @@ are part of the checkpoint: a resumed run has each of them once.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from shared.training.distributed import World, reduce_sum
@@ -55,9 +57,8 @@ class History:
         if not self._unread:
             return
         names = ["loss", "count", *self._unread[0].extras]
-        rows = [torch.stack([torch.as_tensor(value, device=self.world.device, dtype=_wide(self.world)) for value in
-                             (sums.loss, sums.count, *sums.extras.values())]) for sums in self._unread]  # fmt: skip
-        table = reduce_sum(torch.stack(rows), self.world).cpu()
+        columns = zip(*[(sums.loss, sums.count, *sums.extras.values()) for sums in self._unread], strict=True)
+        table = reduce_sum(torch.stack([self._column(values) for values in columns], 1), self.world).cpu()
         bad = (~table[:, 0].isfinite()).nonzero()
         if len(bad):
             raise Diverged(len(table) - int(bad[0, 0]))
@@ -104,6 +105,12 @@ class History:
             lines = ["\t".join(rows[0])] if rows else []
             lines += ["\t".join(repr(value) for value in row.values()) for row in rows]
             write_atomic(folder / name, ("\n".join(lines) + "\n").encode())
+
+    def _column(self, values: Sequence[Any]) -> Tensor:
+        """One term of all steps kept, converted as a whole: one by one that cost 15 us a step."""
+        if isinstance(values[0], Tensor):
+            return torch.stack(tuple(values)).to(_wide(self.world))
+        return torch.tensor(values, device=self.world.device, dtype=_wide(self.world))
 
     def _put(self, rows: list[Row], row: Row) -> None:
         rows.append(row)

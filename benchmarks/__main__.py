@@ -1,0 +1,37 @@
+"""Comparisons with what a user would pick instead, and proofs too long for a test.
+
+    python -m benchmarks                        # all: minutes, on a machine that does nothing else
+    python -m benchmarks loop_cost              # one or several
+
+Each prints a table and writes benchmarks/results/<name>.json. Exits 1 if one of them did not hold.
+"""
+
+import importlib
+import sys
+
+WHAT = {
+    "loop_cost": "what fit() adds to a step, beside a hand-written loop, Lightning, Fabric and accelerate",
+    "input_pipeline": "augmented images a second on one core, beside torchvision transforms in a DataLoader",
+    "kill_resume": "kill -9 at random instants, of the stage and of DVC: the same bytes in the end",
+    "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
+}
+
+
+def main(words: list[str]) -> int:
+    """Runs the benchmarks named, or all. Returns the exit status: 1 if one did not hold, 2 on an unknown name."""
+    if {"-h", "--help"} & set(words):
+        print(__doc__.strip() + "\n\n" + "\n".join(f"  {name:<16}{what}" for name, what in WHAT.items()))
+        return 0
+    if unknown := [word for word in words if word not in WHAT]:
+        print(f"error: {unknown[0]}: no such benchmark\n  expected: one of {', '.join(WHAT)}", file=sys.stderr)
+        return 2
+    held = True
+    for name in words or WHAT:
+        print(f"\n## {name}: {WHAT[name]}\n", flush=True)
+        # imported here: the help needs none of their libraries
+        held &= importlib.import_module(f"benchmarks.{name}").main()
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,306 @@
+"""What `fit()` adds to a training step, with metrics and logging on.
+
+The same small network, initial weights, batches in the same order, and optimizer, trained by a hand-written loop, by
+`fit()`, and by what one would pick instead. All take turns in one process, in an order that rotates from round to
+round: a machine's speed drifts by more than what is measured here. The last weights of the hand-written loop and of
+`fit()` must be the same bits.
+
+Time is taken where batches are read: a step lasts from one reading to the next, whoever asks. Setting up, the first
+steps and tearing down are outside.
+"""
+
+import logging
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.table import report
+from shared.data.loaders import Batches
+from shared.training.checkpoint import Checkpoint
+from shared.training.distributed import local
+from shared.training.fit import fit
+from shared.training.params import FitParams, Runtime
+
+ROUNDS, STEPS, FIRST = 12, 300, 40  # FIRST: the step from which time is taken, the ones before warm up
+BATCH, SIDE, CLASSES, IMAGES = 8, 16, 10, 4096
+LOG_STEPS = 20
+MOST_ADDED_US, LEAST_RATIO = 150.0, 0.94
+
+PARAMS = FitParams(
+    seed=0,
+    epochs=STEPS / (IMAGES // BATCH),
+    batch_size=BATCH,
+    micro_batch_size=BATCH,
+    precision="fp32",
+    clip_norm=0.0,
+    ema_decay=0.0,
+    validate_epochs=1.0,
+    monitor="",
+    keep="last",
+    patience=0,
+)
+RUNTIME = Runtime(
+    device="cpu",
+    processes=1,
+    loader="device",
+    workers=0,
+    log_steps=LOG_STEPS,
+    checkpoint_steps=10 * STEPS,
+    profile=False,
+    tensorboard=False,
+)
+
+
+class Batch(NamedTuple):
+    image: Tensor
+    label: Tensor
+
+
+class Data(Dataset[Batch]):
+    """Whole batches by step, from memory; notes when each was asked for."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.images = torch.randn(IMAGES, 3, SIDE, SIDE, generator=generator)
+        self.labels = torch.randint(CLASSES, (IMAGES,), generator=generator)
+        self.asked: list[float] = []
+        self.batches = Batches(
+            self.read,
+            lambda raw, index, epoch: raw,
+            size=IMAGES,
+            batch_size=BATCH,
+            micro_batch_size=BATCH,
+            seed=0,
+            world=local(),
+        )
+        self.order = [self.batches.samples(step) for step in range(STEPS)]
+
+    def read(self, index: Tensor) -> Batch:
+        self.asked.append(time.perf_counter())
+        return Batch(self.images[index], self.labels[index])
+
+    def __len__(self) -> int:
+        return STEPS
+
+    def __getitem__(self, step: int) -> Batch:
+        return self.read(self.order[step])
+
+
+def network() -> nn.Module:
+    torch.manual_seed(1)
+    layers: list[nn.Module] = []
+    for channels_in, channels_out in ((3, 32), (32, 64), (64, 64)):
+        layers += [nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * (SIDE // 8) ** 2, CLASSES))
+
+
+def sgd(model: nn.Module) -> Optimizer:
+    return SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+
+class Means:
+    """The loss and accuracy of each log interval, as one would write it: running sums on the device."""
+
+    def __init__(self) -> None:
+        self.loss, self.correct, self.step = torch.zeros(()), torch.zeros((), dtype=torch.int64), 0
+        self.rows: list[dict[str, float]] = []
+
+    def add(self, loss: Tensor, logits: Tensor, label: Tensor) -> dict[str, float] | None:
+        self.loss += loss.detach()
+        self.correct += (logits.argmax(1) == label).sum()
+        self.step += 1
+        if self.step % LOG_STEPS:
+            return None
+        row = {"loss": self.loss.item() / LOG_STEPS, "accuracy": self.correct.item() / (LOG_STEPS * BATCH)}
+        self.rows.append(row)
+        self.loss.zero_()
+        self.correct.zero_()
+        return row
+
+
+def by_hand(data: Data, model: nn.Module, folder: Path) -> None:
+    optimizer, means = sgd(model), Means()
+    for step in range(STEPS):
+        batch = data[step]
+        logits = model(batch.image)
+        loss = F.cross_entropy(logits, batch.label)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if row := means.add(loss, logits, batch.label):
+            print(f"step {step + 1}  loss {row['loss']:.4g}  accuracy {row['accuracy']:.4g}", flush=True)
+
+
+def by_fit(data: Data, model: nn.Module, folder: Path) -> None:
+    def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+        logits = model(batch.image)
+        total = F.cross_entropy(logits, batch.label, reduction="sum")
+        return total, len(batch.label), {"accuracy": (logits.argmax(1) == batch.label).sum()}
+
+    fit(
+        model,
+        loss,
+        train=data.batches,
+        validate=None,
+        optimizers=[sgd(model)],
+        schedule=lambda update: 1.0,
+        params=PARAMS,
+        runtime=RUNTIME,
+        world=local(),
+        checkpoint=Checkpoint(folder / "last.pt", local()),
+        scratch=folder,
+    )
+
+
+def by_fabric(data: Data, model: nn.Module, folder: Path) -> None:
+    from lightning.fabric import Fabric
+    from lightning.fabric.loggers import CSVLogger
+
+    fabric = Fabric(accelerator="cpu", devices=1, loggers=CSVLogger(str(folder), flush_logs_every_n_steps=LOG_STEPS))
+    wrapped, optimizer = fabric.setup(model, sgd(model))
+    means = Means()
+    for step, batch in enumerate(fabric.setup_dataloaders(DataLoader(data, batch_size=None))):
+        logits = wrapped(batch.image)
+        loss = F.cross_entropy(logits, batch.label)
+        fabric.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        if row := means.add(loss, logits, batch.label):
+            fabric.log_dict(row, step=step + 1)
+
+
+def by_accelerate(data: Data, model: nn.Module, folder: Path) -> None:
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(cpu=True)
+    wrapped, optimizer, batches = accelerator.prepare(model, sgd(model), DataLoader(data, batch_size=None))
+    means = Means()
+    for step, batch in enumerate(batches):
+        logits = wrapped(batch.image)
+        loss = F.cross_entropy(logits, batch.label)
+        accelerator.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        if row := means.add(loss, logits, batch.label):
+            accelerator.print(f"step {step + 1}  loss {row['loss']:.4g}  accuracy {row['accuracy']:.4g}", flush=True)
+
+
+def by_trainer(data: Data, model: nn.Module, folder: Path) -> None:
+    from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch.loggers import CSVLogger
+
+    class Task(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = model
+
+        def training_step(self, batch: Batch, index: int) -> Tensor:
+            logits = self.net(batch.image)
+            loss = F.cross_entropy(logits, batch.label)
+            self.log_dict({"loss": loss, "accuracy": (logits.argmax(1) == batch.label).float().mean()})
+            return loss
+
+        def configure_optimizers(self) -> Optimizer:
+            return sgd(self.net)
+
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_steps=STEPS,
+        logger=CSVLogger(str(folder)),
+        log_every_n_steps=LOG_STEPS,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Task(), DataLoader(data, batch_size=None))
+
+
+Loop = Callable[[Data, nn.Module, Path], None]
+LOOPS: dict[str, Loop] = {
+    "by hand": by_hand,
+    "fit()": by_fit,
+    "Lightning Fabric": by_fabric,
+    "accelerate": by_accelerate,
+    "Lightning Trainer": by_trainer,
+}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lines go into memory: a terminal's speed is not what is measured, nor what the libraries say of this one."""
+    logging.getLogger("lightning").setLevel(logging.ERROR)
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(StringIO()))
+        stack.enter_context(redirect_stderr(StringIO()))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        yield
+
+
+def measure(loop: Loop, data: Data) -> tuple[float, nn.Module]:
+    """Microseconds a step, and the trained network."""
+    data.asked.clear()
+    model = network()
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        loop(data, model, Path(folder))
+    assert len(data.asked) >= STEPS
+    return (data.asked[STEPS - 1] - data.asked[FIRST - 1]) / (STEPS - FIRST) * 1e6, model
+
+
+def same_bits(first: nn.Module, second: nn.Module) -> bool:
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(one, other) for one, other in pairs)
+
+
+def main() -> bool:
+    """Whether `fit()` keeps within its bounds and ends with the weights of the hand-written loop."""
+    torch.set_num_threads(1)
+    data, names = Data(), list(LOOPS)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    identical = True
+    for turn in range(ROUNDS):
+        models = {}
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            micros, models[name] = measure(LOOPS[name], data)
+            times[name].append(micros)
+        identical &= same_bits(models["by hand"], models["fit()"])
+    rows = [_row(name, times[name], times["by hand"]) for name in names]
+    report(
+        "loop_cost",
+        rows,
+        ("torch", "lightning", "accelerate"),
+        rounds=ROUNDS,
+        steps_timed=STEPS - FIRST,
+        batch_size=BATCH,
+        threads=1,
+        weights_identical=identical,
+    )
+    print(f"\nweights of `fit()` and of the hand-written loop identical: {'yes' if identical else 'NO'}")
+    return identical and rows[1]["added_us"] <= MOST_ADDED_US and rows[1]["ratio"] >= LEAST_RATIO
+
+
+def _row(name: str, micros: list[float], by_hand: list[float]) -> dict[str, str | float]:
+    """Differences and ratios are taken within a round, where the machine was the same."""
+    added = statistics.median(one - other for one, other in zip(micros, by_hand, strict=True))
+    ratio = statistics.median(other / one for one, other in zip(micros, by_hand, strict=True))
+    quartiles = statistics.quantiles(micros, n=4)
+    return {
+        "loop": name,
+        "step_us": round(statistics.median(micros), 1),
+        "quartiles_us": [round(quartiles[0], 1), round(quartiles[2], 1)],
+        "added_us": round(added, 1),
+        "ratio": round(ratio, 3),
+    }

@@ -1,0 +1,54 @@
+"""What every benchmark ends with: a Markdown table on the screen, the figures in benchmarks/results/<name>.json."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shared.training.run_info import hardware
+from shared.training.weights import write_json
+
+RESULTS = Path(__file__).with_name("results")
+
+Row = Mapping[str, Any]
+
+
+def report(name: str, rows: Sequence[Row], packages: Sequence[str] = ("torch",), **setup: Any) -> None:
+    """Prints the rows and writes them with hardware and versions, but no date: the same figures are the same bytes.
+
+    Args:
+        name: of the benchmark, and of the file.
+        rows: one mapping a line of the table, all with the keys of the first.
+        packages: whose versions matter here.
+        setup: further plain values that say under which conditions the figures hold.
+    """
+    print(markdown(rows), flush=True)
+    versions = {"python": platform.python_version()} | {package: version(package) for package in packages}
+    RESULTS.mkdir(exist_ok=True)
+    tree = {"setup": setup, "rows": rows, "hardware": hardware(torch.device("cpu")), "versions": versions}
+    write_json(RESULTS / f"{name}.json", tree)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A Markdown table.
+
+    >>> print(markdown([{"loop": "by hand", "us": 12.345}]))
+    | loop | us |
+    | --- | --- |
+    | by hand | 12.35 |
+    """
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_word(value) for value in row.values()] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_word, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)

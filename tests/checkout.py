@@ -1,0 +1,109 @@
+"""A copy of the repo in a temporary folder, with a few images prepared, to run stages in as a user would.
+
+Stages run as processes of their own: they may be killed, or run in numbers, without harm to the copy's original.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from projects.cifar_cnn.sample import SHAPES, make_images
+from shared.data.arrays import SPLITS, Split, write_split
+from shared.params import override, read_yaml
+from shared.paths import ROOT
+from shared.training.weights import write_json
+
+PROJECT = "cifar_cnn"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The copy at `root`, and what a test asks of it."""
+
+    root: Path
+
+    @property
+    def results(self) -> Path:
+        return self.root / "projects" / PROJECT / "results" / "train"
+
+    def command(self, *words: str) -> list[str]:
+        """The train stage, with `section.key=value` words."""
+        return [sys.executable, "-m", f"projects.{PROJECT}.train", *words]
+
+    def start(self, command: list[str]) -> subprocess.Popen[str]:
+        """Starts a command in the copy; its output can be read as it comes."""
+        return subprocess.Popen(
+            command, cwd=self.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def train(self, *words: str) -> str:
+        """Runs the train stage to its end and returns what it said. Raises AssertionError if it failed."""
+        done = self.run(self.command(*words))
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the copy; stdout and stderr together."""
+        return subprocess.run(
+            command, cwd=self.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def set_params(self, **values: Any) -> None:
+        """Changes params.yaml: `set_params(**{"train.epochs": 2.0})`."""
+        path = self.root / "projects" / PROJECT / "params.yaml"
+        tree = read_yaml(path)
+        for key, value in values.items():
+            override(tree, key, value)
+        YAML().dump(tree, path)
+
+
+def environment() -> dict[str, str]:
+    """As for a user: this venv's commands first, nothing of a torchrun or a test run around.
+
+    One thread: these nets are too small for more, and threads that spin beside other processes cost most of the time.
+    """
+    scripts = Path(sys.executable).parent
+    hidden = ("RANK", "WORLD_SIZE", "PYTHONPATH", "PYTHONWARNINGS")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    return kept | {"PATH": path, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+
+
+def make_checkout(root: Path, *, num_train: int, num_valid: int, **params: Any) -> Checkout:
+    """Copies what git knows or would add to a new repository at `root`, and prepares a sample.
+
+    Args:
+        root: must not exist yet.
+        num_train: images; the test split gets ten.
+        params: changes to params.yaml, see `Checkout.set_params`.
+    """
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in filter(None, subprocess.check_output(listing, cwd=ROOT, text=True).split("\0")):
+        if (ROOT / name).is_file() and "/results/" not in name:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, root / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+    prepare(root / "data" / "prepared" / PROJECT, {"train": num_train, "valid": num_valid, "test": 10})
+    copy = Checkout(root)
+    copy.set_params(**{"runtime.device": "cpu"} | params)
+    return copy
+
+
+def prepare(folder: Path, counts: dict[str, int]) -> None:
+    """Generated images in the prepared form: what the fetch and prepare stages leave, in a second."""
+    manifest: dict[str, Any] = {"classes": list(SHAPES), "channels": 3, "image_size": 32, "splits": {}}
+    manifest |= {"mean": [0.5] * 3, "std": [0.25] * 3, "source": "sample"}
+    for name in SPLITS:
+        labels = np.arange(counts[name]) % len(SHAPES)
+        images, _ = make_images(labels, np.random.default_rng([counts[name], SPLITS.index(name)]))
+        split = Split(images.transpose(0, 3, 1, 2).copy(), labels, [f"{index:05d}" for index in range(len(labels))])
+        manifest["splits"][name] = write_split(folder / name, split)
+    write_json(folder / "manifest.json", manifest)

@@ -23,12 +23,15 @@ SMALL = {
 def copy(tmp_path_factory) -> Checkout:
     copy = make_checkout(tmp_path_factory.mktemp("dvc") / "copy", num_train=10, num_valid=10, **SMALL)
     (copy.root / "projects/cifar_cnn/dvc.lock").unlink(missing_ok=True)
-    for command in (
-        ["git", "add", "-A"],
-        ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"],
-    ):
-        assert copy.run(command).returncode == 0
+    commit(copy, "start")
     return copy
+
+
+def commit(copy: Checkout, message: str) -> None:
+    author = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+    for command in (["git", "add", "-A"], ["git", *author, "commit", "-qm", message]):
+        done = copy.run(command)
+        assert done.returncode == 0, done.stdout
 
 
 def dvc(copy: Checkout, *words: str) -> str:

@@ -92,7 +92,7 @@ def own_colour(images: Tensor) -> Tensor:
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor) -> Tensor:
     """(N, K) probabilities, in batches."""
-    return torch.cat([model(batch).softmax(1) for batch in images.split(BATCH)])
+    return torch.cat([model(batch).softmax(1) for batch in torch.split(images, BATCH)])
 
 
 @torch.no_grad()
@@ -163,10 +163,10 @@ def curves(model: nn.Module, scene: Scene, maps: Tensor, seed: int) -> Curves:
     )
 
 
-def infidelity(model: nn.Module, scene: Scene, maps: Tensor, seed: int) -> Metrics:
-    probed, some = scene[:PROBED], maps[:PROBED]
-    error = faithfulness.infidelity(model, probed.images, probed.baselines, probed.targets, some, seed)
-    return {"infidelity_error": error}
+def infidelity(model: nn.Module, scene: Scene, maps: Tensor, seed: int) -> float:
+    """Of the first images, in squared logits."""
+    probed = scene[:PROBED]
+    return faithfulness.infidelity(model, probed.images, probed.baselines, probed.targets, maps[:PROBED], seed)
 
 
 def sensitivity(explainer: Explainer, method: str, scene: Scene) -> Metrics:
@@ -195,24 +195,32 @@ def evidence_score(scene: Scene, *sets: Tensor) -> Metrics:
     return {"evidence_score": float(np.mean(shares))}
 
 
-def score(method: str, explainer: Explainer, randomised: list[Explainer], scene: Scene) -> tuple[Metrics, Curves]:
-    """All figures of one method but those of the random attribution, and its curves."""
+def score(
+    method: str, explainer: Explainer, randomised: list[Explainer], scene: Scene, silent: float
+) -> tuple[Metrics, Curves]:
+    """All figures of one method but those of the random attribution, and its curves.
+
+    Args:
+        silent: infidelity of a map of zeros, which makes infidelity a share.
+    """
     model, seed = explainer.model, explainer.seed
     attribution = explainer(method, scene)
     maps, others = attribution.maps, [other(method, scene).maps for other in randomised]
     measured = curves(model, scene, maps, seed)
     metrics = evidence_score(scene, maps) | suffixed(evidence_score(scene, *others), "randomised") | measured.scores()
-    metrics |= infidelity(model, scene, maps, seed) | sensitivity(explainer, method, scene)
-    metrics |= completeness(model, scene, attribution.delta)
+    metrics |= {"infidelity_error": infidelity(model, scene, maps, seed) / silent}
+    metrics |= sensitivity(explainer, method, scene) | completeness(model, scene, attribution.delta)
     metrics["randomised_similarity"] = float(np.mean([faithfulness.similarity(maps, other) for other in others]))
     return metrics, measured
 
 
-def score_random(model: nn.Module, scene: Scene, seed: int) -> tuple[Metrics, Curves]:
+def score_random(model: nn.Module, scene: Scene, seed: int, silent: float) -> tuple[Metrics, Curves]:
     """The figures of an attribution that knows nothing, and its curves."""
-    maps = faithfulness.random_maps(*scene.images[:, 0].shape, seed).to(scene.images)
+    count, _, height, width = scene.images.shape
+    maps = faithfulness.random_maps(count, height, width, seed).to(scene.images)
     measured = curves(model, scene, maps, seed)
-    metrics = evidence_score(scene, maps) | measured.scores() | infidelity(model, scene, maps, seed)
+    metrics = evidence_score(scene, maps) | measured.scores()
+    metrics |= {"infidelity_error": infidelity(model, scene, maps, seed) / silent}
     return suffixed(metrics, RANDOM), measured
 
 
@@ -268,7 +276,7 @@ def draw_shown(folder: Path, explainer: Explainer, scene: Scene, methods: list[s
     """A picture an image, and index.json."""
     maps = {name: explainer(name, scene).maps for name in methods}
     for row, fact in enumerate(facts):
-        panels = {METHODS[name].title: (maps[name][row], METHODS[name].signed) for name in methods}
+        panels = {METHODS[name].title: maps[name][row] for name in methods}
         evidence = None if scene.evidence is None else scene.evidence[row]
         fact["file"] = f"{row:02}.png"
         (folder / fact["file"]).write_bytes(attribution_row(scene.images[row], panels, evidence, title_of(fact)))
@@ -325,8 +333,10 @@ def main(params: Params) -> None:
 def score_all(explainer: Explainer, scene: Scene, params: Explain) -> tuple[dict[str, Any], dict[str, Curves]]:
     """metrics.json, and the curves of every method and of the random order."""
     randomised = explainer.of_randomised(scene.images, params.num_randomised)
-    scores = {method: score(method, explainer, randomised, scene) for method in params.methods}
-    random_metrics, random_curves = score_random(explainer.model, scene, explainer.seed)
+    nothing = torch.zeros_like(scene.images[:, 0])
+    silent = infidelity(explainer.model, scene, nothing, explainer.seed) or 1.0  # no square changes any logit: no error
+    scores = {method: score(method, explainer, randomised, scene, silent) for method in params.methods}
+    random_metrics, random_curves = score_random(explainer.model, scene, explainer.seed, silent)
     metrics = {method: rounded(own | random_metrics) for method, (own, _) in scores.items()}
     counts = {"num_samples": len(scene.images), "num_probed": min(PROBED, len(scene.images))}
     return counts | metrics, {method: pair for method, (_, pair) in scores.items()} | {RANDOM: random_curves}
@@ -345,11 +355,14 @@ def write(
     pictures = results / "pictures"
     temporary = pictures.with_name(".pictures.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    draw_shown(temporary, explainer, shown, params.methods, facts)
-    (temporary / "curves.png").write_bytes(draw_curves(measured))
-    shutil.rmtree(pictures, ignore_errors=True)
-    temporary.rename(pictures)
+    try:
+        temporary.mkdir()
+        draw_shown(temporary, explainer, shown, params.methods, facts)
+        (temporary / "curves.png").write_bytes(draw_curves(measured))
+        shutil.rmtree(pictures, ignore_errors=True)
+        temporary.rename(pictures)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     write_atomic(results / "curves.tsv", ("\n".join(curve_lines(measured)) + "\n").encode())
     write_json(results / "metrics.json", metrics)
 

@@ -1,9 +1,9 @@
 """One signature over Captum's attribution methods.
 
-Each method is a row of METHODS: how it is run, whether its values add up to the change of the output, whether they
-have a sign. Every input is explained against one baseline of its own, and its attribution is a function of (model,
-input, target, baseline, seed) alone, whatever else is in the batch. Memory stays flat by the argument that a method
-has for it: integrated gradients and occlusion split their own evaluations, the others take the inputs in chunks.
+Each method is a row of METHODS: how it is run, and whether its values add up to the change of the output. Every input
+is explained against one baseline of its own, and its attribution is a function of (model, input, target, baseline,
+seed) alone, whatever else is in the batch. Memory stays flat by the argument that a method has for it: integrated
+gradients and occlusion split their own evaluations, the others take the inputs in chunks.
 
 N inputs, C channels, H height, W width, K classes.
 """
@@ -24,8 +24,8 @@ from shared.errors import UserError
 from shared.seed import derive, seed_default
 
 BATCH = 256  # inputs that go through the network at once
-STEPS = 16  # of the integral, by Gauss-Legendre: completeness within a few percent on convolutional nets
-SHAP_SAMPLES = 16  # random points between each image and its baseline
+STEPS = 12  # of the integral, by Gauss-Legendre: completeness within a few percent on convolutional nets
+SHAP_SAMPLES = 12  # random points between each image and its baseline
 WINDOW = 5 / 32  # side of occlusion's, in sides of the image; next to one another they make 49 positions at any size
 
 
@@ -46,11 +46,11 @@ class Call:
     """What a method is run on: at most BATCH inputs, with their targets (N,) and baselines (N, C, H, W)."""
 
     model: nn.Module
+    layer: str
+    seed: int
     inputs: Tensor
     targets: Tensor
     baselines: Tensor
-    layer: str
-    seed: int
 
     def leaf(self) -> Tensor:
         """The inputs as Captum wants them for gradients; the caller's tensor is left as it is."""
@@ -65,13 +65,11 @@ class Method:
         run: the method itself.
         title: for people.
         complete: the values add up to output minus output of the baseline, so the completeness test applies.
-        signed: negative values speak against the target; otherwise there are none.
     """
 
     run: Callable[[Call], Attribution]
     title: str
     complete: bool
-    signed: bool
 
 
 def integrated_gradients(call: Call) -> Attribution:
@@ -95,7 +93,7 @@ def gradient_shap(call: Call) -> Attribution:
     points, and with the difference to the baseline as its input.
     """
     group = BATCH // SHAP_SAMPLES
-    chunks = zip(*(part.split(group) for part in (call.inputs, call.targets, call.baselines)), strict=True)
+    chunks = zip(*(torch.split(part, group) for part in (call.inputs, call.targets, call.baselines)), strict=True)
     parts = [_shap_of_group(call, *chunk) for chunk in chunks]
     values, deltas = zip(*parts, strict=True)
     return Attribution(torch.cat(values), torch.cat(deltas))
@@ -105,7 +103,8 @@ def _shap_of_group(call: Call, inputs: Tensor, targets: Tensor, baselines: Tenso
     def total(differences: Tensor) -> Tensor:  # (samples, group, C, H, W) -> (samples,)
         points = (baselines + differences).flatten(0, 1)
         index = targets.repeat(len(differences))[:, None]
-        return call.model(points).gather(1, index).view(len(differences), -1).sum(1)
+        outputs: Tensor = call.model(points).gather(1, index)
+        return outputs.view(len(differences), -1).sum(1)
 
     difference = (inputs - baselines).detach()[None].requires_grad_()
     with _global_seed(derive(call.seed, "gradient_shap"), inputs.device):
@@ -156,10 +155,10 @@ def occlusion(call: Call) -> Attribution:
 
 
 METHODS = {
-    "integrated_gradients": Method(integrated_gradients, "Integrated Gradients", complete=True, signed=True),
-    "gradient_shap": Method(gradient_shap, "GradientShap", complete=True, signed=True),
-    "grad_cam": Method(grad_cam, "Grad-CAM", complete=False, signed=False),
-    "occlusion": Method(occlusion, "Occlusion", complete=False, signed=True),
+    "integrated_gradients": Method(integrated_gradients, "Integrated Gradients", complete=True),
+    "gradient_shap": Method(gradient_shap, "GradientShap", complete=True),
+    "grad_cam": Method(grad_cam, "Grad-CAM", complete=False),
+    "occlusion": Method(occlusion, "Occlusion", complete=False),
 }
 
 
@@ -194,8 +193,8 @@ def attribute(
     """
     row = find_method(method)
     baselines = baselines.expand_as(inputs)
-    chunks = zip(inputs.split(BATCH), targets.split(BATCH), baselines.split(BATCH), strict=True)
-    parts = [row.run(Call(model, *chunk, layer=layer, seed=seed)) for chunk in chunks]
+    chunks = zip(*(torch.split(part, BATCH) for part in (inputs, targets, baselines)), strict=True)
+    parts = [row.run(Call(model, layer, seed, *chunk)) for chunk in chunks]
     deltas = [part.delta.detach() for part in parts if part.delta is not None]
     values = torch.cat([part.values.detach() for part in parts])
     return Attribution(values.to(inputs.dtype), torch.cat(deltas).to(inputs.dtype) if deltas else None)

@@ -21,21 +21,20 @@ PANEL_IN, DPI = 1.5, 100  # side of a panel, dots an inch
 ROBUST_PERCENTILE = 99  # of |attribution|: a single pixel does not fade all others
 GREY_RANGE = (0.35, 0.65)  # the input under a heat map: enough to find one's way, too little to hide the colours
 EVIDENCE_COLOUR = "#00a000"
-FEW_COLOURS = 128  # of a palette PNG: a third of the size at no visible loss
+SIGNED_COLOURS = "bwr"  # blue, white at zero, red
+OPACITY_POWER = 0.7  # below 1: weak values can still be seen
 STYLE = {"font.size": 8, "axes.titlesize": 8, "axes.linewidth": 0.5}
 
 
-def attribution_row(
-    image: Tensor, maps: Mapping[str, tuple[Tensor, bool]], evidence: Tensor | None, title: str
-) -> bytes:
+def attribution_row(image: Tensor, maps: Mapping[str, Tensor], evidence: Tensor | None, title: str) -> bytes:
     """One row of panels: the input, then every method's heat map over the grey input.
 
     Each map is scaled to its own 99th percentile, symmetrically: methods have different units. Red speaks for the
-    target, blue against it; maps without a sign go from clear to red. The evidence is outlined in green.
+    target, blue against it; maps of methods without a sign have no blue. The evidence is outlined in green.
 
     Args:
         image: (C, H, W) float in [0, 1], C 1 or 3.
-        maps: title -> (map (H, W), whether it has a sign).
+        maps: title -> (H, W).
         evidence: (H, W) bool, or None.
         title: of the row.
 
@@ -47,8 +46,8 @@ def attribution_row(
         panels = figure.subplots(1, 1 + len(maps), squeeze=False)[0]
         figure.suptitle(title, fontsize=9, parse_math=False)
         _show_input(panels[0], image)
-        for panel, (name, (values, signed)) in zip(panels[1:], maps.items(), strict=True):
-            _show_map(panel, image, values.cpu().double().numpy(), signed)
+        for panel, (name, values) in zip(panels[1:], maps.items(), strict=True):
+            _show_map(panel, image, values.cpu().double().numpy())
             panel.set_title(name, parse_math=False)
         for panel in panels:
             _outline(panel, evidence)
@@ -63,13 +62,13 @@ def _show_input(panel: Axes, image: Tensor) -> None:
     panel.set_title("input")
 
 
-def _show_map(panel: Axes, image: Tensor, values: np.ndarray, signed: bool) -> None:
+def _show_map(panel: Axes, image: Tensor, values: np.ndarray) -> None:
     """The colour says the sign, its opacity the strength, so that the input stays visible where nothing is said."""
     low, high = GREY_RANGE
     panel.imshow(low + (high - low) * image.mean(0).cpu().numpy(), cmap="gray", vmin=0, vmax=1)
     scaled = robust_scale(values)
-    colours = matplotlib.colormaps["bwr" if signed else "Reds"](0.5 + scaled / 2 if signed else scaled.clip(0))
-    colours[..., 3] = np.abs(scaled) ** 0.7
+    colours = matplotlib.colormaps[SIGNED_COLOURS](0.5 + scaled / 2)
+    colours[..., 3] = np.abs(scaled) ** OPACITY_POWER
     panel.imshow(colours, interpolation="nearest")
 
 
@@ -86,7 +85,7 @@ def _outline(panel: Axes, evidence: Tensor | None) -> None:
 
 
 def _legend(figure: Figure, panels: np.ndarray) -> None:
-    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), "bwr"), ax=list(panels), fraction=0.02, pad=0.01)
+    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), SIGNED_COLOURS), ax=list(panels), fraction=0.02, pad=0.01)
     bar.set_ticks([-1, 0, 1], labels=["against", "0", "for"])
 
 
@@ -121,5 +120,5 @@ def _png(figure: Figure) -> bytes:
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
-    picture.quantize(FEW_COLOURS, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

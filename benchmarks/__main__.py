@@ -3,12 +3,21 @@
     python -m benchmarks                        # all: minutes, on a machine that does nothing else
     python -m benchmarks loop_cost              # one or several
 
-Each prints a table and writes benchmarks/results/<name>.json. Exits 1 if one of them did not hold.
+Each prints a table and writes benchmarks/results/<name>.json; benchmarks/README.md shows them. Exits 1 if one of them did not hold.
 """
 
 import importlib
 import sys
 
+from benchmarks.table import write_readme
+
+INTRO = """
+# Benchmarks
+
+Comparisons with what one would pick instead, in one interleaved run on one machine, and proofs too long for a test.
+`make bench` makes them all anew (about 15 minutes on two cores that do nothing else) and writes this page;
+`python -m benchmarks <name>` makes one. Figures of different machines are not to be compared.
+"""
 WHAT = {
     "loop_cost": "what fit() adds to a step, beside a hand-written loop, Lightning, Fabric and accelerate",
     "input_pipeline": "augmented images a second on one core, beside torchvision transforms in a DataLoader",
@@ -30,6 +39,7 @@ def main(words: list[str]) -> int:
         print(f"\n## {name}: {WHAT[name]}\n", flush=True)
         # imported here: the help needs none of their libraries
         held &= importlib.import_module(f"benchmarks.{name}").main()
+    write_readme(WHAT, INTRO)
     return 0 if held else 1
 
 

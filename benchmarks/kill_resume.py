@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.table import report
 from tests.checkout import PROJECT, Checkout, make_checkout
 
-KILLS = {"stage": 2, "dvc": 1}
+KILLS = {"stage": 10, "dvc": 10}
 LOADERS = {"device": 0, "workers": 2}
 STEPS, LOG_STEPS = 300, 10
 PARAMS = {

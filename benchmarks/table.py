@@ -1,5 +1,6 @@
 """What every benchmark ends with: a Markdown table on the screen, the figures in benchmarks/results/<name>.json."""
 
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from shared.training.run_info import hardware
-from shared.training.weights import write_json
+from shared.training.weights import write_atomic, write_json
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -30,6 +31,27 @@ def report(name: str, rows: Sequence[Row], packages: Sequence[str] = ("torch",),
     RESULTS.mkdir(exist_ok=True)
     tree = {"setup": setup, "rows": rows, "hardware": hardware(torch.device("cpu")), "versions": versions}
     write_json(RESULTS / f"{name}.json", tree)
+
+
+def write_readme(what: Mapping[str, str], intro: str) -> None:
+    """Writes benchmarks/README.md from the figures of all benchmarks that have been run.
+
+    Args:
+        what: name of each benchmark -> what it measures.
+        intro: the text above the tables.
+    """
+    parts = [intro.strip()]
+    for name, sentence in what.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            parts.append(f"## {name}\n{sentence[0].upper()}{sentence[1:]}.\n\n{_shown(json.loads(path.read_text()))}")
+    write_atomic(RESULTS.with_name("README.md"), ("\n\n".join(parts) + "\n").encode())
+
+
+def _shown(tree: Mapping[str, Any]) -> str:
+    machine, versions = tree["hardware"], ", ".join(f"{name} {number}" for name, number in tree["versions"].items())
+    setup = "".join(f"; {name.replace('_', ' ')}: {_word(value)}" for name, value in tree["setup"].items())
+    return f"{markdown(tree['rows'])}\n\n{machine['cores']} cores of {machine['cpu']}; {versions}{setup}."
 
 
 def markdown(rows: Sequence[Row]) -> str:

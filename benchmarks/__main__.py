@@ -3,13 +3,12 @@
     python -m benchmarks                        # all: minutes, on a machine that does nothing else
     python -m benchmarks loop_cost              # one or several
 
-Each prints a table and writes benchmarks/results/<name>.json; benchmarks/README.md shows them. Exits 1 if one of them did not hold.
+Each prints a table and writes benchmarks/results/<name>.json; benchmarks/README.md shows them.
+Exits 1 if one of them did not hold.
 """
 
 import importlib
 import sys
-
-from benchmarks.table import write_readme
 
 INTRO = """
 # Benchmarks
@@ -39,7 +38,7 @@ def main(words: list[str]) -> int:
         print(f"\n## {name}: {WHAT[name]}\n", flush=True)
         # imported here: the help needs none of their libraries
         held &= importlib.import_module(f"benchmarks.{name}").main()
-    write_readme(WHAT, INTRO)
+    importlib.import_module("benchmarks.table").write_readme(WHAT, INTRO)
     return 0 if held else 1
 
 

@@ -7,9 +7,11 @@
 metrics.json      accuracy with its 95% interval, calibration, figures of each class, two baselines
 predictions.csv   one row a test image: id, actual, predicted, confidence
 reliability.tsv   confidence against accuracy
+run.json          how long the predictions took, all views of each image
 worst/            the most confident errors, as pictures, with index.json
 """
 
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -123,9 +125,12 @@ def main(params: Params) -> None:
     _check_same(config, manifest, again)
     test = read_split(PROJECT.prepared, "test", mapped=True)
     with join(params.runtime) as world:
+        start = time.perf_counter()
         records = predict(model.to(world.device), test, params.evaluate, world)
+        seconds = time.perf_counter() - start
         if world.is_first:
             write(records, test, manifest, params.evaluate)
+            write_json(PROJECT.results("evaluate") / "run.json", {"predict_seconds": round(seconds, 1)})
 
 
 def write(records: Records, test: Split, manifest: dict[str, Any], params: Evaluate) -> None:

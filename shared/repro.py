@@ -89,7 +89,7 @@ def read_run(project: Project, revision: str) -> dict[str, Any]:
     params = read_yaml_text(_git("show", f"{revision}:projects/{project.name}/params.yaml"))
     evaluate = {key: value for key, value in read("evaluate/metrics.json").items() if key != "by_class"}
     return {"seed": params["train"]["seed"], "metrics": evaluate, "explain": read("explain/metrics.json"),
-            "training": read("train/run.json"), "data_md5": data, "params": flatten(params)}  # fmt: skip
+            "training": read("train/run.json") | read("evaluate/run.json"), "data_md5": data, "params": flatten(params)}  # fmt: skip
 
 
 def record(preset: str, changes: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-PANEL_IN, DPI = 1.5, 100  # side of a panel, dots an inch
+PANEL_IN, LEGEND_IN, TITLES_IN, DPI = 1.5, 0.7, 0.5, 100  # side of a panel, what is beside and above, dots an inch
 ROBUST_PERCENTILE = 99  # of |attribution|: a single pixel does not fade all others
 GREY_RANGE = (0.35, 0.65)  # the input under a heat map: enough to find one's way, too little to hide the colours
 EVIDENCE_COLOUR = "#00a000"
@@ -42,9 +42,12 @@ def attribution_row(image: Tensor, maps: Mapping[str, Tensor], evidence: Tensor 
         PNG.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(PANEL_IN * (1 + len(maps)) + 0.5, PANEL_IN + 0.55), layout="constrained")
+        width, height = PANEL_IN * (1 + len(maps)) + LEGEND_IN, PANEL_IN + TITLES_IN
+        figure = Figure(figsize=(width, height))
+        # Placed by hand: matplotlib's own layouts take longer than all the rest
+        figure.subplots_adjust(0.005, 0.02, 1 - LEGEND_IN / width, 1 - TITLES_IN / height, wspace=0.04)
         panels = figure.subplots(1, 1 + len(maps), squeeze=False)[0]
-        figure.suptitle(title, fontsize=9, parse_math=False)
+        figure.suptitle(title, fontsize=9, y=0.99, va="top", parse_math=False)
         _show_input(panels[0], image)
         for panel, (name, values) in zip(panels[1:], maps.items(), strict=True):
             _show_map(panel, image, values.cpu().double().numpy())
@@ -52,7 +55,7 @@ def attribution_row(image: Tensor, maps: Mapping[str, Tensor], evidence: Tensor 
         for panel in panels:
             _outline(panel, evidence)
             panel.set_axis_off()
-        _legend(figure, panels)
+        _legend(figure, figure.add_axes((1 - 0.9 * LEGEND_IN / width, 0.08, 0.1 / width, 0.65)))
         return _png(figure)
 
 
@@ -84,8 +87,8 @@ def _outline(panel: Axes, evidence: Tensor | None) -> None:
         panel.contour(evidence.cpu().numpy().astype(float), levels=[0.5], colors=EVIDENCE_COLOUR, linewidths=0.9)
 
 
-def _legend(figure: Figure, panels: np.ndarray) -> None:
-    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), SIGNED_COLOURS), ax=list(panels), fraction=0.02, pad=0.01)
+def _legend(figure: Figure, place: Axes) -> None:
+    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), SIGNED_COLOURS), cax=place)
     bar.set_ticks([-1, 0, 1], labels=["against", "0", "for"])
 
 

@@ -88,8 +88,14 @@ def read_run(project: Project, revision: str) -> dict[str, Any]:
     data = {out["path"]: out["md5"] for stage in ("fetch", "prepare") for out in lock["stages"][stage]["outs"]}
     params = read_yaml_text(_git("show", f"{revision}:projects/{project.name}/params.yaml"))
     evaluate = {key: value for key, value in read("evaluate/metrics.json").items() if key != "by_class"}
-    return {"seed": params["train"]["seed"], "metrics": evaluate, "explain": read("explain/metrics.json"),
-            "training": read("train/run.json") | read("evaluate/run.json"), "data_md5": data, "params": flatten(params)}  # fmt: skip
+    return {
+        "seed": params["train"]["seed"],
+        "metrics": evaluate,
+        "explain": read("explain/metrics.json"),
+        "training": read("train/run.json") | read("evaluate/run.json"),
+        "data_md5": data,
+        "params": flatten(params),
+    }
 
 
 def record(preset: str, changes: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:

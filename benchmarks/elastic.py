@@ -27,7 +27,8 @@ TORCHRUN = [
     "--standalone",
 ]
 COMMAND = [*TORCHRUN, "-m", f"projects.{PROJECT}.train"]
-KILLED_AT = {0: STEPS // 3, 1: 2 * STEPS // 3}  # rank -> step of the log after which it is killed
+KILLED_AT = {0: STEPS // 3, 1: 2 * STEPS // 3}
+LIMIT_S = 600  # a restart that takes longer hangs
 FILES = ("model.safetensors", "history.tsv", "validation.tsv")
 
 
@@ -53,7 +54,11 @@ def kill_worker(copy: Checkout, rank: int, expected: dict[str, bytes]) -> dict[s
     torchrun = copy.start(COMMAND)
     read_until(torchrun, KILLED_AT[rank])
     os.kill(workers(torchrun)[rank], signal.SIGKILL)
-    said, _ = torchrun.communicate()
+    try:
+        said, _ = torchrun.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        torchrun.terminate()
+        said, _ = torchrun.communicate()
     same = torchrun.returncode == 0 and results(copy) == expected
     if not same:
         print(said, file=sys.stderr)

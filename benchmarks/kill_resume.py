@@ -62,11 +62,13 @@ def checkpoints(copy: Checkout) -> Path:
 def read_until(process: subprocess.Popen[str], step: int) -> None:
     """Reads the log up to the line of a step, or the first after it."""
     assert process.stdout
+    lines = []
     for line in process.stdout:
+        lines.append(line)
         found = re.match(r"step +(\d+)", line)
         if found and int(found[1]) >= step:
             return
-    raise AssertionError("the training ended before it was killed")
+    raise AssertionError("the training ended before it was killed:\n" + "".join(lines))
 
 
 def half_written(folder: Path) -> bool:

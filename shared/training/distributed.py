@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from shared import stage
 from shared.params import Section
@@ -59,11 +62,35 @@ def join(runtime: Runtime) -> Iterator[World]:
         yield World(0, 1, device)
         return
     use_threads(int(os.environ.get("LOCAL_WORLD_SIZE", size)))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    store, rank, size = next(rendezvous("env://"))
+    dist.init_process_group(backend, store=_own_part(store, rank, size), rank=rank, world_size=size)
     try:
         yield World(dist.get_rank(), size, device)
     finally:
         dist.destroy_process_group()
+
+
+def _own_part(store: Store, rank: int, size: int) -> Store:
+    """A part of the store that only the processes alive now write to.
+
+    torchrun keeps one store over its restarts (2.14): a restarted rank finds addresses of dead ones in it, and fails
+    or hangs when it is faster than they are replaced. TORCHELASTIC_RESTART_COUNT is no name for the part: machines
+    count apart. So the first rank names it, answers whatever name lies under a rank, and goes on once each has
+    thanked for this very answer, which a dead one cannot.
+    """
+    name = uuid.uuid4().hex
+    if rank:
+        store.set(f"hello/{rank}", name)
+        name = store.get(f"welcome/{name}").decode()
+        store.set(f"thanks/{name}/{rank}", "")
+    waiting = set(range(1, size)) if rank == 0 else set()
+    while waiting:
+        for other in waiting:
+            store.set(f"welcome/{store.get(f'hello/{other}').decode()}", name)
+        time.sleep(0.01)
+        waiting = {other for other in waiting if not store.check([f"thanks/{name}/{other}"])}
+    return PrefixStore(name, store)
 
 
 def wrap(model: nn.Module, world: World) -> nn.Module:

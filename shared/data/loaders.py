@@ -105,7 +105,7 @@ class Batches:
 
 def evaluation_shares(size: int, batch_size: int, world: World) -> Iterator[Tensor]:
     """This rank's indices of a whole split in batches: each sample on one rank, none padded."""
-    mine = torch.arange(world.rank, size, world.size)
+    mine = torch.arange(size)[world.rank :: world.size]
     yield from torch.split(mine, batch_size)
 
 

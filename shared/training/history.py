@@ -107,7 +107,7 @@ class History:
             write_atomic(folder / name, ("\n".join(lines) + "\n").encode())
 
     def _column(self, values: Sequence[Any]) -> Tensor:
-        """One term of all steps kept, converted as a whole: one by one that cost 15 us a step."""
+        """One term of all steps kept, converted as a whole: one by one that cost some 4 us a step more."""
         if isinstance(values[0], Tensor):
             return torch.stack(tuple(values)).to(_wide(self.world))
         return torch.tensor(values, device=self.world.device, dtype=_wide(self.world))

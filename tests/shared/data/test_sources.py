@@ -317,6 +317,7 @@ def test_an_archive_that_leads_outside_is_refused_whole(
 @pytest.mark.parametrize(
     "content",
     [b"", b"no archive at all" * 99, ARCHIVE[:-5000], ARCHIVE[:20], zipped(FILES)[:-3], tarball(FILES, "w:xz")[:-99]],
+    ids=["empty", "text", "short tar", "head alone", "short zip", "short xz"],
 )
 def test_a_damaged_archive_is_named(tmp_path: Path, content: bytes) -> None:
     archive = tmp_path / "toy.tar.gz"

@@ -1,10 +1,14 @@
 """The README's table of results, generated from records and metrics, so that nobody types a figure.
 
+It reads what git has staged or committed: a run of the pipeline on another machine, where the last digits and the times
+differ, does not make it stale.
+
 python -m shared.readme            # writes the table between its two markers
 python -m shared.readme --check    # exit 1 when it is stale
 """
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,24 +22,36 @@ COLUMNS = ("project", "data", "accuracy", "linear model", "how measured", "time 
 
 def table() -> str:
     """The table in Markdown: a row for each project's sample, then one for each of its records."""
-    rows = [row for folder in sorted(ROOT.glob("projects/*/")) for row in _rows(folder)]
+    names = sorted({Path(path).parts[1] for path in _staged("projects/*/params.yaml")})
+    rows = [row for name in names for row in _rows(name)]
     return "\n".join([_line(COLUMNS), _line(["---"] * len(COLUMNS)), *rows])
 
 
-def _rows(folder: Path) -> list[str]:
-    sample = folder / "results/evaluate/metrics.json"
-    rows = [_sample(folder, json.loads(sample.read_text()))] if sample.exists() else []
-    return rows + [_record(folder, json.loads(path.read_text())) for path in sorted(folder.glob("records/*.json"))]
+def _rows(name: str) -> list[str]:
+    results = {path: json.loads(text) for path, text in _staged(f"projects/{name}/results/*/*.json").items()}
+    folder = f"projects/{name}/results"
+    sample = results.get(f"{folder}/evaluate/metrics.json")
+    rows = [_sample(name, sample, results[f"{folder}/train/run.json"])] if sample else []
+    return rows + [_record(name, json.loads(text)) for text in _staged(f"projects/{name}/records/*.json").values()]
 
 
-def _sample(folder: Path, metrics: dict[str, Any]) -> str:
-    run = json.loads((folder / "results/train/run.json").read_text())
+def _staged(pattern: str) -> dict[str, str]:
+    """Path -> content of the files in git's index that match."""
+    paths = _git("ls-files", "--", f":(glob){pattern}").splitlines()
+    return {path: _git("show", f":{path}") for path in paths}
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def _sample(name: str, metrics: dict[str, Any], run: dict[str, Any]) -> str:
     accuracy = f"{metrics['accuracy']:.3f} ({metrics['accuracy_low']:.3f} to {metrics['accuracy_high']:.3f})"
     data = f"sample (generated), {metrics['num_samples']:,} test images"
-    return _row(folder, data, accuracy, metrics, "1 seed, 95 % bootstrap interval", run)
+    return _row(name, data, accuracy, metrics, "1 seed, 95 % bootstrap interval", run)
 
 
-def _record(folder: Path, record: dict[str, Any]) -> str:
+def _record(name: str, record: dict[str, Any]) -> str:
     runs, headline = record["runs"], record["accuracy"]
     metrics = runs[0]["metrics"]
     accuracy, how = f"{headline['mean']:.4f}", f"preset `{record['preset']}`, "
@@ -46,16 +62,16 @@ def _record(folder: Path, record: dict[str, Any]) -> str:
         accuracy += f" ({metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f})"
         how += "1 seed, 95 % bootstrap interval"
     data = f"official, {metrics['num_samples']:,} test images"
-    return _row(folder, data, accuracy, metrics, how, runs[0]["training"])
+    return _row(name, data, accuracy, metrics, how, runs[0]["training"])
 
 
-def _row(folder: Path, data: str, accuracy: str, metrics: dict[str, Any], how: str, run: dict[str, Any]) -> str:
+def _row(name: str, data: str, accuracy: str, metrics: dict[str, Any], how: str, run: dict[str, Any]) -> str:
     where = run["hardware"]
     device = where.get("gpu") or f"{where['cores']} cores of {where['cpu']}"
     predictions = f" + {run['predict_seconds']:.0f} s of predictions" if "predict_seconds" in run else ""
     training = f"{run['seconds']:.0f} s{predictions}, {run['precision']}, {device}"
     linear = f"{metrics['baseline']['linear_accuracy']:.3f}"
-    cells = (f"[{folder.name}](projects/{folder.name})", data, accuracy, linear, how, training)
+    cells = (f"[{name}](projects/{name})", data, accuracy, linear, how, training)
     return _line(cells)
 
 

@@ -15,7 +15,7 @@ MARGIN = 0.02  # of scores between 0 and 1: a smaller difference is called none
 READING = {
     "integrated_gradients": "Adds up the gradient on the way from a blank input to this one. Marks pixels that push "
     "the class up (or down) from blank; grainy, and its parts add up to the change of the output.",
-    "gradient_shap": "Integrated gradients over several noisy blank inputs. Read it the same way; a little smoother.",
+    "gradient_shap": "Integrated gradients at random points of that way. Read it the same way; its sum is less exact.",
     "saliency": "Where a tiny change would move the output most. Shows sensitivity, not support: edges light up "
     "either way.",
     "grad_cam": "What the last convolutions looked at, as a coarse cloud. Shows the region, never the exact pixels.",

@@ -26,15 +26,15 @@ def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) 
     Exits 2 with one block of text on a UserError; lets a bug show its traceback.
     """
     words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print((doc or "").strip())
-        return
     with errors_for_people():
+        if {"-h", "--help"} & set(words):
+            print((doc or "").strip(), flush=True)
+            return
         main(params_.load(params, Path(file).with_name("params.yaml"), words))
 
 
 class errors_for_people:
-    """`with errors_for_people():` prints a UserError and exits 2. Ctrl-C exits 130 without a traceback."""
+    """`with errors_for_people():` prints a UserError and exits 2. Ctrl-C and `| head` end it without a traceback."""
 
     def __enter__(self) -> None:
         return None
@@ -45,6 +45,9 @@ class errors_for_people:
             if _reports():
                 print(error, file=sys.stderr)
             raise SystemExit(2) from None
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+            raise SystemExit(141) from None
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             raise SystemExit(130) from None

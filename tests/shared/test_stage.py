@@ -36,6 +36,13 @@ def test_a_bug_shows_its_traceback():
     assert "ZeroDivisionError" in done.stderr
 
 
+def test_a_reader_that_leaves_early_sees_no_traceback():
+    code = "from shared.stage import errors_for_people as e\nwith e(): print('x' * 1_000_000, flush=True)"
+    command = f'{sys.executable} -c "{code}" | head -c 1'
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("x", "")
+
+
 def test_problems_are_capped_and_counted():
     problems = Problems("folder")
     for number in range(30):

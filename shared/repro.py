@@ -130,7 +130,9 @@ def _refuse_unknown_files(project: Project) -> None:
 
 
 def _revision(name: str) -> str:
-    references = _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").splitlines()
+    # the newest: each commit it was run from keeps an experiment of this name
+    newest_first = ("--sort=-committerdate", "--format=%(objectname) %(refname)")
+    references = _git("for-each-ref", "refs/exps", *newest_first).splitlines()
     found = [line.split()[0] for line in references if line.endswith(f"/{name}")]
     assert found, f"DVC ran {name} and left no commit of it"
     return found[0]

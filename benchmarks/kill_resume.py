@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,17 +143,20 @@ def is_refused(copy: Checkout) -> bool:
     return told and stage.returncode == 2 and dvc.returncode != 0
 
 
-def main() -> bool:
-    """Whether every killed training ended with the bytes of an uninterrupted one."""
-    rows = []
+def act_on(loader: str) -> list[dict[str, Any]]:
+    """The rows of one loader, in a copy of its own."""
     with tempfile.TemporaryDirectory() as folder:
         copy = make_checkout(Path(folder) / "copy", num_train=400, num_valid=50, **PARAMS)
-        for loader, workers in LOADERS.items():
-            copy.set_params(**{"runtime.loader": loader, "runtime.workers": workers})
-            forget(copy)
-            copy.train()
-            expected = digest(copy)
-            for target, act in (("stage", kill_stage), ("dvc", kill_dvc)):
-                rows.append({"target": target, "loader": loader} | act(copy, expected))
+        copy.set_params(**{"runtime.loader": loader, "runtime.workers": LOADERS[loader]})
+        copy.train()
+        expected = digest(copy)
+        targets = {"stage": kill_stage, "dvc": kill_dvc}
+        return [{"target": target, "loader": loader} | act(copy, expected) for target, act in targets.items()]
+
+
+def main() -> bool:
+    """Whether every killed training ended with the bytes of an uninterrupted one. A core for each loader."""
+    with ThreadPoolExecutor(len(LOADERS)) as pool:
+        rows = [row for rows in pool.map(act_on, LOADERS) for row in rows]
     report("kill_resume", rows, ("torch", "dvc"), steps=STEPS)
     return all(row["identical"] for row in rows)

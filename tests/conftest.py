@@ -1,0 +1,8 @@
+"""What holds for all tests."""
+
+from typing import Any
+
+
+def pytest_make_parametrize_id(val: Any, argname: str) -> str | None:
+    """Names bytes by their argument: those of an archive hold the time, and parallel workers must agree on names."""
+    return argname if isinstance(val, bytes) else None

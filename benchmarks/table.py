@@ -13,23 +13,27 @@ from shared.training.run_info import hardware
 from shared.training.weights import write_atomic, write_json
 
 RESULTS = Path(__file__).with_name("results")
+CPU = torch.device("cpu")
 
 Row = Mapping[str, Any]
 
 
-def report(name: str, rows: Sequence[Row], packages: Sequence[str] = ("torch",), **setup: Any) -> None:
+def report(
+    name: str, rows: Sequence[Row], packages: Sequence[str] = ("torch",), device: torch.device = CPU, **setup: Any
+) -> None:
     """Prints the rows and writes them with hardware and versions, but no date: the same figures are the same bytes.
 
     Args:
         name: of the benchmark, and of the file.
         rows: one mapping a line of the table, all with the keys of the first.
         packages: whose versions matter here.
+        device: that computed.
         setup: further plain values that say under which conditions the figures hold.
     """
     print(markdown(rows), flush=True)
     versions = {"python": platform.python_version()} | {package: version(package) for package in packages}
     RESULTS.mkdir(exist_ok=True)
-    tree = {"setup": setup, "rows": rows, "hardware": hardware(torch.device("cpu")), "versions": versions}
+    tree = {"setup": setup, "rows": rows, "hardware": hardware(device), "versions": versions}
     write_json(RESULTS / f"{name}.json", tree)
 
 
@@ -51,7 +55,8 @@ def write_readme(what: Mapping[str, str], intro: str) -> None:
 def _shown(tree: Mapping[str, Any]) -> str:
     machine, versions = tree["hardware"], ", ".join(f"{name} {number}" for name, number in tree["versions"].items())
     setup = "".join(f"; {name.replace('_', ' ')}: {_word(value)}" for name, value in tree["setup"].items())
-    return f"{markdown(tree['rows'])}\n\n{machine['cores']} cores of {machine['cpu']}; {versions}{setup}."
+    gpu = f"{machine['gpu']}, " if "gpu" in machine else ""
+    return f"{markdown(tree['rows'])}\n\n{gpu}{machine['cores']} cores of {machine['cpu']}; {versions}{setup}."
 
 
 def markdown(rows: Sequence[Row]) -> str:

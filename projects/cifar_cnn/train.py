@@ -9,6 +9,7 @@ Rates hold for the global batch size given: n processes take 1/n of it each. An 
 checkpoint when the same command is given again.
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,9 +21,9 @@ from shared.data.arrays import Split, read_manifest, read_split
 from shared.evaluation.records import Records, collect
 from shared.paths import ROOT, Project
 from shared.seed import derive
-from shared.training.checkpoint import open_checkpoint
+from shared.training.checkpoint import Checkpoint, open_checkpoint
 from shared.training.distributed import World, join, run
-from shared.training.fit import Validate, fit
+from shared.training.fit import Run, Validate, fit
 from shared.training.optim import Muon, linear
 from shared.training.run_info import run_info
 from shared.training.step import Loss
@@ -77,42 +78,48 @@ def make_validate(split: Split, world: World) -> Validate:
     return validate
 
 
-def start(params: Train, manifest: dict[str, Any], world: World) -> tuple[nn.Sequential, dict[str, Any]]:
+def start(params: Train, prepared: Path, world: World) -> tuple[nn.Sequential, dict[str, Any]]:
     """The untrained model, the same on every rank, and the config it can be built from again."""
+    manifest = read_manifest(prepared)
     config = {key: manifest[key] for key in ("classes", "channels", "image_size", "mean", "std")}
     torch.manual_seed(derive(params.seed, "weights"))
     model = build_model(params.model, config["channels"], len(config["classes"]), config["mean"], config["std"])
-    images = read_split(PROJECT.prepared, "train", mapped=True).images[:WHITEN_IMAGES]
+    images = read_split(prepared, "train", mapped=True).images[:WHITEN_IMAGES]
     whiten_from(model, to_float(torch.from_numpy(images.copy())))
     model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model, config | {"model": params.model.model_dump()}
+
+
+def train(params: Params, prepared: Path, checkpoint: Checkpoint, world: World) -> tuple[Run, dict[str, Any]]:
+    """Trains on the prepared images: the finished run and the model's config."""
+    model, config = start(params.train, prepared, world)
+    batches = train_batches(prepared, params.train, params.runtime, world)
+    updates = round(params.train.epochs * len(batches))
+    has_valid = "valid" in read_manifest(prepared)["splits"]
+    trained = fit(
+        model,
+        make_loss(params.train.label_smoothing),
+        train=batches,
+        validate=make_validate(read_split(prepared, "valid"), world) if has_valid else None,
+        optimizers=make_optimizers(model, params.train),
+        schedule=linear(updates, warmup=round(params.train.warmup_fraction * updates)),
+        params=params.train,
+        runtime=params.runtime,
+        world=world,
+        checkpoint=checkpoint,
+        scratch=ROOT / ".profile" / PROJECT.name,
+    )
+    return trained, config
 
 
 def main(params: Params) -> None:
     depends_on = params.model_dump(include={"train"})
     torch.set_default_dtype(torch.float64 if params.train.precision == "fp64" else torch.float32)
     with join(params.runtime) as world, open_checkpoint(PROJECT, "train", depends_on, world) as checkpoint:
-        manifest = read_manifest(PROJECT.prepared)
-        model, config = start(params.train, manifest, world)
-        valid = "valid" in manifest["splits"]
-        batches = train_batches(PROJECT.prepared, params.train, params.runtime, world)
-        updates = round(params.train.epochs * len(batches))
-        trained = fit(
-            model,
-            make_loss(params.train.label_smoothing),
-            train=batches,
-            validate=make_validate(read_split(PROJECT.prepared, "valid"), world) if valid else None,
-            optimizers=make_optimizers(model, params.train),
-            schedule=linear(updates, warmup=round(params.train.warmup_fraction * updates)),
-            params=params.train,
-            runtime=params.runtime,
-            world=world,
-            checkpoint=checkpoint,
-            scratch=ROOT / ".profile" / PROJECT.name,
-        )
+        trained, config = train(params, PROJECT.prepared, checkpoint, world)
         if world.is_first:
             results = PROJECT.results("train")
-            save_model(results, model, config)
+            save_model(results, trained.model, config)
             trained.history.write(results)
             info = run_info(world, params.train.precision, trained.progress.seconds, trained.progress.step)
             write_json(results / "run.json", info)

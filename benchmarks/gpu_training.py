@@ -1,0 +1,79 @@
+"""How long cifar_cnn's preset `official` trains on a GPU that is warm, and what it reaches.
+
+All through `train()` of the project, so through `fit()`, with its history and its checkpoints. The first training of
+the process warms up: libraries are loaded then, and kernels chosen. The ones after it count, one a seed.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.table import report
+from projects.cifar_cnn import prepare, train
+from projects.cifar_cnn.data import to_float
+from projects.cifar_cnn.model import predict_logits
+from projects.cifar_cnn.official import CIFAR10
+from projects.cifar_cnn.params import Params
+from shared.data.arrays import read_split
+from shared.data.sources import bring
+from shared.params import check, override, read_yaml
+from shared.paths import Project
+from shared.repro import preset_changes
+from shared.training.checkpoint import Checkpoint
+from shared.training.distributed import World, join
+
+PRESET, SEEDS = "official", (0, 1, 2)
+MOST_SECONDS, LEAST_ACCURACY = 5.0, 0.94
+CHUNK = 2000  # test images at once
+
+
+def load(seed: int) -> Params:
+    """The preset's params, with a seed of its own for training."""
+    project = Project("cifar_cnn")
+    tree = read_yaml(project.folder / "params.yaml")
+    for key, value in (preset_changes(project, PRESET) | {"train.seed": seed}).items():
+        override(tree, key, value)
+    return check(Params, tree, PRESET)
+
+
+def make_data(folder: Path, params: Params) -> Path:
+    """Official images in the prepared form, below a folder."""
+    bring(CIFAR10, folder / "raw")
+    prepared = folder / "prepared"
+    prepared.mkdir()
+    prepare.write(prepared, prepare.read(folder / "raw", params.prepare), params.prepare.image_size)
+    return prepared
+
+
+def measure(seed: int, prepared: Path, world: World) -> dict[str, Any]:
+    """One training: its seconds and the test accuracy of its weights, all views of each image."""
+    params = load(seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        start = time.perf_counter()
+        run, _ = train.train(params, prepared, Checkpoint(Path(scratch) / "last.pt", world), world)
+        with_setup = time.perf_counter() - start
+    test = read_split(prepared, "test")
+    images = torch.from_numpy(test.images).split(CHUNK)
+    logits = [predict_logits(run.model, to_float(some.to(world.device)), params.evaluate.views) for some in images]
+    right = torch.cat(logits).argmax(1).cpu() == torch.from_numpy(test.labels)
+    seconds = {"seconds in fit()": round(run.progress.seconds, 2), "with set-up": round(with_setup, 2)}
+    return {"seed": seed, "steps": run.progress.step, **seconds, "test accuracy": round(right.double().mean().item(), 4)}
+
+
+def main() -> bool:
+    """Measures and reports. Returns whether both targets were met; True, with a line, where there is no GPU."""
+    if not torch.cuda.is_available():
+        print("left out: this machine has no CUDA device")
+        return True
+    with tempfile.TemporaryDirectory() as folder, join(load(0).runtime) as world:
+        prepared = make_data(Path(folder), load(0))
+        rows = [{"training": "first of the process", **measure(SEEDS[0], prepared, world)}]
+        rows += [{"training": "warm", **measure(seed, prepared, world)} for seed in SEEDS]
+    report("gpu_training", rows, device=world.device, preset=PRESET)
+    warm = rows[1:]
+    fast = max(row["seconds in fit()"] for row in warm) <= MOST_SECONDS
+    return fast and statistics.mean(row["test accuracy"] for row in warm) >= LEAST_ACCURACY

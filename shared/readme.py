@@ -47,7 +47,7 @@ def _git(*words: str) -> str:
 
 def _sample(name: str, metrics: dict[str, Any], run: dict[str, Any]) -> str:
     accuracy = f"{metrics['accuracy']:.3f} ({metrics['accuracy_low']:.3f} to {metrics['accuracy_high']:.3f})"
-    data = f"sample (generated), {metrics['num_samples']:,} test images"
+    data = f"sample, {metrics['num_samples']:,} test images"
     return _row(name, data, accuracy, metrics, "1 seed, 95 % bootstrap interval", run)
 
 

@@ -61,7 +61,12 @@ def measure(seed: int, prepared: Path, world: World) -> dict[str, Any]:
     logits = [predict_logits(run.model, to_float(some.to(world.device)), params.evaluate.views) for some in images]
     right = torch.cat(logits).argmax(1).cpu() == torch.from_numpy(test.labels)
     seconds = {"seconds in fit()": round(run.progress.seconds, 2), "with set-up": round(with_setup, 2)}
-    return {"seed": seed, "steps": run.progress.step, **seconds, "test accuracy": round(right.double().mean().item(), 4)}
+    return {
+        "seed": seed,
+        "steps": run.progress.step,
+        **seconds,
+        "test accuracy": round(right.double().mean().item(), 4),
+    }
 
 
 def main() -> bool:

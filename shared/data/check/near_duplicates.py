@@ -69,7 +69,9 @@ def find_pairs(thumbnails: np.ndarray) -> Pairs:
 def _proved(thumbnails: np.ndarray, mirrored: bool) -> Pairs:
     index = _candidates(thumbnails, mirrored)
     parts = np.split(index, range(PAIRS_AT_ONCE, len(index), PAIRS_AT_ONCE))
-    alike = np.concatenate([likeness(*thumbnails[part.T], mirrored) for part in parts])
+    alike = np.concatenate(
+        [likeness(thumbnails[one], thumbnails[other], mirrored) for one, other in (part.T for part in parts)]
+    )
     kept = alike >= LEAST_LIKENESS
     return Pairs(index[kept], np.full(kept.sum(), mirrored), alike[kept])
 

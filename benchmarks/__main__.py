@@ -14,7 +14,7 @@ INTRO = """
 # Benchmarks
 
 Comparisons with what one would pick instead, in one interleaved run on one machine, and proofs too long for a test.
-`make bench` makes them all anew (about 15 minutes on two cores that do nothing else) and writes this page;
+`make bench` makes them all anew (about 20 minutes on two cores that do nothing else) and writes this page;
 `python -m benchmarks <name>` makes one. Figures of different machines are not to be compared.
 """
 WHAT = {
@@ -22,6 +22,7 @@ WHAT = {
     "input_pipeline": "augmented images a second on one core, beside torchvision transforms in a DataLoader",
     "kill_resume": "kill -9 at random instants, of the stage and of DVC: the same bytes in the end",
     "gpu_training": "seconds that cifar_cnn's preset official trains on a warm GPU, and its accuracy",
+    "leakage": "planted copies that the data check finds, by kind, and images of CIFAR-10 that it flags",
     "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
 }
 

@@ -45,16 +45,16 @@ def read_image(path: Path, size: int, channels: int = 3) -> np.ndarray:
     Raises:
         UserError: the file cannot be read, is no image, is damaged, or smaller or larger than the limits above.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         image.draft(None, (round(REDUCING_GAP * size),) * 2)  # JPEG only: decodes large photographs reduced, 10x faster
-        flat = _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+        flat = flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
         return np.asarray(to_square(flat, size)).reshape(size, size, channels)
 
 
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in px of an image as a person sees it, from its header alone. Raises UserError as read_image."""
-    with _opened(path) as image:
-        return _upright_size(image)
+    with opened(path) as image:
+        return upright_size(image)
 
 
 def read_mask(path: Path, size: int, image: Path) -> np.ndarray:
@@ -66,10 +66,10 @@ def read_mask(path: Path, size: int, image: Path) -> np.ndarray:
     Raises:
         UserError: as `read_image`; the mask has not the image's size, or is all black.
     """
-    with _opened(image) as opened:
-        expected = _upright_size(opened)
-    with _opened(path) as opened:
-        object_ = np.asarray(_flatten(opened).convert("L")) > 0
+    with opened(image) as picture:
+        expected = upright_size(picture)
+    with opened(path) as picture:
+        object_ = np.asarray(flatten(picture).convert("L")) > 0
     height, width = object_.shape
     if (width, height) != expected:
         raise UserError(f"{show(path)}: {width}x{height} px, but its image is {expected[0]}x{expected[1]}")
@@ -118,8 +118,12 @@ def read_images(paths: Iterable[Path], size: int, channels: int, problems: Probl
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image that was found to be of a reasonable size, decoded by what the block does with it."""
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image that was found to be of a reasonable size, decoded by what the block does with it.
+
+    Raises:
+        UserError: as `read_image`, also for what decoding in the block trips over.
+    """
     try:
         with path.open("rb") as file:
             if path.stat().st_size == 0:
@@ -147,12 +151,13 @@ def _check_size(path: Path, image: Image.Image) -> None:
         raise UserError(f"{show(path)}: {width}x{height} px is too large", expected=f"at most {MAX_PIXELS:,} pixels")
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) in px after turning as EXIF says."""
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # by 90 degrees, mirrored or not
     return (image.height, image.width) if turned else image.size
 
 
-def _flatten(image: Image.Image) -> Image.Image:
+def flatten(image: Image.Image) -> Image.Image:
     """Any mode -> one without transparency and with 8 bits."""
     if image.mode.startswith(("I", "F")):
         return _to_8_bits(image)

@@ -1,10 +1,12 @@
 """Groups of pictures that are copies of each other."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_array  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
 from .near_duplicates import find_pairs
 from .pictures import Picture, pixel_hash
@@ -30,12 +32,14 @@ def find_groups(pictures: Sequence[Picture], thumbnails: np.ndarray) -> list[Gro
     firsts = np.unique(same)
     near = find_pairs(thumbnails[firsts])
     ends = firsts[near.ends]
-    parts = connected([*enumerate(same.tolist()), *ends.tolist()])
+    edges = np.concatenate([np.stack([np.arange(len(same)), same], axis=1), ends])
+    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(same), len(same)))
+    parts = connected_components(graph, directed=False)[1].tolist()
     pairs: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for end, likeness, mirrored in zip(ends[:, 0].tolist(), near.likeness, near.mirrored, strict=True):
         pairs[parts[end]].append((float(likeness), bool(mirrored)))
     members: dict[int, list[int]] = defaultdict(list)
-    for number, part in sorted(parts.items()):
+    for number, part in enumerate(parts):
         members[part].append(number)
     groups = [_group(some, pairs[part]) for part, some in members.items() if len(some) > 1]
     return sorted(groups, key=lambda group: (-len(group.members), group.members))
@@ -46,25 +50,6 @@ def _group(members: list[int], pairs: list[tuple[float, bool]]) -> Group:
         return Group("exact", members, 1.0)
     kind = "mirrored" if any(mirrored for _, mirrored in pairs) else "near"
     return Group(kind, members, min(likeness for likeness, _ in pairs))
-
-
-def connected(pairs: Iterable[Sequence[int]]) -> dict[int, int]:
-    """The number of the part that each end of a pair belongs to: the smallest end in it.
-
-    >>> connected([(0, 0), (1, 2), (3, 2)])
-    {0: 0, 1: 1, 2: 1, 3: 1}
-    """
-    parent: dict[int, int] = {}
-
-    def root(end: int) -> int:
-        while parent.setdefault(end, end) != end:
-            parent[end] = end = parent[parent[end]]  # halves the way for the next one
-        return end
-
-    for one, other in pairs:
-        low, high = sorted((root(one), root(other)))
-        parent[high] = low
-    return {end: root(end) for end in sorted(parent)}
 
 
 def exact_copies(pictures: Sequence[Picture], thumbnails: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageOps
 
-from shared.data.image import REDUCING_GAP, _flatten, _opened
+from shared.data.image import REDUCING_GAP, flatten, opened
 from shared.paths import show
 from shared.report import html
 
@@ -92,9 +92,9 @@ def spread(pictures: Sequence[Picture]) -> list[Picture]:
 
 def _shown(picture: Picture, caption: str) -> Shown:
     """Read once more: thumbnails are too small to look at."""
-    with _opened(picture.file.path) as image:
+    with opened(picture.file.path) as image:
         image.draft(None, (round(REDUCING_GAP * SHOWN_PX),) * 2)
-        flat = _flatten(ImageOps.exif_transpose(image)).convert("RGB")
+        flat = flatten(ImageOps.exif_transpose(image)).convert("RGB")
     flat.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
     small = io.BytesIO()
     flat.save(small, "WEBP", quality=80, method=4)

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-# Private there: read_image cuts to the central square, but what it cuts off tells pictures apart.
-from shared.data.image import REDUCING_GAP, _flatten, _opened, _upright_size
+# Not read_image: that cuts to the central square, but what it cuts off tells pictures apart.
+from shared.data.image import REDUCING_GAP, flatten, opened, upright_size
 from shared.data.image_folder import ImageFile
 from shared.errors import Problems, UserError
 
@@ -54,10 +54,10 @@ def read_pictures(files: Sequence[ImageFile]) -> tuple[list[Picture], np.ndarray
 
 def _read(file: ImageFile) -> tuple[Picture, np.ndarray] | UserError:
     try:
-        with _opened(file.path) as image:
-            width, height, mode = *_upright_size(image), image.mode
+        with opened(file.path) as image:
+            width, height, mode = *upright_size(image), image.mode
             image.draft(None, (round(REDUCING_GAP * SIDE),) * 2)
-            flat = _flatten(ImageOps.exif_transpose(image)).convert("RGB")
+            flat = flatten(ImageOps.exif_transpose(image)).convert("RGB")
             if flat.size != (SIDE, SIDE):
                 flat = flat.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
             return Picture(file, width, height, mode), np.asarray(flat)
@@ -71,6 +71,6 @@ def pixel_hash(path: Path) -> bytes:
     Raises:
         UserError: the file cannot be read.
     """
-    with _opened(path) as image:
-        flat = _flatten(ImageOps.exif_transpose(image)).convert("RGB")
+    with opened(path) as image:
+        flat = flatten(ImageOps.exif_transpose(image)).convert("RGB")
         return hashlib.sha256(flat.tobytes()).digest()

@@ -36,7 +36,8 @@ def test_the_sample_is_the_digits_with_the_last_360_in_file_order_for_test(check
     for split in parts:
         for image, label, id_ in zip(split.images, split.labels, split.ids, strict=True):
             number = int(Path(id_).stem)
-            assert (digits.target[number] == label) and np.array_equal(image[0], expected[number])
+            assert (digits.target[number] == label)
+            assert np.array_equal(image[0], expected[number])
             seen.add(number)
     assert seen == set(range(1797))
     assert {int(Path(id_).stem) for id_ in parts[2].ids} == set(range(1437, 1797))
@@ -64,5 +65,5 @@ def test_a_damaged_file_is_named(checkout: Path, monkeypatch: pytest.MonkeyPatch
     fetch.main(params)
     path = checkout / "data/raw/mnist_cnn" / IMAGES.format(TEST)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UserError, match="t10k-images-idx3-ubyte.gz: wrong checksum"):
+    with pytest.raises(UserError, match=r"t10k-images-idx3-ubyte\.gz: wrong checksum"):
         prepare.main(params)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from shared.data.check.__main__ import lines, locate, main, parse
-from shared.data.check.copies import Group, connected
+from shared.data.check.copies import Group
 from shared.data.check.findings import balance, class_counts, examine, modes, sizes
 from shared.data.check.labels import find_hints
 from shared.data.check.page import page
@@ -113,11 +113,6 @@ def test_a_turned_picture_is_compared_upright(tmp_path: Path) -> None:
     wide.save(tmp_path / "train/a/upright.png")
     assert ids(tmp_path) == [["train/a/turned.jpg", "train/a/upright.png"]]
     assert {(picture.width, picture.height) for picture in examine(tmp_path).pictures} == {(96, 96), (96, 48)}
-
-
-def test_parts_connected_by_pairs() -> None:
-    chain = [(number, number + 1) for number in range(9, 0, -1)]
-    assert set(connected([*chain, (20, 30)]).values()) == {1, 20}
 
 
 # --- counts and files ---------------------------------------------------------------------------------------------

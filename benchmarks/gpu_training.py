@@ -18,6 +18,7 @@ from projects.cifar_cnn.data import to_float
 from projects.cifar_cnn.model import predict_logits
 from projects.cifar_cnn.official import CIFAR10
 from projects.cifar_cnn.params import Params
+from shared.data import image_classes
 from shared.data.arrays import read_split
 from shared.data.sources import bring
 from shared.params import check, override, read_yaml
@@ -43,10 +44,8 @@ def load(seed: int) -> Params:
 def make_data(folder: Path, params: Params) -> Path:
     """Official images in the prepared form, below a folder."""
     bring(CIFAR10, folder / "raw")
-    prepared = folder / "prepared"
-    prepared.mkdir()
-    prepare.write(prepared, prepare.read(folder / "raw", params.prepare), params.prepare.image_size)
-    return prepared
+    image_classes.write(folder / "prepared", prepare.read(folder / "raw", params.prepare), params.prepare)
+    return folder / "prepared"
 
 
 def measure(seed: int, prepared: Path, world: World) -> dict[str, Any]:
@@ -60,8 +59,9 @@ def measure(seed: int, prepared: Path, world: World) -> dict[str, Any]:
     images = torch.from_numpy(test.images).split(CHUNK)
     logits = [predict_logits(run.model, to_float(some.to(world.device)), params.evaluate.views) for some in images]
     right = torch.cat(logits).argmax(1).cpu() == torch.from_numpy(test.labels)
+    accuracy = {"test accuracy": round(right.double().mean().item(), 4)}
     seconds = {"seconds in fit()": round(run.progress.seconds, 2), "with set-up": round(with_setup, 2)}
-    return {"seed": seed, "steps": run.progress.step, **seconds, "test accuracy": round(right.double().mean().item(), 4)}
+    return {"seed": seed, "steps": run.progress.step, **seconds, **accuracy}
 
 
 def main() -> bool:

@@ -4,22 +4,17 @@ from typing import Literal
 
 from pydantic import Field
 
+from shared.data.params import PrepareImages
+from shared.explain.params import ExplainImages
 from shared.params import Section
 from shared.training.params import FitParams, Runtime
 
 
-class Fetch(Section):
+class Fetch(Section):  # fetch
     source: Literal["sample", "official"]
     seed: int = Field(ge=0)  # of the sample
     num_train: int = Field(ge=10)  # images of the sample
     num_test: int = Field(ge=10)
-
-
-class Prepare(Section):
-    seed: int = Field(ge=0)
-    image_size: int = Field(ge=8, le=1024)  # px, both sides
-    valid_fraction: float = Field(ge=0, lt=1)  # of train, where the data has no valid folder
-    test_fraction: float = Field(gt=0, lt=1)  # of all images, where the data has no test folder
 
 
 class Model(Section):
@@ -50,18 +45,10 @@ class Evaluate(Section):
     baseline_images: int = Field(ge=10)  # training images the linear baseline sees at most
 
 
-class Explain(Section):
-    seed: int = Field(ge=0)
-    methods: list[str] = Field(min_length=1)
-    num_scored: int = Field(ge=1)  # test images the faithfulness figures are computed over
-    num_shown: int = Field(ge=1)  # images on the page, half of them wrongly classified where there are so many
-    num_randomised: int = Field(ge=1)  # weight-randomised models to compare with
-
-
 class Params(Section):
-    fetch: Fetch
-    prepare: Prepare
+    fetch: Fetch  # fetch
+    prepare: PrepareImages
     train: Train
     evaluate: Evaluate
-    explain: Explain
+    explain: ExplainImages
     runtime: Runtime

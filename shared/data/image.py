@@ -51,6 +51,12 @@ def read_image(path: Path, size: int, channels: int = 3) -> np.ndarray:
         return np.asarray(to_square(flat, size)).reshape(size, size, channels)
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) in px of an image as a person sees it, from its header alone. Raises UserError as read_image."""
+    with _opened(path) as image:
+        return _upright_size(image)
+
+
 def read_mask(path: Path, size: int, image: Path) -> np.ndarray:
     """Reads the mask of an image: what is not black belongs to the object. Cut and resized as the image is.
 

@@ -1,12 +1,8 @@
-"""Evaluate: views of an image, baselines, and the records of the worst errors."""
-
-import json
-from pathlib import Path
+"""Evaluate: views of an image, and one record a sample."""
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from projects.cifar_cnn import evaluate
@@ -68,34 +64,3 @@ def test_a_record_a_sample_whatever_the_batches() -> None:
     assert records["sample"].tolist() == list(range(len(split)))
     assert torch.equal(records["actual"], torch.from_numpy(split.labels))
     assert torch.equal(records["logits"], whole["logits"])
-
-
-def test_the_linear_baseline_learns_what_is_linear_and_majority_does_not() -> None:
-    train, test = split_of(120), split_of(40)
-    linear = evaluate.linear_baseline(train, test, PARAMS)
-    assert linear["linear_accuracy"] > 0.9
-    assert linear["linear_converged"]
-    assert evaluate.majority_baseline(train, test)["majority_accuracy"] == 0.25
-
-
-def test_the_linear_baseline_says_when_it_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "MAX_ITERATIONS", 1)
-    assert not evaluate.linear_baseline(split_of(120), split_of(), PARAMS)["linear_converged"]
-
-
-def test_the_worst_are_errors_most_confident_first(tmp_path: Path) -> None:
-    split = split_of(20)
-    logits = torch.eye(4)[torch.from_numpy(split.labels)] * 5
-    logits[[3, 8, 11, 14], 1] += torch.tensor([6.0, 9.0, 7.0, 8.0])  # four errors: labels 3, 0, 3, 2 taken for 1
-    records = {"sample": torch.arange(20), "actual": torch.from_numpy(split.labels), "logits": logits}
-    for _ in range(2):  # the second replaces the first
-        evaluate.write_worst(tmp_path / "worst", records, split, ["a", "b", "<c>", "d"], 3)
-    index = json.loads((tmp_path / "worst" / "index.json").read_text())
-    assert [(row["id"], row["actual"], row["predicted"]) for row in index] == [
-        ("é/8.png", "a", "b"),
-        ("é/14.png", "<c>", "b"),
-        ("é/11.png", "d", "b"),
-    ]
-    assert sorted(file.name for file in tmp_path.rglob("*")) == ["001.png", "002.png", "003.png", "index.json", "worst"]
-    picture = np.asarray(Image.open(tmp_path / "worst" / "001.png"))
-    assert np.array_equal(picture[::16, ::16], split.images[8, 0])

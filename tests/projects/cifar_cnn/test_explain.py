@@ -11,6 +11,8 @@ from projects.cifar_cnn import explain, params
 from projects.cifar_cnn.data import to_float
 from projects.cifar_cnn.model import build_model
 from shared.data.arrays import Split, write_split
+from shared.errors import UserError
+from shared.explain import image_classes
 from shared.params import load
 from shared.paths import ROOT, Project
 from shared.training.weights import save_model
@@ -63,7 +65,7 @@ def project(trained, tmp_path, monkeypatch):
     config = {"model": {"name": "compact", "width": 8}, "classes": ["lying", "$standing"], "channels": 3}
     config |= {"image_size": SIDE, "mean": [0.5] * 3, "std": [0.25] * 3}
     save_model(here.results("train"), trained, config)
-    monkeypatch.setattr(explain, "Project", type("Found", (), {"of": staticmethod(lambda file: here)}))
+    monkeypatch.setattr(explain, "PROJECT", here)
     return here
 
 
@@ -117,8 +119,8 @@ def test_nothing_half_written(project, monkeypatch):
     def fail(*arguments):
         raise OSError("disk")
 
-    monkeypatch.setattr(explain, "draw_curves", fail)
-    with pytest.raises(OSError, match="disk"):
+    monkeypatch.setattr(image_classes, "draw_curves", fail)
+    with pytest.raises(UserError, match="disk"):
         run("explain.methods=[grad_cam]", "explain.num_scored=4", "explain.num_shown=1")
     assert [path.name for path in project.results("explain").iterdir()] == []
 
@@ -128,12 +130,12 @@ def test_half_of_the_shown_are_wrong_where_there_are_so_many(wrong, expected):
     correct = torch.ones(100, dtype=torch.bool)
     correct[3 : 3 + wrong] = False
     chosen = load(params.Params, ROOT / "projects/cifar_cnn/params.yaml", ["explain.num_shown=12"]).explain
-    scored, shown = explain.choose(correct, chosen)
+    scored, shown = image_classes.choose(correct, chosen)
     assert len(scored) == 100
     assert len(shown.unique()) == 12
     assert (~correct[shown]).sum() == expected
 
 
 def test_grad_cam_looks_at_the_last_layer_with_a_map(trained):
-    assert explain.last_map_layer(trained, torch.rand(1, 3, 32, 32)) == "1.blocks"
+    assert image_classes.last_map_layer(trained, torch.rand(1, 3, 32, 32)) == "1.blocks"
     assert not any(module._forward_hooks for module in trained.modules())

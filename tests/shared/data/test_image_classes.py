@@ -1,38 +1,32 @@
-"""Raw data of either form become arrays with exact values, or one list of everything that is wrong."""
+"""A folder of images becomes arrays with exact values, or one list of everything that is wrong."""
 
 import errno
-import json
-import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from projects.cifar_cnn import fetch, prepare
-from projects.cifar_cnn.official import CIFAR10, FOLDER
-from projects.cifar_cnn.params import Params
-from shared import params as params_
+from shared.data import image_classes
 from shared.data.arrays import read_manifest, read_split
+from shared.data.image_classes import read_folder, suggest, write
+from shared.data.params import PrepareImages
 from shared.errors import UserError
-from tests.data_mirror import mirror
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]
 
-YAML = Path(fetch.__file__).with_name("params.yaml")
-PREPARED = "data/prepared/cifar_cnn"
+PREPARED = "data/prepared/own"
 
 
-def with_params(*overrides: str) -> Params:
-    return params_.load(Params, YAML, overrides)
+def prepare(checkout: Path, size: int = 32, valid: float = 0.1) -> None:
+    params = PrepareImages(seed=0, image_size=size, channels=3, valid_fraction=valid, test_fraction=0.2)
+    write(checkout / PREPARED, read_folder(checkout / "data/raw/own", params), params)
 
 
 @pytest.fixture
 def raw(checkout: Path) -> Path:
-    folder = checkout / "data/raw/cifar_cnn"
+    folder = checkout / "data/raw/own"
     folder.mkdir(parents=True)
     return folder
 
@@ -59,7 +53,7 @@ def names_by_split(checkout: Path) -> dict[str, list[str]]:
 
 def test_class_folders_are_split_and_keep_their_exact_values(raw: Path, checkout: Path) -> None:
     fill(raw)
-    prepare.main(with_params())
+    prepare(checkout)
     manifest, seen = read_manifest(checkout / PREPARED), []
     assert (manifest["source"], manifest["classes"]) == ("own", ["cat", "dog"])
     for name, count in {"train": 14, "valid": 2, "test": 4}.items():
@@ -75,7 +69,7 @@ def test_class_folders_are_split_and_keep_their_exact_values(raw: Path, checkout
 
 def test_mean_and_deviation_are_those_of_the_training_pixels(raw: Path, checkout: Path) -> None:
     fill(raw)
-    prepare.main(with_params())
+    prepare(checkout)
     pixels = read_split(checkout / PREPARED, "train").images / 255
     manifest = read_manifest(checkout / PREPARED)
     np.testing.assert_allclose(manifest["mean"], pixels.mean(axis=(0, 2, 3)), rtol=1e-12)
@@ -85,7 +79,7 @@ def test_mean_and_deviation_are_those_of_the_training_pixels(raw: Path, checkout
 def test_given_splits_are_kept_and_a_missing_one_is_drawn_from_train(raw: Path, checkout: Path) -> None:
     fill(raw, "train")
     fill(raw, "val", num=3, first=50)
-    prepare.main(with_params())
+    prepare(checkout)
     ids = names_by_split(checkout)
     assert {len(ids["train"]), len(ids["test"])} == {16, 4}
     assert all(name.startswith("val/") for name in ids["valid"])
@@ -94,10 +88,10 @@ def test_given_splits_are_kept_and_a_missing_one_is_drawn_from_train(raw: Path, 
 
 def test_a_new_file_moves_at_most_one_other_of_each_split(raw: Path, checkout: Path) -> None:
     fill(raw, num=30)
-    prepare.main(with_params("prepare.image_size=8"))
+    prepare(checkout, size=8)
     before = {id_: name for name, ids in names_by_split(checkout).items() for id_ in ids}
     save(raw / "cat/new.png", some_pixels(9, 32, 32, 3))
-    prepare.main(with_params("prepare.image_size=8"))
+    prepare(checkout, size=8)
     after = {id_: name for name, ids in names_by_split(checkout).items() for id_ in ids}
     moved = [id_ for id_ in before if before[id_] != after[id_]]
     assert len(moved) <= 2
@@ -106,9 +100,9 @@ def test_a_new_file_moves_at_most_one_other_of_each_split(raw: Path, checkout: P
 
 def test_no_validation_images_if_so_wished(raw: Path, checkout: Path) -> None:
     fill(raw)
-    prepare.main(with_params("prepare.valid_fraction=0.0"))
+    prepare(checkout, valid=0.0)
     assert set(names_by_split(checkout)) == {"train", "test"}
-    assert everything_below(checkout / "data/prepared")[:2] == ["cifar_cnn", "cifar_cnn/manifest.json"]
+    assert everything_below(checkout / "data/prepared")[:2] == ["own", "own/manifest.json"]
 
 
 def sample_with_evidence(raw: Path) -> None:
@@ -124,7 +118,7 @@ def sample_with_evidence(raw: Path) -> None:
 
 def test_a_sample_brings_its_evidence_for_test_only(raw: Path, checkout: Path) -> None:
     sample_with_evidence(raw)
-    prepare.main(with_params())
+    prepare(checkout)
     assert read_manifest(checkout / PREPARED)["source"] == "sample"
     test = read_split(checkout / PREPARED, "test")
     assert test.evidence is not None
@@ -133,18 +127,18 @@ def test_a_sample_brings_its_evidence_for_test_only(raw: Path, checkout: Path) -
     assert read_split(checkout / PREPARED, "train").evidence is None
 
 
-def test_a_missing_mask_is_named(raw: Path) -> None:
+def test_a_missing_mask_is_named(raw: Path, checkout: Path) -> None:
     sample_with_evidence(raw)
     (raw / "evidence/cat/51.png").unlink()
     with pytest.raises(UserError, match=r"evidence/cat/51\.png: no mask of test/cat/51\.png"):
-        prepare.main(with_params())
+        prepare(checkout)
 
 
 def test_the_same_data_make_the_same_bytes(raw: Path, checkout: Path) -> None:
     fill(raw)
     made = []
     for _ in range(2):
-        prepare.main(with_params())
+        prepare(checkout)
         made.append({name: (checkout / PREPARED / name).read_bytes() for name in ("manifest.json", "test/images.npy")})
     assert made[0] == made[1]
 
@@ -156,7 +150,7 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(
     raw: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(raw, "train")
-    prepare.main(with_params())
+    prepare(checkout)
     before = read_manifest(checkout / PREPARED)
 
     whole = (raw / "train/cat/0.png").read_bytes()
@@ -177,13 +171,13 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(
         return open_(self, *args, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(UserError, match=r"^error: data/raw/cifar_cnn: 8 problems") as caught:
-        prepare.main(with_params())
+    with pytest.raises(UserError, match=r"^error: data/raw/own: 8 problems") as caught:
+        prepare(checkout)
     for name in ("truncated", "zero", "text", "secret", "tiny", "HUGE", "leak"):
         assert f"{name}.png" in caught.value.what
     assert "'HUGE.png' and 'huge.png'" in caught.value.what
     assert read_manifest(checkout / PREPARED) == before
-    assert everything_below(checkout / "data/prepared")[0] == "cifar_cnn"
+    assert everything_below(checkout / "data/prepared")[0] == "own"
 
 
 @pytest.mark.parametrize(
@@ -196,11 +190,11 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(
 )
 def test_data_that_are_none(checkout: Path, names: list[str] | None, message: str) -> None:
     if names is not None:
-        (checkout / "data/raw/cifar_cnn").mkdir(parents=True)
+        (checkout / "data/raw/own").mkdir(parents=True)
         for name in names:
-            save(checkout / "data/raw/cifar_cnn" / name, some_pixels(0, 32, 32, 3))
-    with pytest.raises(UserError, match=f"data/raw/cifar_cnn: (.|\n)*{message}"):
-        prepare.main(with_params())
+            save(checkout / "data/raw/own" / name, some_pixels(0, 32, 32, 3))
+    with pytest.raises(UserError, match=f"data/raw/own: (.|\n)*{message}"):
+        prepare(checkout)
     assert not (checkout / "data/prepared").exists()
 
 
@@ -211,49 +205,39 @@ def test_a_full_disk_leaves_nothing(raw: Path, checkout: Path, monkeypatch: pyte
 
     fill(raw)
     monkeypatch.setattr("shared.data.arrays.np.save", full)
-    with pytest.raises(UserError, match="data/prepared/cifar_cnn: cannot be written: No space left on device"):
-        prepare.main(with_params())
+    with pytest.raises(UserError, match="data/prepared/own: cannot be written: No space left on device"):
+        prepare(checkout)
     assert everything_below(checkout / "data/prepared") == []
 
 
-def test_batches_with_a_wrong_checksum_are_not_unpickled(raw: Path, checkout: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple[object, ...]:
-            return Path.touch, (checkout / "evil",)
-
-    for name in CIFAR10.files:
-        (raw / name).parent.mkdir(exist_ok=True)
-        (raw / name).write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(UserError, match="7 problems") as caught:
-        prepare.main(with_params())
-    assert "data_batch_1: wrong checksum" in caught.value.what
-    assert not (checkout / "evil").exists()
+# --- what is suggested ----------------------------------------------------------------------------------------------
 
 
-def test_both_stages_start_without_torch() -> None:
-    code = "import sys, projects.cifar_cnn.fetch, projects.cifar_cnn.prepare; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_small_squares_keep_their_size_and_grey_needs_one_channel(raw: Path) -> None:
+    for label, name in enumerate(("a", "b")):
+        for number in range(20):
+            save(raw / name / f"{number}.png", some_pixels(100 * label + number, 28, 28))
+    assert suggest(raw) == {
+        "prepare.image_size": 28,
+        "prepare.channels": 1,
+        "train.batch_size": 8,
+        "train.micro_batch_size": 8,
+        "train.epochs": 100.0,  # three updates each
+    }
 
 
-# --- real data ----------------------------------------------------------------------------------------------------
-
-
-def test_the_official_data_are_prepared_bit_by_bit(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("sides", "expected"), [((20, 24), 32), ((40, 60), 48), ((300, 90), 64)])
+def test_other_sizes_are_rounded_down_to_what_is_worth_its_time(
+    raw: Path, sides: tuple[int, int], expected: int
 ) -> None:
-    monkeypatch.setenv("DATASET_MIRROR", str(mirror("cifar10")))
-    fetch.main(with_params("fetch.source=official"))
-    prepare.main(with_params())
-    train, valid, test = (read_split(checkout / PREPARED, name) for name in ("train", "valid", "test"))
-    manifest = read_manifest(checkout / PREPARED)
-    assert (len(train), len(valid), len(test)) == (45_000, 5_000, 10_000)
-    assert np.bincount(train.labels).tolist() == [4_500] * 10
-    assert (manifest["source"], manifest["classes"][3]) == ("official", "cat")
-    np.testing.assert_allclose(manifest["mean"], [0.4914, 0.4822, 0.4465], atol=5e-4)
-    np.testing.assert_allclose(manifest["std"], [0.2470, 0.2435, 0.2616], atol=5e-4)
-    batch = pickle.loads((checkout / "data/raw/cifar_cnn" / FOLDER / "test_batch").read_bytes(), encoding="latin1")
-    np.testing.assert_array_equal(test.images.reshape(-1, 3072), batch["data"])
-    assert test.labels.tolist() == batch["labels"]
-    assert len({*train.ids, *valid.ids, *test.ids}) == 60_000
-    assert "airplane     4,500     500   1,000" in capsys.readouterr().out
-    assert json.loads((checkout / "data/raw/cifar_cnn/source.json").read_text()) == {"source": "official"}
+    for number in range(8):
+        save(raw / "ab"[number % 2] / f"{number}.png", some_pixels(number, *sides, 3))
+    suggested = suggest(raw)
+    assert (suggested["prepare.image_size"], suggested["prepare.channels"]) == (expected, 3)
+    assert suggested["train.batch_size"] == 4  # all there are to train on
+
+
+def test_many_images_need_fewer_epochs(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(raw, num=60)
+    monkeypatch.setattr(image_classes, "UPDATES", 100)
+    assert suggest(raw)["train.epochs"] == round(100 / (86 // 8))

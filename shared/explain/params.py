@@ -1,0 +1,15 @@
+"""The keys of params.yaml that explaining images reads."""
+
+from pydantic import Field
+
+from shared.params import Section
+
+
+class ExplainImages(Section):
+    """A project's `explain` section, for images."""
+
+    seed: int = Field(ge=0)
+    methods: list[str] = Field(min_length=1)
+    num_scored: int = Field(ge=1)  # test images the faithfulness figures are computed over
+    num_shown: int = Field(ge=1)  # images on the page, half of them wrongly classified where there are so many
+    num_randomised: int = Field(ge=1)  # weight-randomised models to compare with

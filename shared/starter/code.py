@@ -79,14 +79,21 @@ def _leave_pass(lines: list[str], number: int, dropped: set[int]) -> None:
         dropped.discard(number)
 
 
-def tidy(files: Iterable[Path]) -> None:
+def tidy(files: Iterable[Path], config: Path) -> None:
     """Formats as the repository's style says, without imports that nothing uses any more: the lengths of names changed.
 
-    Called with the files themselves, for ruff would leave out the folder, which git ignores.
+    Called with the files themselves, for ruff would leave out the folder, which git ignores; and told what is ours, for
+    the copy does not lie in its place yet.
+
+    Args:
+        files: those that are Python are formatted.
+        config: the pyproject.toml with the style.
     """
+    ours = 'lint.isort.known-first-party = ["projects", "shared", "tests"]'
+    options = ["--quiet", "--no-cache", "--config", str(config), "--config", ours]
     paths = [str(path) for path in files if path.suffix == ".py"]
     for command in (["check", "--fix", "--exit-zero"], ["format"]):
-        words = [sys.executable, "-m", "ruff", *command, "--quiet", "--no-cache", *paths]
+        words = [sys.executable, "-m", "ruff", *command, *options, *paths]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
 

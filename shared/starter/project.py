@@ -19,7 +19,7 @@ def build(plan: Plan, staging: Path) -> None:
     _copy_code(plan, staging)
     _copy_tests(plan, staging)
     _adapt_params(plan, staging)
-    tidy(staging.rglob("*.py"))
+    tidy(staging.rglob("*.py"), plan.root / "pyproject.toml")
     if plan.data:
         _drop_deps(plan, staging)
     (staging / "projects" / plan.name / "README.md").write_text(readme.project(plan), encoding="utf-8")

@@ -76,7 +76,7 @@ def _write_own(plan: Plan, root: Path) -> None:
         "dvc.yaml": f"{head}stages:\n{root_stage(plan)}",
         "Makefile": makefile(_text(plan, "Makefile"), plan.name),
         "pyproject.toml": pyproject(_text(plan, "pyproject.toml"), plan.name, readme.title(plan.root, plan.source)),
-        ".dvc/config": _core(_text(plan, ".dvc/config")),
+        ".dvc/config": core_settings(_text(plan, ".dvc/config")),
     }
     for path, text in texts.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -106,9 +106,10 @@ def pyproject(text: str, name: str, description: str) -> str:
     return re.sub(r"(?m)^bench = .*\n", "", text)
 
 
-def _core(config: str) -> str:
-    """DVC's settings, without remotes: these hold data of others."""
-    return re.sub(r"(?m)^\[(?!core\]).*\n(?:(?!\[).*\n?)*", "", config)
+def core_settings(config: str) -> str:
+    """DVC's settings without remotes, which hold other data."""
+    core = re.sub(r"(?m)^\[(?!core\]).*\n(?:(?!\[).*\n?)*", "", config)
+    return re.sub(r"(?m)^\s*remote = .*\n", "", core)
 
 
 def _commit(plan: Plan, root: Path, lock: int) -> None:

@@ -34,7 +34,7 @@ def dvc_add(root: Path, path: str, lock: int) -> None:
         lock: a descriptor the child holds too: should this process be killed, the next one waits for the child's end.
     """
     words = [sys.executable, "-m", "dvc", "add", path]
-    environment = os.environ | {"PYTHONWARNINGS": "default"}  # DVC's own are no errors
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}  # not DVC's to obey
     done = subprocess.run(words, cwd=root, stdout=subprocess.DEVNULL, pass_fds=[lock], env=environment)
     if done.returncode:
         raise UserError(f"dvc add {path} failed, for the reason above", fix="mend it and run the same command again")

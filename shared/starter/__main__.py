@@ -25,7 +25,7 @@ def start(root: Path, source: str, name: str, data: Path | None = None, to: Path
     with publish.locked(root) as lock:
         plan = check(root, source, name, data, to)
         if plan.to:
-            repository.create(plan)
+            repository.create(plan, lock)
         else:
             publish.copy(plan, lock)
     return plan

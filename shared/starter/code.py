@@ -79,6 +79,25 @@ def _leave_pass(lines: list[str], number: int, dropped: set[int]) -> None:
         dropped.discard(number)
 
 
+def fitted(text: str, width: int = 120) -> str:
+    """Brings lines of docstrings, which no formatter touches, to the width: a longer name made some too long."""
+    lines = text.split("\n")
+    for number in _docstring_lines(text):
+        line = re.sub(r"(?<=\S) {3,}#", "  #", lines[number - 1]) if len(lines[number - 1]) > width else ""
+        if len(line) > width:
+            cut = line.rfind(" ", 0, width)
+            line = f"{line[:cut]}\n{line[: len(line) - len(line.lstrip())]}{line[cut + 1 :]}"
+        lines[number - 1] = line or lines[number - 1]
+    return "\n".join(lines)
+
+
+def _docstring_lines(text: str) -> Iterator[int]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            words = node.body[0]
+            yield from range(words.lineno, (words.end_lineno or words.lineno) + 1)
+
+
 def tidy(files: Iterable[Path], config: Path) -> None:
     """Formats as the repository's style says, without imports that nothing uses any more: the lengths of names changed.
 

@@ -16,7 +16,7 @@ from . import tools
 from .code import identifiers
 from .data import problems_of, size_of
 
-MAX_NAME = 40  # letters: a module path with it must fit into a line
+MAX_NAME = 40  # letters: a module's path must fit into a line
 SPARE_BYTES = 100_000_000  # for everything that is not data
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from shared.imports import modules, reached
 
 from . import pipeline, readme, tools
-from .code import renamed, tidy, without_fetch
+from .code import fitted, renamed, tidy, without_fetch
 from .plan import Plan
 
 FETCH_FILES = ("fetch.py", "sample.py", "official.py")
@@ -60,7 +60,8 @@ def _copy(plan: Plan, path: str, target: Path) -> None:
         return
     if plan.data and target.suffix == ".py":
         text = without_fetch(text)
-    target.write_text(renamed(text, plan.source, plan.name), encoding="utf-8", newline="")
+    text = renamed(text, plan.source, plan.name)
+    target.write_text(fitted(text) if target.suffix == ".py" else text, encoding="utf-8", newline="")
 
 
 def _runs_in_a_copy(plan: Plan, path: Path, staging: Path) -> bool:
@@ -100,21 +101,24 @@ def _drop_deps(plan: Plan, staging: Path) -> None:
     """The stage fetch goes, and with it what the other stages no longer import."""
     path = staging / "projects" / plan.name / "dvc.yaml"
     text = pipeline.without_stage(path.read_text(encoding="utf-8"), "fetch")
-    dropped = {
-        stage: [written for written, filled in deps if not _needed(plan, staging, stage, filled)]
-        for stage, deps in pipeline.deps(text, plan.name).items()
-    }
+    dropped = {stage: _unused(plan, staging, stage, deps) for stage, deps in pipeline.deps(text, plan.name).items()}
     path.write_text(pipeline.without_deps(text, dropped), encoding="utf-8")
 
 
-def _needed(plan: Plan, staging: Path, stage: str, dep: str) -> bool:
-    """Whether a dep is data, results, or code that the stage imports."""
+def _unused(plan: Plan, staging: Path, stage: str, deps: list[tuple[str, str]]) -> list[str]:
+    """The deps of a stage that are code and that it does not import."""
     roots = (staging, plan.root)
-    code = dep.endswith(".py") or any((root / dep / "__init__.py").exists() for root in roots)
-    if not code:
-        return True
     used = reached([staging / "projects" / plan.name / f"{stage}.py"], roots)
-    return any(path == root / dep or (root / dep) in path.parents for path in used for root in roots)
+    covered = {parent for path in used for parent in (path, *path.parents)}
+    return [
+        written
+        for written, filled in deps
+        if _is_code(filled, roots) and not any(root / filled in covered for root in roots)
+    ]
+
+
+def _is_code(dep: str, roots: tuple[Path, ...]) -> bool:
+    return dep.endswith(".py") or any((root / dep / "__init__.py").exists() for root in roots)
 
 
 def _edit(path: Path, change: Callable[[str], str]) -> None:

@@ -85,18 +85,20 @@ def publish(plan: Plan, place: Place, lock: int) -> None:
     if plan.data:
         moves.insert(0, (place.raw, plan.root / "data" / "raw" / plan.name))
     journal = _journal(plan, moves)
-    _write(place.journal, json.dumps(journal))
-    for step in steps(plan, moves, journal, lock):
+    _write(place.journal, json.dumps(journal), place.staging)
+    for step in steps(plan, moves, journal, lock, place.staging):
         step()
     place.journal.unlink()
 
 
-def steps(plan: Plan, moves: list[tuple[Path, Path]], journal: dict[str, Any], lock: int) -> list[Callable[[], None]]:
+def steps(
+    plan: Plan, moves: list[tuple[Path, Path]], journal: dict[str, Any], lock: int, aside: Path
+) -> list[Callable[[], None]]:
     """What makes a copy visible, in this order: the data first, the stage in dvc.yaml when all it names is there."""
     made: list[Callable[[], None]] = [partial(_move, new, target) for new, target in moves]
     if plan.data:
         made.insert(1, lambda: tools.dvc_add(plan.root, f"data/raw/{plan.name}", lock))
-    return [*made, lambda: _append(plan.root / "dvc.yaml", journal["block"]), lambda: _tell_git(plan, journal)]
+    return [*made, lambda: _append(plan.root / "dvc.yaml", journal, aside), lambda: _tell_git(plan, journal)]
 
 
 def _folders(plan: Plan) -> list[str]:
@@ -110,7 +112,8 @@ def _journal(plan: Plan, moves: list[tuple[Path, Path]]) -> dict[str, Any]:
     # Other changes to dvc.yaml that are not staged yet are not ours to stage.
     clean = tools.succeeds(plan.root, "diff", "--quiet", "--", "dvc.yaml")
     entry = tools.git(plan.root, "ls-files", "--stage", "--", "dvc.yaml").split() if clean else []
-    return {"targets": targets, "block": root_stage(plan), "index": entry}
+    before = (plan.root / "dvc.yaml").read_text(encoding="utf-8")
+    return {"targets": targets, "before": before, "block": root_stage(plan), "index": entry}
 
 
 def fingerprint(root: Path) -> dict[str, list[int]]:
@@ -128,11 +131,17 @@ def undo(place: Place) -> None:
     _untell_git(place.root, journal)
     text = dvc_yaml.read_text(encoding="utf-8")
     if journal["block"] in text:
-        _write(dvc_yaml, text.replace(journal["block"], ""))
+        _write(dvc_yaml, _without_block(text, journal), place.staging)
     for target in journal["targets"]:
         path = place.root / target
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     place.journal.unlink()
+
+
+def _without_block(text: str, journal: dict[str, Any]) -> str:
+    """As it was, or, where someone changed it since, all but our stage."""
+    before: str = journal["before"]
+    return before if text == _with_block(before, journal["block"]) else text.replace(journal["block"], "")
 
 
 def _refuse_changed(place: Place, targets: dict[str, Any]) -> None:
@@ -155,14 +164,17 @@ def _move(new: Path, target: Path) -> None:
     new.rename(target)
 
 
-def _append(path: Path, block: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    _write(path, f"{text.rstrip()}\n{block}")
+def _append(path: Path, journal: dict[str, Any], aside: Path) -> None:
+    _write(path, _with_block(path.read_text(encoding="utf-8"), journal["block"]), aside)
 
 
-def _write(path: Path, text: str) -> None:
-    """The whole file or none of it, on the disk before anything that follows."""
-    temporary = path.with_name(f".{path.name}.tmp")
+def _with_block(text: str, block: str) -> str:
+    return f"{text.rstrip()}\n{block}"
+
+
+def _write(path: Path, text: str, aside: Path) -> None:
+    """The whole file or none of it, on the disk before anything that follows; written in a folder on the same disk."""
+    temporary = aside / f"{path.name}.tmp"
     with temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(text)
         file.flush()

@@ -36,8 +36,10 @@ def _render(template: str, plan: Plan) -> str:
         loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
-    counts = list(data.counts(plan.data).items()) if plan.data else []
-    return environment.get_template(template).render(
+    counts = (
+        [(name.replace("|", "\\|"), number) for name, number in data.counts(plan.data).items()] if plan.data else []
+    )
+    text = environment.get_template(template).render(
         plan=plan,
         task=title(plan.root, plan.source),
         origin=origin(plan),
@@ -47,6 +49,7 @@ def _render(template: str, plan: Plan) -> str:
         accepted=accepted(plan.root, plan.source),
         presets=sorted(path.stem for path in (plan.root / "projects" / plan.source).glob("presets/*.yaml")),
     )
+    return text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
 
 
 def origin(plan: Plan) -> str:

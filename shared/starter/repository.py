@@ -6,6 +6,7 @@ It is built whole in a folder beside its place, and appears there by one rename.
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from shared.files import writing
@@ -22,20 +23,23 @@ AS_THEY_ARE = (".gitignore", ".dvcignore", ".dvc/.gitignore", "requirements.lock
 _TARGETS = ("bench", "new", "benchlock")  # of the Makefile, that stay behind
 
 
-def create(plan: Plan) -> None:
+def create(plan: Plan, lock: int) -> None:
     """Makes the repository at `plan.to`, or nothing."""
     assert plan.to
     aside = plan.to.with_name(f".{plan.to.name}.new.tmp")
-    with writing(plan.to), staging.lock(aside.with_name(f".{plan.to.name}.new.lock")) as lock:
-        staging.sweep(aside)
-        staging.create(aside)
+    parents = [folder for folder in plan.to.parents if not folder.exists()]
+    with writing(plan.to):
         try:
+            staging.sweep(aside)
+            staging.create(aside)
             fill(plan, aside / "repository")
             _commit(plan, aside / "repository", lock)
             (aside / "repository").rename(plan.to)  # also onto an empty folder
         finally:
-            staging.remove(aside)
-            aside.with_name(f".{plan.to.name}.new.lock").unlink(missing_ok=True)
+            staging.sweep(aside)
+            for folder in parents:
+                with suppress(OSError):  # not empty: the repository is in it
+                    folder.rmdir()
 
 
 def fill(plan: Plan, root: Path) -> None:

@@ -43,7 +43,7 @@ class Plan:
 
 def check(root: Path, source: str, name: str, data: Path | None = None, to: Path | None = None) -> Plan:
     """A plan that can be carried out. Raises one UserError with everything that stands in the way."""
-    data, to = (path.expanduser().absolute() if path else None for path in (data, to))
+    data, to = (Path(os.path.abspath(path.expanduser())) if path else None for path in (data, to))
     problems = Problems(f"a copy of {source} as {name}")
     known = source in projects(root)
     if not known:

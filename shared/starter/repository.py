@@ -5,7 +5,6 @@ It is built whole in a folder beside its place, and appears there by one rename.
 
 import re
 import shutil
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from shared.files import writing
 from shared.imports import reached
 
 from . import data, readme, staging, tools
+from .code import fitted, renamed, tidy
 from .plan import Plan
 from .project import build, root_stage
 
@@ -48,8 +48,9 @@ def fill(plan: Plan, root: Path) -> None:
     if plan.data:
         data.copy(plan.data, root / "data" / "raw" / plan.name)
     _write_own(plan, root)
-    _copy(plan.root, root, [path for path in AS_THEY_ARE if (plan.root / path).exists()])
-    _copy(plan.root, root, needed(plan, root))
+    for path in [*(path for path in AS_THEY_ARE if (plan.root / path).exists()), *needed(plan, root)]:
+        _copy(plan, path, root)
+    tidy(root.rglob("*.py"), plan.root / "pyproject.toml")
 
 
 def needed(plan: Plan, root: Path) -> list[str]:
@@ -65,10 +66,14 @@ def needed(plan: Plan, root: Path) -> list[str]:
     return sorted(path.relative_to(plan.root).as_posix() for path in found)
 
 
-def _copy(source: Path, target: Path, paths: Iterable[str]) -> None:
-    for path in paths:
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / path, target / path)
+def _copy(plan: Plan, path: str, root: Path) -> None:
+    """A file as it is; in the words of Python files the old project's name is an example, and changes."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    if path.endswith(".py"):
+        text = fitted(renamed(_text(plan, path), plan.source, plan.name))
+        (root / path).write_text(text, encoding="utf-8")
+    else:
+        shutil.copyfile(plan.root / path, root / path)
 
 
 def _write_own(plan: Plan, root: Path) -> None:

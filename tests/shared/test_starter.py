@@ -455,6 +455,8 @@ def test_a_repository_holds_what_it_needs_and_no_more(own: Path) -> None:
     assert {"README.md", "data/README.md", "data/raw/roses.dvc", "tests/test_pipelines.py"} <= files
     assert {"shared/report/index.py", "shared/report/templates/page.html", "shared/repro.py"} <= files
     assert not [name for name in files if name.startswith("data/raw/roses/")]
+    old = [name for name in files if name.endswith(".py") and FROM in (own / name).read_text()]
+    assert old == []
     assert tools.git(own, "log", "--oneline").count("\n") == 1
     assert tools.git(own, "status", "--porcelain") == ""
     assert sorted(path.name for path in own.parent.iterdir()) == ["roses"]

@@ -228,6 +228,12 @@ def test_the_data_are_copied_and_tracked(roses: Path, repo: Path, photos: Path) 
     assert list(repo.glob("data/raw/.*")) == []
 
 
+def test_dvc_finds_the_data_without_being_told_where(roses: Path, repo: Path) -> None:
+    words = [sys.executable, "-W", "ignore", "-m", "dvc", "stage", "list", "--all", "--name-only"]
+    done = subprocess.run(words, cwd=repo, capture_output=True, text=True, check=True)
+    assert {"data/raw/roses.dvc", "projects/roses/dvc.yaml:prepare", "projects/roses"} <= set(done.stdout.split("\n"))
+
+
 def has_head(root: Path) -> bool:
     return tools.succeeds(root, "rev-parse", "--quiet", "--verify", "HEAD")
 

@@ -86,6 +86,8 @@ def _collisions(root: Path, source: str, name: str, to: Path | None) -> Iterator
     for path in (f"projects/{name}", f"tests/projects/{name}", f"data/raw/{name}", f"data/raw/{name}.dvc"):
         if os.path.lexists(root / path):
             yield f"{path} exists already, expected a new name"
+        elif tools.succeeds(root, "ls-files", "--error-unmatch", "--", path):
+            yield f"git still has files of {path}; git rm -r --cached {path}, or take a new name"
     if f"projects/{name}" in read_yaml(root / "dvc.yaml").get("stages", {}):
         yield f"dvc.yaml has a stage projects/{name} already, expected a new name"
     for path in (f"projects/{name}/params.yaml", f"data/raw/{name}.dvc"):

@@ -284,6 +284,18 @@ def test_bad_names_are_refused(repo: Path, name: str, message: str) -> None:
     assert state(repo) == before
 
 
+def test_a_name_that_git_still_knows_is_refused(repo: Path) -> None:
+    before, path = state(repo), repo / "projects" / "lilies" / "own.py"
+    path.parent.mkdir()
+    path.touch()
+    tools.git(repo, "add", "projects/lilies")
+    shutil.rmtree(path.parent)
+    with pytest.raises(UserError, match="git still has files of projects/lilies"):
+        start(repo, FROM, "lilies")
+    tools.git(repo, "rm", "-rq", "--cached", "projects/lilies")
+    assert state(repo) == before
+
+
 def test_all_problems_are_named_at_once(repo: Path, tmp_path: Path) -> None:
     before = state(repo)
     (tmp_path / "full").mkdir()

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.table import report
-from projects.cifar_cnn.data import Batch, augment, reader
+from projects.cifar_cnn.data import augment
 from projects.cifar_cnn.params import Params
 from shared.data.arrays import Split
+from shared.data.image_batches import ImageBatch, reader
 from shared.data.loaders import Batches
 from shared.params import load
 from shared.paths import ROOT
@@ -51,8 +52,8 @@ def ours(split: Split, workers: int) -> Callable[[], Iterator[Any]]:
     params = load(Params, ROOT / "projects/cifar_cnn/params.yaml").train
     world = local()
 
-    def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: float) -> Batch:
-        return Batch(augment(raw[0], sample, epoch, params), raw[1], sample)
+    def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: float) -> ImageBatch:
+        return ImageBatch(augment(raw[0], sample, epoch, params), raw[1], sample)
 
     batches = Batches(
         reader(split, None if workers else world.device),

@@ -67,7 +67,7 @@ def _record(name: str, record: dict[str, Any]) -> str:
 
 def _data(metrics: dict[str, Any]) -> str:
     source: str = metrics["source"]
-    return {"sample": "sample (generated)", "own": "own data"}.get(source, source)
+    return {"own": "own data"}.get(source, source)
 
 
 def _row(name: str, data: str, accuracy: str, metrics: dict[str, Any], how: str, run: dict[str, Any]) -> str:

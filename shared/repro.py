@@ -41,7 +41,7 @@ def reproduce(project: Project) -> None:
     """`dvc repro projects/<name>`; raises SystemExit with its status if it fails."""
     _dvc("repro", f"projects/{project.name}")
     metrics = json.loads((project.folder / "results/evaluate/metrics.json").read_text())
-    data = "the generated sample" if metrics["source"] == "sample" else f"{metrics['source']} data"
+    data = "the embedded sample" if metrics["source"] == "sample" else f"{metrics['source']} data"
     print(f"\naccuracy {metrics['accuracy']:.4f} on {metrics['num_samples']:,} test images of {data}")
     print(f"the report: {show(project.folder / 'results/report.html')}")
 

@@ -43,7 +43,7 @@ def dvc(copy: Checkout, *words: str) -> str:
 def test_dvc_repro_of_the_folder_goes_from_data_to_report(copy):
     dvc(copy, "repro", "projects/cifar_cnn")
     page = (copy.root / "projects/cifar_cnn/results/report.html").read_text()
-    assert "generated sample" in page
+    assert "embedded sample" in page
     metrics = json.loads((copy.root / "projects/cifar_cnn/results/evaluate/metrics.json").read_text())
     assert metrics["num_samples"] == 51
     again = dvc(copy, "repro", "projects/cifar_cnn")

@@ -1,41 +1,29 @@
-"""Prepared form -> batches. The preprocessing here is shared by train, evaluate, explain and predict.
+"""Prepared form -> batches: what training sees of an image, and when.
 
 B batch, C channels, H height, W width.
 """
 
-from pathlib import Path
-from typing import NamedTuple
-
-import torch
 from torch import Tensor
 
-from shared.data.arrays import Split, read_split
 from shared.data.augment import flip, resize, translate
-from shared.data.loaders import Batches, Read
+from shared.data.image_batches import to_float
 from shared.seed import Draws
-from shared.training.distributed import World
-from shared.training.params import Runtime
 
 from .params import Train
 
 
-class Batch(NamedTuple):
-    """image: (B, C, H, W) float in [0, 1]; label: (B,) int64; sample: (B,) int64, index in the split."""
-
-    image: Tensor
-    label: Tensor
-    sample: Tensor
-
-
-def to_float(images: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) -> float in [0, 1], channels last in memory: what convolutions are fastest on."""
-    return images.to(torch.get_default_dtype()).div_(255).contiguous(memory_format=torch.channels_last)
-
-
 def augment(images: Tensor, sample: Tensor, epoch: float, params: Train) -> Tensor:
-    """Mirrors and shifts uint8 images, each as (seed, epoch, sample) say; the first epochs see them small.
+    """Mirrors and shifts images, each as (seed, epoch, sample) say; the first epochs see them small.
 
     Small images cost less: 24 px take 0.45 of the time of 32 px, and teach nearly as much at the start.
+
+    Args:
+        images: (B, C, H, W) uint8.
+        sample: (B,) int64, index in the split.
+        epoch: a fraction: 1.5 is half of the second pass.
+
+    Returns:
+        (B, C, H, W) float in [0, 1].
     """
     if params.flip:
         images = flip(images, Draws(params.seed, 0, sample), int(epoch))
@@ -43,32 +31,3 @@ def augment(images: Tensor, sample: Tensor, epoch: float, params: Train) -> Tens
         images = translate(images, Draws(params.seed, int(epoch) + 1, sample), params.translate_px)
     floats = to_float(images)
     return resize(floats, params.small_px) if epoch < params.small_epochs else floats
-
-
-def reader(split: Split, device: torch.device | None) -> Read:
-    """Index -> (images, labels): from the device's memory, or (None) from the mapped file, as a worker reads."""
-    images, labels = split.images, torch.from_numpy(split.labels)
-    if device is None:
-        return lambda index: (torch.from_numpy(images[index.numpy()]), labels[index])
-    on_device = torch.from_numpy(images).to(device), labels.to(device)
-    return lambda index: (on_device[0][index.to(device)], on_device[1][index.to(device)])
-
-
-def train_batches(prepared: Path, params: Train, runtime: Runtime, world: World) -> Batches:
-    """Augmented training batches by step."""
-    mapped = runtime.loader == "workers"
-    split = read_split(prepared, "train", mapped=mapped)
-
-    def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: float) -> Batch:
-        return Batch(augment(raw[0], sample, epoch, params), raw[1], sample)
-
-    return Batches(
-        reader(split, None if mapped else world.device),
-        finish,
-        size=len(split),
-        batch_size=params.batch_size,
-        micro_batch_size=params.micro_batch_size,
-        seed=params.seed,
-        world=world,
-        workers=runtime.workers if mapped else 0,
-    )

@@ -16,13 +16,13 @@ import time
 from torch import Tensor, nn
 
 from shared.data.arrays import Split, read_manifest, read_split
+from shared.data.image_batches import reader, to_float
 from shared.evaluation import image_classes
 from shared.evaluation.records import Records, collect
 from shared.paths import Project
 from shared.training.distributed import World, join, run
 from shared.training.weights import write_json
 
-from .data import reader, to_float
 from .model import load_model, predict_logits
 from .params import Evaluate, Params
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from shared.data.arrays import read_split
+from shared.data.image_batches import to_float
 from shared.explain.image_classes import explain
 from shared.paths import Project
 from shared.stage import run
 from shared.training.device import pick_device
 
-from .data import to_float
 from .model import load_model
 from .params import Params
 

@@ -34,7 +34,8 @@ def load_predictor(folder: Path | None = None) -> ImagePredictor:
     Raises:
         UserError: there are no weights, with the command that makes them.
     """
-    from .data import to_float  # torch takes seconds to import: --help must not wait for it
+    from shared.data.image_batches import to_float  # torch takes seconds to import: --help must not wait for it
+
     from .model import load_model, predict_logits
 
     model, config = load_model(folder or PROJECT.folder / "results" / "train", f"dvc repro projects/{PROJECT.name}")

@@ -9,6 +9,7 @@ Rates hold for the global batch size given: n processes take 1/n of it each. An 
 checkpoint when the same command is given again.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +18,31 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from shared.data.arrays import Split, read_manifest, read_split
-from shared.evaluation.records import Records, collect
+from shared.data.arrays import read_manifest, read_split
+from shared.data.image_batches import ImageBatch, to_float, train_batches
+from shared.evaluation.validation import classification
 from shared.paths import ROOT, Project
 from shared.seed import derive
 from shared.training.checkpoint import Checkpoint, open_checkpoint
 from shared.training.distributed import World, join, run
-from shared.training.fit import Run, Validate, fit
+from shared.training.fit import Run, fit
 from shared.training.optim import Muon, linear
 from shared.training.run_info import run_info
 from shared.training.step import Loss
 from shared.training.weights import save_model, write_json
 
-from .data import Batch, reader, to_float, train_batches
+from .data import augment
 from .model import build_model, whiten_from
 from .params import Params, Train
 
 PROJECT = Project.of(__file__)
 WHITEN_IMAGES = 5000  # plenty for the covariance of a 2x2 patch
-VALIDATION_BATCH = 500
 
 
 def make_loss(label_smoothing: float) -> Loss:
     """Cross-entropy by the loss contract: sum over images, number of images, sums for the log."""
 
-    def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def loss(model: nn.Module, batch: ImageBatch) -> tuple[Tensor, int, dict[str, Tensor]]:
         logits = model(batch.image)
         total = F.cross_entropy(logits, batch.label, label_smoothing=label_smoothing, reduction="sum")
         return total, len(batch.label), {"accuracy": (logits.argmax(1) == batch.label).sum()}
@@ -62,22 +63,6 @@ def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
     return [Muon(filters, params.filter_lr, momentum=0.6), SGD(groups, momentum=0.85, nesterov=True, fused=True)]
 
 
-def make_validate(split: Split, world: World) -> Validate:
-    """Loss and accuracy on the validation images."""
-    read = reader(split, world.device)
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        def predict(index: Tensor) -> Records:
-            images, labels = read(index)
-            logits = model(to_float(images))
-            return {"loss": F.cross_entropy(logits, labels, reduction="none"), "accuracy": logits.argmax(1) == labels}
-
-        records = collect(predict, len(split), VALIDATION_BATCH, world)
-        return {f"valid_{name}": records[name].double().mean().item() for name in ("loss", "accuracy")}
-
-    return validate
-
-
 def start(params: Train, prepared: Path, world: World) -> tuple[nn.Sequential, dict[str, Any]]:
     """The untrained model, the same on every rank, and the config it can be built from again."""
     manifest = read_manifest(prepared)
@@ -93,14 +78,14 @@ def start(params: Train, prepared: Path, world: World) -> tuple[nn.Sequential, d
 def train(params: Params, prepared: Path, checkpoint: Checkpoint, world: World) -> tuple[Run, dict[str, Any]]:
     """Trains on the prepared images: the finished run and the model's config."""
     model, config = start(params.train, prepared, world)
-    batches = train_batches(prepared, params.train, params.runtime, world)
+    batches = train_batches(prepared, partial(augment, params=params.train), params.train, params.runtime, world)
     updates = round(params.train.epochs * len(batches))
     has_valid = "valid" in read_manifest(prepared)["splits"]
     trained = fit(
         model,
         make_loss(params.train.label_smoothing),
         train=batches,
-        validate=make_validate(read_split(prepared, "valid"), world) if has_valid else None,
+        validate=classification(read_split(prepared, "valid"), world) if has_valid else None,
         optimizers=make_optimizers(model, params.train),
         schedule=linear(updates, warmup=round(params.train.warmup_fraction * updates)),
         params=params.train,

@@ -27,14 +27,14 @@ class Official:
 
     Args:
         name: its folder below $DATASET_MIRROR.
-        url: of the archive at its owner.
-        checksum: of that archive, md5 or sha256 in hexadecimal.
-        files: relative path -> checksum of every file wanted from the archive.
+        url: of the archive at its owner; or, ending in /, of the folder of the single files.
+        checksum: of that archive, md5 or sha256 in hexadecimal; None where there is no archive.
+        files: relative path -> checksum of every file wanted.
     """
 
     name: str
     url: str
-    checksum: str
+    checksum: str | None
     files: Mapping[str, str]
 
 
@@ -120,18 +120,28 @@ def _unpack(official: Official, archive: Path, scratch: Path) -> Path:
 
 def _from_owner(official: Official, scratch: Path) -> Path:
     print(f"{official.name}: from {official.url}")
-    filename = official.url.rsplit("/", 1)[-1]
-    # Not below the stage's out, which DVC deletes before every run, nor in DVC's temporary copy: a download that
-    # was interrupted goes on from here.
-    archive = original_root() / "data" / "raw" / ".downloads" / filename
-    download(official.url, archive, official.checksum, fix=_by_hand(official, filename))
+    if official.checksum is None:
+        for name, checksum in official.files.items():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            _downloaded(official, official.url + name, checksum).replace(scratch / name)
+        return scratch
+    archive = _downloaded(official, official.url, official.checksum)
     try:
         return _unpack(official, archive, scratch)
     finally:
         archive.unlink()  # the files are the stage's out, so DVC keeps them; the archive would be a second copy
 
 
-def _by_hand(official: Official, filename: str) -> str:
+def _downloaded(official: Official, url: str, checksum: str) -> Path:
+    filename = url.rsplit("/", 1)[-1]
+    # Not below the stage's out, which DVC deletes before every run, nor in DVC's temporary copy: a download that
+    # was interrupted goes on from here. Data sets have files of one name: MNIST and Fashion-MNIST all four.
+    path = original_root() / "data" / "raw" / ".downloads" / f"{official.name}-{filename}"
+    download(url, path, checksum, fix=_by_hand(official, url, filename))
+    return path
+
+
+def _by_hand(official: Official, url: str, filename: str) -> str:
     mirror = os.environ.get(MIRROR) or "../datasets"
     place = Path(mirror) / official.name / filename
-    return f"download {official.url} elsewhere, put it at {place} and run again with {MIRROR}={mirror}"
+    return f"download {url} elsewhere, put it at {place} and run again with {MIRROR}={mirror}"

@@ -49,7 +49,7 @@ class Results:
 
     @property
     def on_sample(self) -> bool:
-        """True where the figures were obtained on the generated sample."""
+        """True where the figures were obtained on the project's embedded sample."""
         source: str = self.json("evaluate/metrics.json").get("source") or self.manifest.get("source", "")
         return source == "sample"
 

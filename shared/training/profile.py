@@ -38,5 +38,6 @@ def profiler(active: bool, folder: Path) -> Iterator[Steps]:
         schedule=torch.profiler.schedule(wait=WAIT, warmup=WARMUP, active=ACTIVE, repeat=1),
         on_trace_ready=write,
         profile_memory=True,
+        acc_events=True,  # there is one cycle; without it torch 2.11 warns that those before are lost
     ) as profile:
         yield profile

@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from projects.cifar_cnn import explain, params
-from projects.cifar_cnn.data import to_float
 from projects.cifar_cnn.model import build_model
 from shared.data.arrays import Split, write_split
+from shared.data.image_batches import to_float
 from shared.errors import UserError
 from shared.explain import image_classes
 from shared.params import load

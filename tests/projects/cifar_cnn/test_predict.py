@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from projects.cifar_cnn import predict
-from projects.cifar_cnn.data import to_float
 from projects.cifar_cnn.model import build_model, load_model, predict_logits
 from projects.cifar_cnn.params import Model, Params
+from shared.data.image_batches import to_float
 from shared.errors import UserError
 from shared.params import load
 from shared.paths import ROOT

@@ -226,7 +226,7 @@ def test_small_squares_keep_their_size_and_grey_needs_one_channel(raw: Path) -> 
     }
 
 
-@pytest.mark.parametrize(("sides", "expected"), [((20, 24), 32), ((40, 60), 48), ((300, 90), 64)])
+@pytest.mark.parametrize(("sides", "expected"), [((20, 24), 32), ((50, 60), 48), ((300, 90), 64)])
 def test_other_sizes_are_rounded_down_to_what_is_worth_its_time(
     raw: Path, sides: tuple[int, int], expected: int
 ) -> None:

@@ -8,6 +8,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -72,6 +73,7 @@ class Owner(ThreadingHTTPServer):
     """Serves one file; knows Range; can break off and refuse."""
 
     content = ARCHIVE
+    files: dict[str, bytes] = {}  # of paths with a content of their own
     resumes = True
     break_after: int | None = None  # bytes of each answer
     refusals: list[int]  # HTTP codes of the next answers
@@ -90,10 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(wanted)
         if self.server.refusals:
             return self.send_error(self.server.refusals.pop(0))
+        content = self.server.files.get(self.path, self.server.content)
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.server.resumes else 0
-        if start >= len(self.server.content):
+        if start >= len(content):
             return self.send_error(416)
-        body = self.server.content[start:]
+        body = content[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -186,6 +189,18 @@ def test_a_mirror_without_one_archive_says_what_it_should_hold(
 # --- the owner ----------------------------------------------------------------------------------------------------
 
 
+def test_single_files_come_one_by_one_and_each_is_verified(owner: Owner, folder: Path, checkout: Path) -> None:
+    owner.files = {f"/data/{name}": data for name, data in FILES.items()}
+    single = replace(official(owner.url.replace("toy.tar.gz", "data/")), checksum=None)
+    bring(single, folder)
+    assert_whole(folder)
+    assert len(owner.asked) == 2
+    owner.files["/data/toy/a.bin"] = b"other"
+    with pytest.raises(UserError, match="wrong checksum"):
+        bring(single, checkout / "data/raw/again")
+    assert everything_below(checkout / "data/raw/again") + everything_below(checkout / DOWNLOADS) == []
+
+
 def test_a_download_that_breaks_off_goes_on_where_it_was(owner: Owner, folder: Path, checkout: Path) -> None:
     owner.break_after = len(ARCHIVE) // 3 + 1
     bring(official(owner.url), folder)
@@ -196,7 +211,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(owner: Owner, folder: P
 
 
 def test_a_second_run_goes_on_from_the_part_that_the_first_left(owner: Owner, folder: Path, checkout: Path) -> None:
-    part = checkout / DOWNLOADS / "toy.tar.gz.part"
+    part = checkout / DOWNLOADS / "toy-toy.tar.gz.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(ARCHIVE[:1234])
     bring(official(owner.url), folder)
@@ -209,7 +224,7 @@ def test_a_part_that_is_whole_already_or_an_owner_that_does_not_resume(
     owner: Owner, folder: Path, checkout: Path, resumes: bool
 ) -> None:
     owner.resumes = resumes
-    part = checkout / DOWNLOADS / "toy.tar.gz.part"
+    part = checkout / DOWNLOADS / "toy-toy.tar.gz.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(ARCHIVE if resumes else ARCHIVE[:1234])
     bring(official(owner.url), folder)
@@ -217,7 +232,7 @@ def test_a_part_that_is_whole_already_or_an_owner_that_does_not_resume(
 
 
 def test_a_second_process_does_not_write_into_the_same_part(owner: Owner, folder: Path, checkout: Path) -> None:
-    part = checkout / DOWNLOADS / "toy.tar.gz.part"
+    part = checkout / DOWNLOADS / "toy-toy.tar.gz.part"
     part.parent.mkdir(parents=True)
     with part.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -140,14 +140,14 @@ def test_any_number_of_classes(make: Make, number: int) -> None:
 
 def test_it_says_where_the_figures_come_from(make: Make) -> None:
     text = page.build(make(["cat", "dog"])).read_text(encoding="utf-8")
-    assert "Obtained on the generated sample" in text
+    assert "Obtained on the embedded sample" in text
     assert "Clearly better than the linear baseline" in text
     assert "Localisation is left out" not in text
 
 
 def test_real_data_without_evidence(make: Make) -> None:
     text = page.build(make(["cat", "dog"], source="official", evidence=False)).read_text(encoding="utf-8")
-    assert "Obtained on the generated sample" not in text
+    assert "Obtained on the embedded sample" not in text
     assert "Localisation is left out" in text
 
 

@@ -1,0 +1,47 @@
+"""Explain stage: trained weights and test images -> results/explain/ (attributions and tests of them).
+
+    python -m projects.mnist_cnn.explain                                       # as params.yaml says
+    python -m projects.mnist_cnn.explain 'explain.methods=[grad_cam]'          # this run only
+    python -m projects.mnist_cnn.explain explain.num_scored=500                # closer figures, five times as long
+
+What is explained is the logit of the class that the model predicts, right or wrong.
+What the files hold, and which figure means what: shared/explain/image_classes.py.
+"""
+
+import torch
+from torch import Tensor
+
+from shared.data.arrays import read_split
+from shared.data.image_batches import to_float
+from shared.explain.image_classes import explain
+from shared.paths import Project
+from shared.stage import run
+from shared.training.device import pick_device
+
+from .model import load_model
+from .params import Params
+
+PROJECT = Project.of(__file__)
+
+
+def black(images: Tensor) -> Tensor:
+    """The baseline, (N, C, H, W): no ink."""
+    return torch.zeros_like(images)
+
+
+def main(params: Params) -> None:
+    model, config = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
+    device = pick_device(params.runtime.device)
+    explain(
+        model.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
+        read_split(PROJECT.prepared, "test", mapped=True),
+        config["classes"],
+        to_float=to_float,
+        baseline=black,
+        params=params.explain,
+        results=PROJECT.results("explain"),
+    )
+
+
+if __name__ == "__main__":
+    run(main, Params, __file__, __doc__)

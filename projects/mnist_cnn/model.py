@@ -1,0 +1,63 @@
+"""Three networks to compare: two convolutions, one hidden layer, and none.
+
+N images, C channels, S side in pixels, K classes. All take float images in [0, 1] and have under 30,000 weights at
+28 px and 10 classes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from shared.training.weights import load_weights, read_config
+
+from .params import Model
+
+HIDDEN = 32  # units of the MLP: about as many weights as the CNN has
+
+
+def cnn(channels: int, side: int, num_classes: int) -> nn.Sequential:
+    """Two 5x5 convolutions, each followed by batch norm, ReLU and pooling; then one linear layer."""
+    return nn.Sequential(
+        nn.Conv2d(channels, 16, 5, padding=2, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 5, padding=2, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * (side // 4) ** 2, num_classes),
+    )
+
+
+def mlp(channels: int, side: int, num_classes: int) -> nn.Sequential:
+    """One hidden layer: it sees pixels, and not that some of them are neighbours."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * side**2, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, num_classes))
+
+
+def linear(channels: int, side: int, num_classes: int) -> nn.Sequential:
+    """A weighted sum of pixels a class."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * side**2, num_classes))
+
+
+NETWORKS = {"cnn": cnn, "mlp": mlp, "linear": linear}
+
+
+def build_model(params: Model, channels: int, side: int, num_classes: int) -> nn.Sequential:
+    """(N, C, S, S) float in [0, 1] -> (N, K) logits."""
+    return NETWORKS[params.name](channels, side, num_classes)
+
+
+def load_model(folder: Path, command: str) -> tuple[nn.Sequential, dict[str, Any]]:
+    """The trained model in eval mode and its config: model, classes, channels, image_size.
+
+    Args:
+        folder: results/train.
+        command: what makes the weights, told to the user where there are none.
+    """
+    config = read_config(folder, command)
+    model = build_model(Model(**config["model"]), config["channels"], config["image_size"], len(config["classes"]))
+    load_weights(folder, model)
+    return model.eval(), config

@@ -1,0 +1,46 @@
+"""Params of every stage: types, limits, meaning. The values are in params.yaml, which lists every key."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.data.params import PrepareImages
+from shared.explain.params import ExplainImages
+from shared.params import Section
+from shared.training.params import FitParams, Runtime
+
+
+class Fetch(Section):  # fetch
+    source: Literal["sample", "official"]
+    dataset: Literal["mnist", "fashion_mnist"]  # which official one
+
+
+class Model(Section):
+    name: Literal["cnn", "mlp", "linear"]
+
+
+class Train(FitParams):
+    model: Model
+    label_smoothing: float = Field(ge=0, lt=1)
+    lr: float = Field(gt=0)  # of AdamW, at its highest
+    weight_decay: float = Field(ge=0)
+    warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0
+    turn_deg: float = Field(ge=0, le=180)  # largest rotation of an image, either way
+    zoom: float = Field(ge=0, lt=1)  # largest change of its size, as a fraction, either way
+    translate_px: float = Field(ge=0)  # largest shift, in both directions
+
+
+class Evaluate(Section):
+    seed: int = Field(ge=0)  # of the bootstrap and the baseline
+    batch_size: int = Field(ge=1)
+    num_worst: int = Field(ge=1)  # pictures of the most confident errors
+    baseline_images: int = Field(ge=10)  # training images the linear baseline sees at most
+
+
+class Params(Section):
+    fetch: Fetch  # fetch
+    prepare: PrepareImages
+    train: Train
+    evaluate: Evaluate
+    explain: ExplainImages
+    runtime: Runtime

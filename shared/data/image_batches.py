@@ -1,0 +1,61 @@
+"""Prepared images -> batches on the device, for every image classifier.
+
+B batch, C channels, H height, W width.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from shared.data.arrays import Split, read_split
+from shared.data.loaders import Batches, Read
+from shared.training.distributed import World
+from shared.training.params import FitParams, Runtime
+
+
+class ImageBatch(NamedTuple):
+    """image: (B, C, H, W) float in [0, 1]; label: (B,) int64; sample: (B,) int64, index in the split."""
+
+    image: Tensor
+    label: Tensor
+    sample: Tensor
+
+
+Augment = Callable[[Tensor, Tensor, float], Tensor]  # uint8 images, (B,) samples, epoch -> float in [0, 1]
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 (B, C, H, W) -> float in [0, 1], channels last in memory: what convolutions are fastest on."""
+    return images.to(torch.get_default_dtype()).div_(255).contiguous(memory_format=torch.channels_last)
+
+
+def reader(split: Split, device: torch.device | None) -> Read:
+    """Index -> (images, labels): from the device's memory, or (None) from the mapped file, as a worker reads."""
+    images, labels = split.images, torch.from_numpy(split.labels)
+    if device is None:
+        return lambda index: (torch.from_numpy(images[index.numpy()]), labels[index])
+    on_device = torch.from_numpy(images).to(device), labels.to(device)
+    return lambda index: (on_device[0][index.to(device)], on_device[1][index.to(device)])
+
+
+def train_batches(prepared: Path, augment: Augment, params: FitParams, runtime: Runtime, world: World) -> Batches:
+    """Augmented training batches by step."""
+    mapped = runtime.loader == "workers"
+    split = read_split(prepared, "train", mapped=mapped)
+
+    def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: float) -> ImageBatch:
+        return ImageBatch(augment(raw[0], sample, epoch), raw[1], sample)
+
+    return Batches(
+        reader(split, None if mapped else world.device),
+        finish,
+        size=len(split),
+        batch_size=params.batch_size,
+        micro_batch_size=params.micro_batch_size,
+        seed=params.seed,
+        world=world,
+        workers=runtime.workers if mapped else 0,
+    )

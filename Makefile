@@ -4,15 +4,17 @@ PROJECT ?= cifar_cnn
 PRESET ?=
 BIN := .venv/bin
 READY := .venv/.ready
+RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+  --no-header --quiet
 # uv where it is there; else it is installed into the venv.
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro test lint bench report clean lock
+.PHONY: help setup repro new test lint bench report clean lock benchlock
 .DEFAULT_GOAL := help
 
 help: ## what there is to call
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv and install what requirements.lock lists
 
@@ -32,6 +34,18 @@ $(READY): requirements.lock
 repro: $(READY) ## run a pipeline from data to report: PROJECT=cifar_cnn [PRESET=official-cpu]
 	@$(BIN)/python -m shared.repro $(PROJECT) $(PRESET)
 
+# From the command line alone: some systems have a NAME in the environment.
+NAME :=
+FROM :=
+DATA :=
+TO :=
+new: export NAME := $(NAME)
+new: export FROM := $(FROM)
+new: export DATA := $(DATA)
+new: export TO := $(TO)
+new: $(READY) ## copy a project for your own data: NAME=flowers FROM=cifar_cnn DATA=folder [TO=folder]; alone, list them
+	@$(BIN)/python -m shared.starter $${FROM:+"$$FROM"} $${NAME:+"$$NAME"} $${DATA:+--data "$$DATA"} $${TO:+--to "$$TO"}
+
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest -n auto
 
@@ -50,8 +64,7 @@ clean: ## remove what can be made again; data/raw and tracked files stay
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 lock: ## resolve pyproject.toml anew
-	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet -o requirements.lock
-	$(UV) pip compile pyproject.toml --group dev --group bench --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet -c requirements.lock \
-	  -o requirements-bench.lock
+	$(UV) pip compile pyproject.toml --group dev $(RESOLVE) -o requirements.lock
+
+benchlock: lock ## the same with the packages of the benchmarks
+	$(UV) pip compile pyproject.toml --group dev --group bench $(RESOLVE) -c requirements.lock -o requirements-bench.lock

@@ -47,7 +47,7 @@ def _git(*words: str) -> str:
 
 def _sample(name: str, metrics: dict[str, Any], run: dict[str, Any]) -> str:
     accuracy = f"{metrics['accuracy']:.3f} ({metrics['accuracy_low']:.3f} to {metrics['accuracy_high']:.3f})"
-    data = f"sample, {metrics['num_samples']:,} test images"
+    data = f"{_data(metrics)}, {metrics['num_samples']:,} test images"
     return _row(name, data, accuracy, metrics, "1 seed, 95 % bootstrap interval", run)
 
 
@@ -61,8 +61,13 @@ def _record(name: str, record: dict[str, Any]) -> str:
     else:
         accuracy += f" ({metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f})"
         how += "1 seed, 95 % bootstrap interval"
-    data = f"official, {metrics['num_samples']:,} test images"
+    data = f"{_data(metrics)}, {metrics['num_samples']:,} test images"
     return _row(name, data, accuracy, metrics, how, runs[0]["training"])
+
+
+def _data(metrics: dict[str, Any]) -> str:
+    source: str = metrics["source"]
+    return {"own": "own data"}.get(source, source)
 
 
 def _row(name: str, data: str, accuracy: str, metrics: dict[str, Any], how: str, run: dict[str, Any]) -> str:

@@ -85,7 +85,8 @@ def read_run(project: Project, revision: str) -> dict[str, Any]:
         return json.loads(_git("show", f"{revision}:projects/{project.name}/results/{path}"))
 
     lock = read_yaml_text(_git("show", f"{revision}:projects/{project.name}/dvc.lock"))
-    data = {out["path"]: out["md5"] for stage in ("fetch", "prepare") for out in lock["stages"][stage]["outs"]}
+    stages = [lock["stages"][stage] for stage in ("fetch", "prepare") if stage in lock["stages"]]  # own data: no fetch
+    data = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
     params = read_yaml_text(_git("show", f"{revision}:projects/{project.name}/params.yaml"))
     evaluate = {key: value for key, value in read("evaluate/metrics.json").items() if key != "by_class"}
     return {

@@ -60,9 +60,14 @@ def test_imports_point_one_way():
             assert others <= {project, "__init__.py"}, file
 
 
+def lock(project):
+    """What the last run recorded; nothing in a project that never ran."""
+    path = ROOT / "projects" / project / "dvc.lock"
+    return read_yaml(path)["stages"] if path.exists() else {}
+
+
 def recorded(project):
-    lock = read_yaml(ROOT / "projects" / project / "dvc.lock")["stages"]
-    return [(stage, dep) for stage in lock for dep in lock[stage]["deps"]]
+    return [(stage, dep) for stage, entry in lock(project).items() for dep in entry["deps"]]
 
 
 def md5(path):
@@ -81,7 +86,7 @@ def test_the_lock_belongs_to_the_code_and_params_in_the_tree(project):
         if not made_by_a_stage:
             assert md5(ROOT / dep["path"]) == dep["md5"], f"{stage}: {dep['path']} changed since"
     params = read_yaml(ROOT / "projects" / project / "params.yaml")
-    for stage, entry in read_yaml(ROOT / "projects" / project / "dvc.lock")["stages"].items():
+    for stage, entry in lock(project).items():
         for values in entry.get("params", {}).values():
             assert flatten(values) == flatten({stage: params[stage]}), f"{stage}: params changed since"
 

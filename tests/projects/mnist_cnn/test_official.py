@@ -36,7 +36,7 @@ def test_the_sample_is_the_digits_with_the_last_360_in_file_order_for_test(check
     for split in parts:
         for image, label, id_ in zip(split.images, split.labels, split.ids, strict=True):
             number = int(Path(id_).stem)
-            assert (digits.target[number] == label)
+            assert digits.target[number] == label
             assert np.array_equal(image[0], expected[number])
             seen.add(number)
     assert seen == set(range(1797))

@@ -65,11 +65,13 @@ class Method:
         run: the method itself.
         title: for people.
         complete: the values add up to output minus output of the baseline, so the completeness test applies.
+        needs_map: it looks at a layer that knows where things are, which a network without convolutions has not.
     """
 
     run: Callable[[Call], Attribution]
     title: str
     complete: bool
+    needs_map: bool = False
 
 
 def integrated_gradients(call: Call) -> Attribution:
@@ -157,7 +159,7 @@ def occlusion(call: Call) -> Attribution:
 METHODS = {
     "integrated_gradients": Method(integrated_gradients, "Integrated Gradients", complete=True),
     "gradient_shap": Method(gradient_shap, "GradientShap", complete=True),
-    "grad_cam": Method(grad_cam, "Grad-CAM", complete=False),
+    "grad_cam": Method(grad_cam, "Grad-CAM", complete=False, needs_map=True),
     "occlusion": Method(occlusion, "Occlusion", complete=False),
 }
 

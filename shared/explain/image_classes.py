@@ -26,8 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from shared.data.arrays import Split
+from shared.errors import UserError
 from shared.explain import faithfulness
-from shared.explain.attribution import BATCH, METHODS, find_method
+from shared.explain.attribution import BATCH, METHODS, Method, find_method
 from shared.explain.params import ExplainImages
 from shared.explain.render import attribution_row, curves_plot
 from shared.explain.score import DIGITS, RANDOM, Curves, Explainer, Scene, curve_lines, score_all, table
@@ -63,8 +64,7 @@ def explain(
     Raises:
         UserError: params name an unknown method.
     """
-    for method in params.methods:
-        find_method(method)
+    methods = {name: find_method(name) for name in params.methods}
     device = next(model.parameters()).device
     samples, pixels, evidence = _draw_pool(split, params.seed, device)
     images = to_float(pixels)
@@ -72,6 +72,8 @@ def explain(
     pool = Scene(images, baseline(images), probabilities.argmax(1), evidence)
     scored, shown = choose(pool.targets.cpu() == torch.from_numpy(split.labels[samples]), params)
     explainer = Explainer(model, last_map_layer(model, images[:1]), params.seed)
+    if not explainer.layer:
+        params = params.model_copy(update={"methods": _without_maps(methods)})
 
     metrics, measured = score_all(explainer, pool[scored], params)
     facts = describe(split, samples[shown.numpy()], probabilities[shown.to(device)], classes)
@@ -83,6 +85,17 @@ def explain(
     print(table(metrics, params.methods))
     wrong = sum(not fact["correct"] for fact in facts)
     print(f"{len(scored)} images scored; shown: {len(facts)}, {wrong} of them wrong")
+
+
+def _without_maps(methods: dict[str, Method]) -> list[str]:
+    """The methods that suit a network without convolutions. Raises UserError where none is left."""
+    kept = [name for name, method in methods.items() if not method.needs_map]
+    left_out = ", ".join(name for name in methods if name not in kept)
+    if not kept:
+        raise UserError(f"explain.methods: no layer of this network suits {left_out}", expected=", ".join(METHODS))
+    if left_out:
+        print(f"explain: without {left_out}: no layer of this network knows where things are")
+    return kept
 
 
 def _draw_pool(split: Split, seed: int, device: torch.device) -> tuple[np.ndarray, Tensor, Tensor | None]:
@@ -102,7 +115,7 @@ def predict(model: nn.Module, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def last_map_layer(model: nn.Module, image: Tensor) -> str:
-    """Name of the last module that still knows where things are: Grad-CAM looks at its channels.
+    """Name of the last module that still knows where things are: Grad-CAM looks at its channels. "" if there is none.
 
     Args:
         model: (1, C, H, W) -> (1, K).
@@ -123,7 +136,7 @@ def last_map_layer(model: nn.Module, image: Tensor) -> str:
     finally:
         for hook in hooks:
             hook.remove()
-    return names[-1]
+    return names[-1] if names else ""
 
 
 def choose(correct: Tensor, params: ExplainImages) -> tuple[Tensor, Tensor]:

@@ -139,3 +139,20 @@ def test_half_of_the_shown_are_wrong_where_there_are_so_many(wrong, expected):
 def test_grad_cam_looks_at_the_last_layer_with_a_map(trained):
     assert image_classes.last_map_layer(trained, torch.rand(1, 3, 32, 32)) == "1.blocks"
     assert not any(module._forward_hooks for module in trained.modules())
+
+
+def test_a_network_without_convolutions_goes_without_grad_cam(project, tmp_path, capsys):
+    flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * SIDE**2, 2)).eval()
+    split, _ = draw(12, seed=2)
+    wanted = ["explain.num_scored=4", "explain.num_shown=2", "explain.num_randomised=1"]
+    chosen = load(params.Params, ROOT / "projects/cifar_cnn/params.yaml", wanted).explain
+    common = {"to_float": to_float, "baseline": torch.zeros_like, "results": tmp_path}
+    some = chosen.model_copy(update={"methods": ["grad_cam", "integrated_gradients"]})
+    image_classes.explain(flat, split, ["a", "b"], params=some, **common)
+    assert "without grad_cam" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["integrated_gradients"]["completeness_error"] < 0.01
+    assert "grad_cam" not in metrics
+    none = chosen.model_copy(update={"methods": ["grad_cam"]})
+    with pytest.raises(UserError, match="no layer of this network suits grad_cam"):
+        image_classes.explain(flat, split, ["a", "b"], params=none, **common)

@@ -49,7 +49,7 @@ def test_dvc_repro_of_the_folder_goes_from_data_to_report(copy):
     again = dvc(copy, "repro", "projects/cifar_cnn")
     assert "Running stage" not in again
     assert "up to date" in again
-    assert copy.run(["dvc", "status"]).stdout.strip().endswith("up to date.")
+    assert copy.run(["dvc", "status", "--with-deps", "projects/cifar_cnn"]).stdout.strip().endswith("up to date.")
 
 
 def test_an_experiment_changes_a_param_and_shows_in_the_metrics(copy):

@@ -31,6 +31,16 @@ def test_the_linear_baseline_learns_what_is_linear_and_majority_does_not() -> No
     assert image_classes.majority_baseline(train, test)["majority_accuracy"] == 0.25
 
 
+def test_the_linear_baseline_learns_many_classes() -> None:
+    rng = np.random.default_rng(0)
+    means = rng.integers(0, 230, (200, 3, 4, 4))
+    train, test = (
+        Split((means[labels] + rng.integers(0, 20, (len(labels), 3, 4, 4))).astype(np.uint8), labels, [])
+        for labels in (np.arange(2000) % 200, np.arange(400) % 200)
+    )
+    assert image_classes.linear_baseline(train, test, 0, 2000)["linear_accuracy"] > 0.9
+
+
 def test_the_linear_baseline_says_when_it_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_classes, "MAX_ITERATIONS", 1)
     assert not image_classes.linear_baseline(split_of(120), split_of(), 0, 200)["linear_converged"]

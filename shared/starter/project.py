@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from shared.imports import modules, reached
+from shared.params import read_yaml
 
 from . import pipeline, readme, tools
 from .code import fitted, renamed, tidy, without_fetch
@@ -79,7 +80,10 @@ def _adapt_params(plan: Plan, staging: Path) -> None:
     folder = staging / "projects" / plan.name
     _edit(folder / "params.yaml", partial(_params, plan))
     for path in sorted(folder.glob("presets/*.yaml")):
-        _edit(path, partial(_preset, plan, path.stem))
+        if set(read_yaml(path)) <= {"fetch"}:  # it chose data and nothing else
+            path.unlink()
+        else:
+            _edit(path, partial(_preset, plan, path.stem))
 
 
 def _params(plan: Plan, text: str) -> str:

@@ -32,6 +32,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
     (root / "data" / "raw").mkdir()
+    (root / "projects" / FROM / "presets" / "only_data.yaml").write_text("fetch:\n  source: official\n")
     tools.git(root, "init", "--quiet", "--initial-branch", "main")
     tools.git(root, "add", "--all")
     return root
@@ -210,6 +211,8 @@ def test_params_and_presets_suit_the_data(roses: Path) -> None:
     assert "fetch" not in params
     assert params["prepare"]["channels"] == 1
     assert list(params) == list(read_yaml(ROOT / "projects" / FROM / "params.yaml"))[1:]
+    names = {path.name for path in roses.glob("presets/*.yaml")}
+    assert names == {path.name for path in (ROOT / "projects" / FROM).glob("presets/*.yaml")}  # only_data.yaml is gone
     for path in roses.glob("presets/*.yaml"):
         preset = read_yaml(path)
         assert "fetch" not in preset

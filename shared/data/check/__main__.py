@@ -5,8 +5,8 @@
 
 Says on the terminal and on one HTML page (report/check-<name>.html): images by class and split, sizes, damaged files,
 copies (exact, re-encoded, resized, slightly cropped, mirrored), copies in two splits (leakage) or under two classes,
-labels worth a second look. Exits 0; 1 when copies lie in two splits, or files are damaged or lie where they should
-not; 2 when there is nothing to check.
+labels worth a second look. Exits 0; 1 when what looks like copies lies in two splits, or files are damaged or lie where
+they should not; 2 when there is nothing to check.
 """
 
 import sys
@@ -18,7 +18,7 @@ from shared.paths import ROOT, Project, show
 from shared.report.page import write
 from shared.stage import errors_for_people
 
-from .findings import Findings, balance, class_counts, describe_group, examine, modes, sizes
+from .findings import Findings, balance, caution, class_counts, describe_group, examine, modes, sizes
 from .page import page
 
 
@@ -72,6 +72,8 @@ def _copies(found: Findings) -> Iterator[str]:
     ]
     leaks = f"{len(found.leaks):,} in two splits" if found.has_splits else "no splits to leak between"
     yield from _listed(f"group(s) of copies; {leaks}, {len(found.contradictions):,} under two classes", named)
+    if warning := caution(found):
+        yield f"  ! {warning}"
 
 
 def _hints(found: Findings) -> Iterator[str]:

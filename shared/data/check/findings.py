@@ -15,6 +15,7 @@ from .labels import Hint, find_hints
 from .pictures import Picture, read_pictures
 
 SPLITS = ("images", "train", "valid", "test")
+MANY = 0.1  # share of the images with a near copy, above which it is likely that such pictures simply look alike
 FEW = 20  # images of a class to train on, below which it is named
 
 
@@ -62,6 +63,11 @@ class Findings:
     def contradictions(self) -> list[Group]:
         """Groups under two classes: one of the labels is wrong, or the classes overlap."""
         return [group for group in self.groups if len(self.classes(group)) > 1]
+
+    @property
+    def near_share(self) -> float:
+        """Share of the pictures that lie in a group of near copies."""
+        return sum(len(group.members) for group in self.groups if group.kind != "exact") / len(self.pictures)
 
     @property
     def harmful_first(self) -> list[Group]:
@@ -128,11 +134,22 @@ def modes(found: Findings) -> dict[str, int]:
     return dict(Counter(picture.mode for picture in found.pictures).most_common())
 
 
+def caution(found: Findings) -> str:
+    """What to think of near copies where there are many of them; empty where there are few."""
+    if found.near_share <= MANY:
+        return ""
+    return (
+        f"{found.near_share:.0%} of the images look like near copies. Either the data was multiplied, or its pictures "
+        "are alike by nature, as digits, drawings and round things are: look at the page before you believe it"
+    )
+
+
 def describe_group(found: Findings, group: Group) -> str:
     """What a group is and why it matters, in a few words."""
-    words = "exact copies" if group.kind == "exact" else f"{group.kind} copies (likeness {group.likeness:.2f})"
+    certain = group.kind == "exact"
+    words = "exact copies" if certain else f"{group.kind} copies (likeness {group.likeness:.2f})"
     if group in found.leaks:
-        words += f"; leakage: in {' and '.join(found.splits(group))}"
+        words += f"; {'leakage' if certain else 'leakage if they are'}: in {' and '.join(found.splits(group))}"
     if group in found.contradictions:
         words += f"; under {len(found.classes(group))} classes: {', '.join(found.classes(group))}"
     return words

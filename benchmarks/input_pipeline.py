@@ -20,7 +20,7 @@ from projects.cifar_cnn.data import augment
 from projects.cifar_cnn.params import Params
 from shared.data.arrays import Split
 from shared.data.image_batches import ImageBatch, reader
-from shared.data.loaders import Batches
+from shared.data.loaders import Batches, EqualBatches
 from shared.params import load
 from shared.paths import ROOT
 from shared.training.distributed import local
@@ -58,9 +58,7 @@ def ours(split: Split, workers: int) -> Callable[[], Iterator[Any]]:
     batches = Batches(
         reader(split, None if workers else world.device),
         finish,
-        size=IMAGES,
-        batch_size=BATCH,
-        micro_batch_size=BATCH,
+        plan=EqualBatches(IMAGES, BATCH, BATCH, world),
         seed=0,
         world=world,
         workers=workers,

@@ -27,7 +27,7 @@ from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.table import report
-from shared.data.loaders import Batches
+from shared.data.loaders import Batches, EqualBatches
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 from shared.training.fit import fit
@@ -79,9 +79,7 @@ class Data(Dataset[Batch]):
         self.batches = Batches(
             self.read,
             lambda raw, index, epoch: raw,
-            size=IMAGES,
-            batch_size=BATCH,
-            micro_batch_size=BATCH,
+            plan=EqualBatches(IMAGES, BATCH, BATCH, local()),
             seed=0,
             world=local(),
         )

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from shared.data.arrays import read_manifest, read_split
+from shared.data.arrays import read_split
 from shared.data.image_batches import ImageBatch, to_float, train_batches
+from shared.data.prepared import read_manifest
 from shared.evaluation.validation import classification
 from shared.paths import ROOT, Project
 from shared.seed import derive

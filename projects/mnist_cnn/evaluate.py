@@ -15,8 +15,10 @@ import time
 import torch
 from torch import Tensor, nn
 
-from shared.data.arrays import Split, read_manifest, read_split
+from shared.data.arrays import Split, read_split
 from shared.data.image_batches import reader, to_float
+from shared.data.loaders import evaluation_shares
+from shared.data.prepared import read_manifest
 from shared.evaluation import image_classes
 from shared.evaluation.records import Records, collect
 from shared.paths import Project
@@ -38,7 +40,7 @@ def predict(model: nn.Module, split: Split, params: Evaluate, world: World) -> R
         images, labels = read(index)
         return {"actual": labels, "logits": model(to_float(images.to(world.device)))}
 
-    return collect(record, len(split), params.batch_size, world)
+    return collect(record, evaluation_shares(len(split), params.batch_size, world), world)
 
 
 def main(params: Params) -> None:

@@ -7,7 +7,6 @@ data/prepared/<project>/<split>/ids.json         N strings, as the owner of the 
 data/prepared/<project>/<split>/evidence.npy     (N, H, W) bool, only where the data says what decides
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import UserError
-from shared.paths import show
-
-SPLITS = ("train", "valid", "test")
+from shared.data.prepared import checksums, split_folder
 
 
 @dataclass(frozen=True)
@@ -42,8 +38,7 @@ def write_split(folder: Path, split: Split) -> dict[str, Any]:
         if array is not None:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
     (folder / "ids.json").write_text(json.dumps(split.ids, ensure_ascii=False, indent=0), encoding="utf-8")
-    files = sorted(folder.iterdir())
-    return {"count": len(split), "sha256": {file.name: _sha256(file) for file in files}}
+    return {"count": len(split), "sha256": checksums(folder)}
 
 
 def read_split(prepared: Path, name: str, *, mapped: bool = False) -> Split:
@@ -57,9 +52,7 @@ def read_split(prepared: Path, name: str, *, mapped: bool = False) -> Split:
     Raises:
         UserError: the split is not there.
     """
-    folder = prepared / name
-    if not folder.is_dir():
-        raise UserError(f"{show(folder)}: no prepared data", fix="run the prepare stage, or `dvc repro` of the project")
+    folder = split_folder(prepared, name)
     evidence = folder / "evidence.npy"
     return Split(
         images=np.load(folder / "images.npy", mmap_mode="r" if mapped else None, allow_pickle=False),
@@ -67,17 +60,3 @@ def read_split(prepared: Path, name: str, *, mapped: bool = False) -> Split:
         ids=json.loads((folder / "ids.json").read_text(encoding="utf-8")),
         evidence=np.load(evidence, allow_pickle=False) if evidence.exists() else None,
     )
-
-
-def read_manifest(prepared: Path) -> dict[str, Any]:
-    """manifest.json of a prepared folder. Raises UserError where there is none."""
-    path = prepared / "manifest.json"
-    if not path.exists():
-        raise UserError(f"{show(path)}: no prepared data", fix="run the prepare stage, or `dvc repro` of the project")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return manifest
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

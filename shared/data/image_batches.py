@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from shared.data.arrays import Split, read_split
-from shared.data.loaders import Batches, Read
+from shared.data.loaders import Batches, EqualBatches, Read
 from shared.training.distributed import World
 from shared.training.params import FitParams, Runtime
 
@@ -52,9 +52,7 @@ def train_batches(prepared: Path, augment: Augment, params: FitParams, runtime: 
     return Batches(
         reader(split, None if mapped else world.device),
         finish,
-        size=len(split),
-        batch_size=params.batch_size,
-        micro_batch_size=params.micro_batch_size,
+        plan=EqualBatches(len(split), params.batch_size, params.micro_batch_size, world),
         seed=params.seed,
         world=world,
         workers=runtime.workers if mapped else 0,

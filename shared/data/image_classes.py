@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shared.data.arrays import SPLITS, Split, write_split
+from shared.data.arrays import Split, write_split
 from shared.data.image import image_size, read_images, read_mask, to_square
 from shared.data.image_folder import EVIDENCE, ImageFile, find_copies, scan_folder
 from shared.data.params import PrepareImages
+from shared.data.prepared import SPLITS, write_manifest
 from shared.data.splits import hold_out
 from shared.errors import Problems, UserError
 from shared.files import replace_folder
@@ -76,8 +77,7 @@ def write(folder: Path, data: ImageClasses, params: PrepareImages) -> None:
             **_moments(data.splits["train"].images),
             "splits": {name: write_split(new / name, split) for name, split in data.splits.items()},
         }
-        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
-        (new / "manifest.json").write_text(text + "\n", encoding="utf-8")
+        write_manifest(new, manifest)
 
 
 def describe(data: ImageClasses) -> Iterator[str]:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from shared.data.arrays import Split
 from shared.data.image_batches import reader, to_float
+from shared.data.loaders import evaluation_shares
 from shared.evaluation.records import Records, collect
 from shared.training.distributed import World
 from shared.training.fit import Validate
@@ -22,7 +23,7 @@ def classification(split: Split, world: World) -> Validate:
             logits = model(to_float(images))
             return {"loss": F.cross_entropy(logits, labels, reduction="none"), "accuracy": logits.argmax(1) == labels}
 
-        records = collect(predict, len(split), BATCH, world)
+        records = collect(predict, evaluation_shares(len(split), BATCH, world), world)
         return {f"valid_{name}": records[name].double().mean().item() for name in ("loss", "accuracy")}
 
     return validate

@@ -12,8 +12,8 @@ class FitParams(Section):
 
     seed: int = Field(ge=0)
     epochs: float = Field(gt=0)  # passes over the training data; a fraction ends inside one
-    batch_size: int = Field(ge=1)  # items of one update, over all processes and micro-batches
-    micro_batch_size: int = Field(ge=1)  # items of one forward in one process; batch norm groups are this large
+    batch_size: int = Field(ge=1)  # images, or tokens with padding, of one update: all processes and micro-batches
+    micro_batch_size: int = Field(ge=1)  # the same of one forward in one process; batch norm groups are this large
     precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"]
     clip_norm: float = Field(ge=0)  # largest gradient norm; 0: no clipping
     ema_decay: float = Field(ge=0, lt=1)  # of the averaged weights that are validated and kept; 0: none

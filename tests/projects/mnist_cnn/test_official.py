@@ -10,7 +10,8 @@ from projects.mnist_cnn import fetch, prepare
 from projects.mnist_cnn.official import IMAGES, TEST
 from projects.mnist_cnn.params import Params
 from shared import params as params_
-from shared.data.arrays import read_manifest, read_split
+from shared.data.arrays import read_split
+from shared.data.prepared import read_manifest
 from shared.errors import UserError
 from tests.data_mirror import mirror
 from tests.empty_root import checkout

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from shared.data import image_classes
-from shared.data.arrays import read_manifest, read_split
+from shared.data.arrays import read_split
 from shared.data.image_classes import read_folder, suggest, write
 from shared.data.params import PrepareImages
+from shared.data.prepared import read_manifest
 from shared.errors import UserError
 from tests.empty_root import checkout, everything_below
 

@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.data.loaders import Batches, evaluation_shares
+from shared.data.loaders import Batches, EqualBatches, LengthBatches, evaluation_shares, length_shares
 from shared.errors import UserError
 from shared.training.distributed import World
 
@@ -14,9 +15,7 @@ def batches(rank=0, ranks=1, size=50, batch=12, micro=4, workers=0, seed=0):
     return Batches(
         lambda index: (index * 10,),
         lambda raw, index, epoch: (raw[0], index, epoch),
-        size=size,
-        batch_size=batch,
-        micro_batch_size=micro,
+        plan=EqualBatches(size, batch, micro, World(rank, ranks, CPU)),
         seed=seed,
         world=World(rank, ranks, CPU),
         workers=workers,
@@ -63,3 +62,44 @@ def test_batches_that_do_not_fit_are_named():
         batches(batch=60)
     with pytest.raises(UserError, match="does not divide among 5 processes"):
         batches(ranks=5)
+
+
+LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=80).map(np.array)
+
+
+@given(LENGTHS, st.integers(1, 200), st.integers(1, 90), st.integers(0, 3))
+def test_batches_by_length_keep_to_their_budget_and_show_everything_each_epoch(lengths, batch, micro, seed):
+    plan = LengthBatches(lengths, batch, micro)
+    for dealt in (plan.deal(torch.Generator().manual_seed(seed)), plan.deal(torch.Generator().manual_seed(seed + 1))):
+        assert len(dealt) == len(plan)
+        assert sorted(torch.cat(list(dealt)).tolist()) == list(range(len(lengths)))
+        for mine in dealt:
+            assert len(mine) == 1 or len(mine) * lengths[mine].max() <= batch
+            parts = plan.split(mine)
+            assert sorted(torch.cat(list(parts)).tolist()) == sorted(mine.tolist())
+            assert all(len(part) == 1 or len(part) * lengths[part].max() <= micro for part in parts)
+
+
+def test_neighbours_change_from_epoch_to_epoch():
+    lengths = np.random.default_rng(0).integers(50, 300, 2000)
+    plan = LengthBatches(lengths, 4000, 4000)
+    first, second = (plan.deal(torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    together = {tuple(sorted((a, b))) for batch in first for a in batch.tolist() for b in batch.tolist() if a < b}
+    again = {tuple(sorted((a, b))) for batch in second for a in batch.tolist() for b in batch.tolist() if a < b}
+    assert len(together & again) / len(together) < 0.2
+    padded = sum(len(batch) * lengths[batch].max() for batch in first)
+    assert padded / lengths.sum() < 1.25
+
+
+@given(LENGTHS, st.integers(1, 90), st.integers(1, 4))
+def test_evaluation_by_length_deals_each_sample_to_one_rank(lengths, batch, ranks):
+    dealt = [index for rank in range(ranks) for index in length_shares(lengths, batch, World(rank, ranks, CPU))]
+    assert sorted(torch.cat(dealt).tolist()) == list(range(len(lengths)))
+    assert all(len(index) <= 1 or len(index) * lengths[index].max() <= batch for index in dealt)
+
+
+def test_a_batch_smaller_than_the_ranks_is_named():
+    plan = LengthBatches(np.full(4, 10), 10, 10)
+    loader = Batches(lambda index: (index,), lambda raw, *_: raw, plan=plan, seed=0, world=World(0, 2, CPU))
+    with pytest.raises(UserError, match="a batch of 1 samples for 2 processes"):
+        loader.share(0)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared.data.loaders import Batches
+from shared.data.loaders import Batches, EqualBatches
 from shared.seed import Draws
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, local
@@ -99,9 +99,7 @@ def batches(params: FitParams, data: Data, world: World, workers: int = 0) -> Ba
     return Batches(
         Reader(data),
         finish,
-        size=len(data.x),
-        batch_size=params.batch_size,
-        micro_batch_size=params.micro_batch_size,
+        plan=EqualBatches(len(data.x), params.batch_size, params.micro_batch_size, world),
         seed=params.seed,
         world=world,
         workers=workers,

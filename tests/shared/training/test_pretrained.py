@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from shared.errors import UserError
+from shared.training.pretrained import find_checkpoint
+
+
+def test_a_folder_and_an_id_of_the_hub_stay_as_they_are(tmp_path):
+    assert find_checkpoint(str(tmp_path)) == str(tmp_path)
+    assert find_checkpoint("distilbert-base-uncased") == "distilbert-base-uncased"
+
+
+def test_a_checkpoint_inside_a_package_is_found_without_importing_it(tmp_path, monkeypatch):
+    model = tmp_path / "some_weights" / "model"
+    model.mkdir(parents=True)
+    (model.parent / "__init__.py").write_text("raise ImportError('imported')")
+    (model / "config.json").write_text("{}")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert Path(find_checkpoint("package:some_weights/model")) == model
+    with pytest.raises(UserError, match="no checkpoint in some_weights/other"):
+        find_checkpoint("package:some_weights/other")
+
+
+def test_a_missing_package_is_named_with_what_installs_it():
+    with pytest.raises(UserError, match="not_there is not installed") as caught:
+        find_checkpoint("package:not_there/model")
+    assert caught.value.fix == "make pretrained"

@@ -13,8 +13,11 @@ CHUNK = 1 << 20  # bytes between two moves of the progress bar
 def files(root: Path) -> Iterator[tuple[Path, str]]:
     """Every file below a folder with its relative path. Links are followed; hidden files and folders are left out.
 
-    A folder that is reached again through a link is entered once.
+    A folder that is reached again through a link is entered once. A file is the only one of itself.
     """
+    if root.is_file():
+        yield root, root.name
+        return
     seen = set()
     for parent, folders, names in os.walk(root, followlinks=True):
         status = os.stat(parent)
@@ -73,7 +76,7 @@ def copy(root: Path, target: Path) -> None:
 
 def counts(root: Path) -> dict[str, int]:
     """Files by the folder they are in: one level deep, or two where there are folders train, valid, test."""
-    deep = any(path.name.lower() in ("train", "training") and path.is_dir() for path in root.iterdir())
+    deep = root.is_dir() and any(path.name.lower() in ("train", "training") and path.is_dir() for path in root.iterdir())
     found: Counter[str] = Counter()
     for _, name in files(root):
         found["/".join(name.split("/")[: 2 if deep else 1][: name.count("/")]) or "."] += 1

@@ -28,7 +28,7 @@ class Plan:
         root: of this repository.
         source: the project to copy.
         name: of the copy.
-        data: the folder of the user's data; None to keep fetch and the sample.
+        data: the folder or file of the user's data; None to keep fetch and the sample.
         to: the folder of a new repository; None to copy within this one.
         suggested: dotted params that suit the data.
     """
@@ -122,11 +122,9 @@ def _check_data(root: Path, source: str, data: Path | None, to: Path | None, pro
     if data is None:
         return {}
     if not data.exists():
-        problems.add(data, "no such folder, expected the folder of your data")
-    elif not data.is_dir():
-        problems.add(data, "a file, expected the folder of your data")
+        problems.add(data, "no such file or folder, expected that of your data")
     elif _inside(data, root) or _inside(root, data):
-        problems.add(data, "inside this repository or around it, expected a folder elsewhere, which stays as it is")
+        problems.add(data, "inside this repository or around it, expected them elsewhere, where they stay as they are")
     else:
         found = list(problems_of(data))
         problems.found += found

@@ -23,6 +23,8 @@ WHAT = {
     "kill_resume": "kill -9 at random instants, of the stage and of DVC: the same bytes in the end",
     "gpu_training": "seconds that cifar_cnn's preset official trains on a warm GPU, and its accuracy",
     "leakage": "planted copies that the data check finds, by kind, and images of CIFAR-10 that it flags",
+    "bucketing": "tokens a second in training: batches by length, beside random order with padding",
+    "pretrained": "MiniLM fine-tuned on SST-2 by imdb_sentiment, beside transformers' Trainer",
     "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
 }
 

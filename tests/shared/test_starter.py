@@ -305,7 +305,7 @@ def test_all_problems_are_named_at_once(repo: Path, tmp_path: Path) -> None:
     (tmp_path / "full" / "thesis.doc").touch()
     with pytest.raises(UserError) as caught:
         start(repo, "cifar", "Bad Name", tmp_path / "none", tmp_path / "full")
-    for what in ("no such project", "not a name", "no such folder", "not empty"):
+    for what in ("no such project", "not a name", "no such file or folder", "not empty"):
         assert what in caught.value.what
     assert state(repo) == before
     assert (tmp_path / "full" / "thesis.doc").exists()

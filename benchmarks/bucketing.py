@@ -1,0 +1,90 @@
+"""Tokens a second in training: batches by length beside random order with padding, for networks of imdb_sentiment.
+
+The lengths are drawn from IMDB's: its percentiles in words and signs are below, so no data is needed. Both loaders give
+batches of as many texts on average, all of the same content; the order of the two alternates from round to round. What
+is counted are real tokens, not padding.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.table import report
+from projects.imdb_sentiment.model import TextClassifier
+from projects.imdb_sentiment.params import Model
+from shared.data.columns import Ragged
+from shared.data.loaders import Batches, EqualBatches, LengthBatches, Plan
+from shared.data.text_batches import text_reader
+from shared.training.distributed import local
+
+# Of 10,000 reviews, at 0, 5, ..., 100 percent; the 1.5 % that are longer are cut
+PERCENTILES = [8, 73, 109, 133, 144, 152, 161, 171, 183, 196, 211, 229, 251, 275, 308, 348, 393, 459, 556, 720, 1000]
+TEXTS, WORDS, BATCH_TOKENS, ROUNDS, STEPS = 4000, 10_000, 8192, 3, 12
+NETWORKS = ("cnn", "bilstm", "transformer")
+LEAST = 2.0
+
+
+def make_texts(rng: np.random.Generator) -> Ragged:
+    """Random words, in texts as long as IMDB's."""
+    lengths = np.interp(rng.random(TEXTS), np.linspace(0, 1, len(PERCENTILES)), PERCENTILES).astype(int)
+    return Ragged.of([rng.integers(2, WORDS, length) for length in lengths], np.int32)
+
+
+def make_network(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    params = Model.model_construct(name=name, width=64, hidden=64, layers=1, heads=4, dropout=0.1)
+    return TextClassifier(params, WORDS, 1, max(PERCENTILES), 2)
+
+
+def steps(texts: Ragged, plan: Plan) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches without end."""
+    world = local("cpu")
+    read = text_reader(texts, torch.zeros(TEXTS, dtype=torch.int64), world.device)
+    batches = Batches(read, lambda raw, index, epoch: raw, plan=plan, seed=0, world=world)
+    for step in range(10**9):
+        yield batches[step][0]
+
+
+def tokens_a_second(network: nn.Module, batches: Iterator[tuple[Tensor, Tensor, Tensor]]) -> float:
+    """Over some steps of training: forward, backward, update."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
+    count, start = 0, time.perf_counter()
+    for _ in range(STEPS):
+        tokens, mask, label = next(batches)
+        F.cross_entropy(network(tokens, mask), label).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+        count += int(mask.sum())
+    return count / (time.perf_counter() - start)
+
+
+def measure(name: str, texts: Ragged) -> dict[str, Any]:
+    """Both loaders in turn, for one network."""
+    size = round(BATCH_TOKENS / texts.lengths.mean())
+    plans = {
+        "random": EqualBatches(TEXTS, size, size, local("cpu")),
+        "by length": LengthBatches(texts.lengths, BATCH_TOKENS, BATCH_TOKENS),
+    }
+    network, streams = make_network(name), {key: steps(texts, plan) for key, plan in plans.items()}
+    rates: dict[str, list[float]] = {key: [] for key in plans}
+    for turn in range(ROUNDS + 1):
+        for key in sorted(plans, reverse=bool(turn % 2)):
+            rates[key].append(tokens_a_second(network, streams[key]))
+    medians = {f"{key}, tokens/s": round(statistics.median(found[1:])) for key, found in rates.items()}  # first: warm
+    ratio = medians["by length, tokens/s"] / medians["random, tokens/s"]
+    return {"network": name} | medians | {"ratio": round(ratio, 2)}
+
+
+def main() -> bool:
+    """Measures and reports. Returns whether batches by length are twice as fast for each network."""
+    texts = make_texts(np.random.default_rng(0))
+    rows = [measure(name, texts) for name in NETWORKS]
+    report("bucketing", rows, texts=TEXTS, mean_tokens=round(float(texts.lengths.mean())), batch_tokens=BATCH_TOKENS,
+           rounds=ROUNDS, threads=torch.get_num_threads())  # fmt: skip
+    return all(row["ratio"] >= LEAST for row in rows)

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from projects.imdb_sentiment.model import TextClassifier
+from projects.imdb_sentiment.params import Model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.table import report
-from projects.imdb_sentiment.model import TextClassifier
-from projects.imdb_sentiment.params import Model
 from shared.data.columns import Ragged
 from shared.data.loaders import Batches, EqualBatches, LengthBatches, Plan
 from shared.data.text_batches import text_reader

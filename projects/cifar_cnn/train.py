@@ -24,13 +24,12 @@ from shared.data.prepared import read_manifest
 from shared.evaluation.validation import classification
 from shared.paths import ROOT, Project
 from shared.seed import derive
-from shared.training.checkpoint import Checkpoint, open_checkpoint
-from shared.training.distributed import World, join, run
+from shared.training.checkpoint import Checkpoint
+from shared.training.distributed import World, run
 from shared.training.fit import Run, fit
 from shared.training.optim import Muon, linear
-from shared.training.run_info import run_info
+from shared.training.stage import train_stage
 from shared.training.step import Loss
-from shared.training.weights import save_model, write_json
 
 from .data import augment
 from .model import build_model, whiten_from
@@ -99,16 +98,7 @@ def train(params: Params, prepared: Path, checkpoint: Checkpoint, world: World) 
 
 
 def main(params: Params) -> None:
-    depends_on = params.model_dump(include={"train"})
-    torch.set_default_dtype(torch.float64 if params.train.precision == "fp64" else torch.float32)
-    with join(params.runtime) as world, open_checkpoint(PROJECT, "train", depends_on, world) as checkpoint:
-        trained, config = train(params, PROJECT.prepared, checkpoint, world)
-        if world.is_first:
-            results = PROJECT.results("train")
-            save_model(results, trained.model, config)
-            trained.history.write(results)
-            info = run_info(world, params.train.precision, trained.progress.seconds, trained.progress.step)
-            write_json(results / "run.json", info)
+    train_stage(PROJECT, params, train)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,9 @@ def copy(root: Path, target: Path) -> None:
 
 def counts(root: Path) -> dict[str, int]:
     """Files by the folder they are in: one level deep, or two where there are folders train, valid, test."""
-    deep = root.is_dir() and any(path.name.lower() in ("train", "training") and path.is_dir() for path in root.iterdir())
+    deep = root.is_dir() and any(
+        path.name.lower() in ("train", "training") and path.is_dir() for path in root.iterdir()
+    )
     found: Counter[str] = Counter()
     for _, name in files(root):
         found["/".join(name.split("/")[: 2 if deep else 1][: name.count("/")]) or "."] += 1

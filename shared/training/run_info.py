@@ -11,7 +11,7 @@ import torch
 from shared.training.device import resolve_precision
 from shared.training.distributed import World
 
-PACKAGES = ("torch", "torchvision", "numpy", "captum", "dvc")
+PACKAGES = ("torch", "torchvision", "transformers", "numpy", "captum", "dvc")
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # those that decide speed and rounding
 
 

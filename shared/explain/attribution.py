@@ -9,7 +9,7 @@ N inputs, C channels, H height, W width, K classes.
 """
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,14 +30,16 @@ WINDOW = 5 / 32  # side of occlusion's, in sides of the image; next to one anoth
 
 
 class Attribution(NamedTuple):
-    """values: (N, C or 1, H, W) float; delta: (N,) float, by how much the values miss the change of the output."""
+    """values: (N, C or 1, H, W) float of pixels, or (N, W) of words; delta: (N,) float, by how much the values miss the
+    change of the output.
+    """
 
     values: Tensor
     delta: Tensor | None
 
     @property
     def maps(self) -> Tensor:
-        """(N, H, W): the sum over channels, which keeps the total that completeness speaks of."""
+        """Of images (N, H, W): the sum over channels, which keeps the total that completeness speaks of."""
         return self.values.sum(1)
 
 
@@ -62,13 +64,13 @@ class Method:
     """One attribution method.
 
     Args:
-        run: the method itself.
+        run: the method itself, of a Call.
         title: for people.
         complete: the values add up to output minus output of the baseline, so the completeness test applies.
         needs_map: it looks at a layer that knows where things are, which a network without convolutions has not.
     """
 
-    run: Callable[[Call], Attribution]
+    run: Callable[..., Attribution]
     title: str
     complete: bool
     needs_map: bool = False
@@ -164,13 +166,13 @@ METHODS = {
 }
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str, methods: Mapping[str, Method] = METHODS) -> Method:
     """The row of METHODS. Raises UserError on an unknown name, with the nearest known one."""
-    if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1)
+    if name not in methods:
+        near = difflib.get_close_matches(name, methods, n=1)
         hint = f"did you mean {near[0]}?" if near else ""
-        raise UserError(f"explain.methods: unknown method {name!r}", expected=", ".join(METHODS), fix=hint)
-    return METHODS[name]
+        raise UserError(f"explain.methods: unknown method {name!r}", expected=", ".join(methods), fix=hint)
+    return methods[name]
 
 
 def attribute(

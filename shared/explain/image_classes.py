@@ -29,14 +29,13 @@ from shared.data.arrays import Split
 from shared.errors import UserError
 from shared.explain import faithfulness
 from shared.explain.attribution import BATCH, METHODS, Method, find_method
+from shared.explain.choose import choose, draw
+from shared.explain.image_score import ImageExplainer, ImageScene
 from shared.explain.params import ExplainImages
 from shared.explain.render import attribution_row, curves_plot
-from shared.explain.score import DIGITS, RANDOM, Curves, Explainer, Scene, curve_lines, score_all, table
+from shared.explain.score import DIGITS, RANDOM, Curves, curve_lines, score_all, table
 from shared.files import replace_folder
-from shared.seed import derive
 from shared.training.weights import write_atomic, write_json
-
-POOL = 2000  # test images, drawn, among which the wrongly classified ones are looked for
 
 Fact = dict[str, Any]  # what index.json says of a shown image
 
@@ -69,27 +68,28 @@ def explain(
     samples, pixels, evidence = _draw_pool(split, params.seed, device)
     images = to_float(pixels)
     probabilities = predict(model, images)
-    pool = Scene(images, baseline(images), probabilities.argmax(1), evidence)
-    scored, shown = choose(pool.targets.cpu() == torch.from_numpy(split.labels[samples]), params)
-    explainer = Explainer(model, last_map_layer(model, images[:1]), params.seed)
+    pool = ImageScene(images, baseline(images), probabilities.argmax(1), evidence)
+    correct = pool.targets.cpu() == torch.from_numpy(split.labels[samples])
+    scored, shown = choose(correct, params)
+    explainer = ImageExplainer(model, last_map_layer(model, images[:1]), params.seed)
     if not explainer.layer:
-        params = params.model_copy(update={"methods": _without_maps(methods)})
+        methods = _without_maps(methods)
 
-    metrics, measured = score_all(explainer, pool[scored], params)
+    metrics, measured = score_all(explainer, pool[scored], list(methods), params.num_randomised)
     facts = describe(split, samples[shown.numpy()], probabilities[shown.to(device)], classes)
     with replace_folder(results / "pictures") as folder:
-        draw_shown(folder, explainer, pool[shown.to(device)], params.methods, facts)
+        draw_shown(folder, explainer, pool[shown.to(device)], list(methods), facts)
         (folder / "curves.png").write_bytes(draw_curves(measured))
     write_atomic(results / "curves.tsv", ("\n".join(curve_lines(measured)) + "\n").encode())
     write_json(results / "metrics.json", metrics)
-    print(table(metrics, params.methods))
+    print(table(metrics, methods))
     wrong = sum(not fact["correct"] for fact in facts)
     print(f"{len(scored)} images scored; shown: {len(facts)}, {wrong} of them wrong")
 
 
-def _without_maps(methods: dict[str, Method]) -> list[str]:
+def _without_maps(methods: dict[str, Method]) -> dict[str, Method]:
     """The methods that suit a network without convolutions. Raises UserError where none is left."""
-    kept = [name for name, method in methods.items() if not method.needs_map]
+    kept = {name: method for name, method in methods.items() if not method.needs_map}
     left_out = ", ".join(name for name in methods if name not in kept)
     if not kept:
         raise UserError(f"explain.methods: no layer of this network suits {left_out}", expected=", ".join(METHODS))
@@ -100,7 +100,7 @@ def _without_maps(methods: dict[str, Method]) -> list[str]:
 
 def _draw_pool(split: Split, seed: int, device: torch.device) -> tuple[np.ndarray, Tensor, Tensor | None]:
     """Test images in random order: their indices in the split, uint8 on the device, evidence if any."""
-    samples = np.random.default_rng(derive(seed, "pool")).permutation(len(split))[:POOL]
+    samples = draw(len(split), seed)
     evidence = None if split.evidence is None else torch.from_numpy(split.evidence[samples]).to(device)
     if evidence is not None and not evidence.any():
         evidence = None
@@ -139,21 +139,6 @@ def last_map_layer(model: nn.Module, image: Tensor) -> str:
     return names[-1] if names else ""
 
 
-def choose(correct: Tensor, params: ExplainImages) -> tuple[Tensor, Tensor]:
-    """Which images of the pool are scored and which are shown.
-
-    Args:
-        correct: (N,) bool, in random order.
-
-    Returns:
-        Rows of the scored; rows of the shown, wrongly classified ones first: half, or as many as there are.
-    """
-    wrong, right = (torch.nonzero(part)[:, 0] for part in (~correct, correct))
-    num_wrong = min(len(wrong), max(params.num_shown // 2, params.num_shown - len(right)))
-    shown = torch.cat([wrong[:num_wrong], right[: params.num_shown - num_wrong]])
-    return torch.arange(min(params.num_scored, len(correct))), shown
-
-
 def describe(split: Split, samples: np.ndarray, probabilities: Tensor, classes: list[str]) -> list[Fact]:
     """id, true, predicted, probability, correct of the shown images."""
     tops = zip(*(part.tolist() for part in probabilities.max(1)), strict=True)
@@ -174,7 +159,9 @@ def title_of(fact: Fact) -> str:
     return f"true: {fact['true']}   predicted: {fact['predicted']} ({fact['probability']:.0%}), {verdict}"
 
 
-def draw_shown(folder: Path, explainer: Explainer, scene: Scene, methods: list[str], facts: list[Fact]) -> None:
+def draw_shown(
+    folder: Path, explainer: ImageExplainer, scene: ImageScene, methods: list[str], facts: list[Fact]
+) -> None:
     """A picture an image, and index.json."""
     maps = {name: explainer(name, scene).maps for name in methods}
     for row, fact in enumerate(facts):

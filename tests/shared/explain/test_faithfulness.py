@@ -32,7 +32,7 @@ def scene():
 
 def test_curves_of_the_evidence_itself_have_known_areas(scene):
     model, images, baselines, targets, evidence = scene
-    ranks = tests_of.removal_ranks(evidence.expand(3, -1, -1), seed=0)
+    ranks = tests_of.removal_ranks(evidence.expand(3, -1, -1), seed=0)[:, None]
     deletion = tests_of.curve(model, targets, images, baselines, ranks)
     torch.testing.assert_close(deletion[0], torch.tensor([1, 0.5] + [0.0] * 9))  # half of the evidence a step
     assert tests_of.area(deletion) == pytest.approx(0.1)
@@ -43,7 +43,7 @@ def test_curves_of_the_evidence_itself_have_known_areas(scene):
 def test_a_random_or_constant_map_removes_evidence_evenly(scene):
     model, images, baselines, targets, _ = scene
     for maps in (tests_of.random_maps(3, SIDE, SIDE, seed=0), torch.ones(3, SIDE, SIDE)):
-        curves = tests_of.curve(model, targets, images, baselines, tests_of.removal_ranks(maps, seed=0))
+        curves = tests_of.curve(model, targets, images, baselines, tests_of.removal_ranks(maps, seed=0)[:, None])
         assert tests_of.area(curves) == pytest.approx(0.5, abs=0.1)
         torch.testing.assert_close(curves[:, [0, -1]], torch.tensor([[1.0, 0.0]] * 3))
 
@@ -150,7 +150,7 @@ def test_a_randomised_copy_knows_nothing_and_leaves_the_original():
 
 def test_one_image_and_chunks_give_the_same_curves(monkeypatch):
     model, images, targets = small_net(), pictures(5), torch.tensor([0, 1, 2, 3, 0])
-    ranks = tests_of.removal_ranks(tests_of.random_maps(5, 16, 16, seed=0), seed=0)
+    ranks = tests_of.removal_ranks(tests_of.random_maps(5, 16, 16, seed=0), seed=0)[:, None]
     maps = tests_of.random_maps(5, 16, 16, seed=1)
     whole = tests_of.curve(model, targets, images, images * 0, ranks)
     error = tests_of.infidelity(model, images, images * 0, targets, maps, seed=0)
@@ -168,6 +168,6 @@ def test_a_saturated_target_has_a_flat_curve_of_one():
             return torch.tensor([[1000.0, -1000.0]]).expand(len(images), 2)
 
     images = pictures(2)
-    ranks = tests_of.removal_ranks(torch.zeros(2, 16, 16), seed=0)
+    ranks = tests_of.removal_ranks(torch.zeros(2, 16, 16), seed=0)[:, None]
     curves = tests_of.curve(Sure(), torch.tensor([0, 0]), images, images * 0, ranks)
     assert tests_of.area(curves) == 1

@@ -151,7 +151,7 @@ def questions(
     if scene.evidence is None or not scene.evidence.any():
         return asked, None
     of_tokens = scene.evidence[rows.to(scene.evidence.device)].to(device).float()
-    return asked, gathered(of_tokens, asked.words, int(asked.sizes.max())) > 0
+    return asked, gathered(of_tokens, asked.words, asked.words.shape[1]) > 0
 
 
 def word_numbers(text: str, spans: Sequence[Span]) -> list[int]:

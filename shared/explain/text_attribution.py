@@ -4,7 +4,8 @@ Each method is a row of TEXT_METHODS. Texts of the same numbers of tokens and wo
 padded, and the attribution of a text is a function of (model, text, target, baseline) alone, whatever else is in the
 scene. Memory stays flat: at most TOKENS tokens are in the network at once, or one text that is longer.
 
-N texts, L tokens, F numbers a token, W words, D numbers of an embedding, K outputs.
+N texts, L tokens, F numbers a token, W words (of a whole scene: as many columns as tokens), D numbers of an embedding,
+K outputs.
 """
 
 from collections.abc import Callable, Iterator
@@ -262,10 +263,10 @@ def attribute_texts(method: str, scorer: Scorer, questions: Questions, deviation
         deviation: standard deviation of the score over many texts.
 
     Returns:
-        Values (N, W), 0 where a text has fewer words; the completeness delta (N,) where the method has one.
+        Values (N, W) with W = L, 0 where a text has fewer words; the completeness delta (N,) where the method has one.
     """
     row = TEXT_METHODS[method]
-    values = torch.zeros(len(questions), int(questions.sizes.max()), device=questions.tokens.device)
+    values = torch.zeros(questions.words.shape, device=questions.tokens.device)
     delta = torch.zeros(len(questions), device=questions.tokens.device)
     for rows in questions.groups():
         part = questions[rows].trimmed()

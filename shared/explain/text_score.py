@@ -39,8 +39,8 @@ class WordScene:
         return WordScene(self.questions[rows], evidence, self.deviation)
 
     def random_maps(self, seed: int) -> Tensor:
-        sizes = self.questions.sizes
-        maps = faithfulness.random_maps(len(self), int(sizes.max()), seed=seed).to(sizes.device)
+        words = self.questions.words
+        maps = faithfulness.random_maps(*words.shape, seed=seed).to(words.device)
         return maps * self._inside(maps)
 
     def curves(self, model: Scorer, maps: Tensor, seed: int) -> Curves:

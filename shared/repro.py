@@ -20,6 +20,7 @@ from typing import Any
 from shared.errors import UserError
 from shared.params import Section, check, flatten, override, read_yaml
 from shared.paths import ROOT, Project, show
+from shared.report.headline import headline_of
 from shared.stage import errors_for_people
 from shared.training.weights import write_json
 
@@ -42,7 +43,9 @@ def reproduce(project: Project) -> None:
     _dvc("repro", f"projects/{project.name}")
     metrics = json.loads((project.folder / "results/evaluate/metrics.json").read_text())
     data = "the embedded sample" if metrics["source"] == "sample" else f"{metrics['source']} data"
-    print(f"\naccuracy {metrics['accuracy']:.4f} on {metrics['num_samples']:,} test images of {data}")
+    headline = headline_of(metrics)
+    name = headline.name.replace("_", " ")
+    print(f"\n{name} {headline.value:.4f} on {headline.num_samples:,} test {headline.unit} of {data}")
     print(f"the report: {show(project.folder / 'results/report.html')}")
 
 
@@ -101,10 +104,15 @@ def read_run(project: Project, revision: str) -> dict[str, Any]:
 
 def record(preset: str, changes: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
     """One record of all runs of a preset: the mean and spread of the headline, and each run."""
-    values = [run["metrics"]["accuracy"] for run in runs]
-    spread = statistics.stdev(values) if len(values) > 1 else None
-    headline = {"mean": statistics.mean(values), "standard_deviation": spread, "num_seeds": len(values)}
-    return {"preset": preset, "accuracy": headline, "changes": changes, "runs": runs}
+    headlines = [headline_of(run["metrics"]) for run in runs]
+    values = [headline.value for headline in headlines]
+    headline = {
+        "name": headlines[0].name,
+        "mean": statistics.mean(values),
+        "standard_deviation": statistics.stdev(values) if len(values) > 1 else None,
+        "num_seeds": len(values),
+    }
+    return {"preset": preset, "headline": headline, "changes": changes, "runs": runs}
 
 
 def read_yaml_text(text: str) -> dict[str, Any]:

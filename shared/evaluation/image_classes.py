@@ -67,7 +67,7 @@ def write(
         draw_worst(folder, records, test, classes, num_worst)
 
     metrics = classification(logits, actual, classes, derive(seed, "bootstrap"))
-    metrics["source"] = manifest["source"]
+    metrics |= {"source": manifest["source"], "unit": "images"}
     metrics["baseline"] = linear_baseline(train, test, seed, baseline_images) | majority_baseline(train, test)
     write_json(results / "metrics.json", metrics)
     print(table(metrics))

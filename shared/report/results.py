@@ -8,6 +8,8 @@ from typing import Any
 
 from shared.paths import ROOT
 
+from .headline import Headline, find_headline
+
 
 @dataclass(frozen=True)
 class Results:
@@ -61,21 +63,9 @@ class Results:
         return next((line.removeprefix("# ").strip() for line in lines if line.startswith("# ")), self.project)
 
     @property
-    def headline(self) -> dict[str, Any] | None:
-        """The metric that carries an interval (`x` beside `x_low` and `x_high`), and the baselines of it."""
-        metrics = self.json("evaluate/metrics.json")
-        name = next((key for key in metrics if f"{key}_low" in metrics and f"{key}_high" in metrics), None)
-        if name is None:
-            return None
-        baselines = metrics.get("baseline", {}).items()
-        return {
-            "name": name,
-            "value": metrics[name],
-            "low": metrics[f"{name}_low"],
-            "high": metrics[f"{name}_high"],
-            "num_samples": metrics.get("num_samples"),
-            "baselines": {key.removesuffix(f"_{name}"): value for key, value in baselines if key.endswith(f"_{name}")},
-        }
+    def headline(self) -> Headline | None:
+        """The metric that the project is told by, if its evaluate stage has run."""
+        return find_headline(self.json("evaluate/metrics.json"))
 
 
 def _json(path: Path) -> Any:

@@ -26,14 +26,14 @@ def result(results: Results) -> Section | None:
     headline = results.headline
     if headline is None:
         return None
-    rows = {"this model": headline["value"]} | {
-        f"{words(name).lower()} baseline": value for name, value in headline["baselines"].items()
+    rows = {"this model": headline.value} | {
+        f"{words(name).lower()} baseline": value for name, value in headline.baselines.items()
     }
     chart = charts.bars(
-        "result", f"{words(headline['name'])} of the model and the baselines", rows, (headline["low"], headline["high"])
+        "result", f"{words(headline.name)} of the model and the baselines", rows, (headline.low, headline.high)
     )
     metrics = results.json("evaluate/metrics.json")
-    hidden = {headline["name"], f"{headline['name']}_low", f"{headline['name']}_high", "num_samples"}
+    hidden = {headline.name, f"{headline.name}_low", f"{headline.name}_high", "num_samples"}
     others = {key: value for key, value in metrics.items() if isinstance(value, int | float) and key not in hidden}
     converged = metrics.get("baseline", {}).get("linear_converged", True)
     html = render("result.html", headline=headline, chart=chart, others=others, converged=converged)

@@ -26,6 +26,26 @@ def test_unknown_projects_and_presets_name_the_known(tmp_path):
     assert "official-cpu" in str(error.value)
 
 
+def test_a_record_is_told_by_the_metric_with_an_interval():
+    runs = [{"metrics": {"loss": 1.0, "f1": f1, "f1_low": f1 - 0.1, "f1_high": f1 + 0.1}} for f1 in (0.5, 0.7)]
+    headline = repro.record("official", {"train.epochs": 2}, runs)["headline"]
+    assert (headline["name"], headline["num_seeds"]) == ("f1", 2)
+    assert headline["mean"] == pytest.approx(0.6)
+    assert headline["standard_deviation"] == pytest.approx(0.1 * 2**0.5)
+    assert repro.record("official", {}, runs[:1])["headline"]["standard_deviation"] is None
+
+
+def test_a_row_names_the_figure_the_unit_and_the_best_baseline():
+    metrics = {"macro_f1": 0.91, "macro_f1_low": 0.9, "macro_f1_high": 0.92, "num_samples": 3453, "unit": "sentences"}
+    metrics |= {"source": "own", "baseline": {"majority_macro_f1": 0.1, "tf_idf_macro_f1": 0.8, "tf_idf_loss": 5.0}}
+    run = {"hardware": {"cores": 2, "cpu": "a CPU"}, "seconds": 61.0, "precision": "fp32"}
+    row = readme._record("toy", repro.record("quick", {}, [{"metrics": metrics, "training": run}]))
+    assert row == (
+        "| [toy](projects/toy) | own data, 3,453 test sentences | macro f1 0.9100 (0.9000 to 0.9200) | tf idf 0.800 "
+        "| preset `quick`, 1 seed, 95 % bootstrap interval | 61 s, fp32, 2 cores of a CPU |"
+    )
+
+
 def test_the_readmes_table_is_that_of_the_records():
     text = (ROOT / "README.md").read_text()
     assert readme.updated(text) == text, "stale: run python -m shared.readme"

@@ -12,7 +12,10 @@ from shared.paths import show
 
 PICTURE_BYTES = 48_000  # larger pictures are made smaller, so that a page stays below 3 MB
 PICTURE_PX = 900
-_SPELLED = {"cam": "CAM", "f1": "F1", "lr": "LR", "shap": "SHAP"}
+_SPELLED = {
+    "auc": "AUC", "cam": "CAM", "crf": "CRF", "f1": "F1", "lr": "LR", "nbsvm": "NB-SVM", "pr": "PR", "roc": "ROC",
+    "shap": "SHAP", "tfidf": "TF-IDF",
+}  # fmt: skip
 
 
 class Section(NamedTuple):

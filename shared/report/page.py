@@ -25,6 +25,7 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     sections.classes,
     sections.confusion,
     sections.calibration,
+    sections.thresholds,
     sections.worst,
     attributions.shown,
     attributions.faithfulness,

@@ -7,6 +7,7 @@ missing) gets a table and pictures. What needs more is a function here, and a li
 
 import json
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,17 @@ def data(results: Results) -> Section | None:
         return None
     counts = manifest.get("splits", {})
     order = [name for name in ("train", "valid", "test") if name in counts]
-    splits = {name: counts[name]["count"] for name in order}
-    return Section("Data", render("data.html", manifest=manifest, splits=splits, on_sample=results.on_sample))
+    splits = {name: _numbers(counts[name]) for name in order}
+    columns = list(dict.fromkeys(column for numbers in splits.values() for column in numbers))
+    html = render("data.html", manifest=manifest, splits=splits, columns=columns, on_sample=results.on_sample)
+    return Section("Data", html)
+
+
+def _numbers(split: dict[str, Any]) -> dict[str, float]:
+    """What prepare counted in a split, the samples first: also what was cut off, or the entities of each type."""
+    named = {key.replace(".", " "): value for key, value in flatten(split).items()}
+    found = {key: value for key, value in named.items() if isinstance(value, int | float)}
+    return {"count": found.pop("count")} | found
 
 
 def learning(results: Results) -> Section | None:
@@ -113,12 +123,38 @@ def calibration(results: Results) -> Section | None:
     return Section("Calibration", render("calibration.html", chart=chart, gap=gap, error=error))
 
 
+def thresholds(results: Results) -> Section | None:
+    """What other thresholds would reach: ROC, and precision over recall."""
+    figures = []
+    for file, title, x, y in THRESHOLDS:
+        rows = results.table(f"evaluate/{file}.tsv")
+        if rows:
+            curve = [float(row[x]) for row in rows], [float(row[y]) for row in rows]
+            figures.append(charts.lines(file, title, {title: curve}, words(x).lower(), words(y).lower(), unit=True))
+    return (
+        Section("Other thresholds", render("figures.html", figures=figures, intro=THRESHOLDS_INTRO))
+        if figures
+        else None
+    )
+
+
+THRESHOLDS = (
+    ("roc", "ROC curve", "false_positive_rate", "true_positive_rate"),
+    ("pr", "Precision over recall", "recall", "precision"),
+)
+THRESHOLDS_INTRO = (
+    "A class is named where its probability passes a threshold. The lower that is, the more of the class is found "
+    "(true positive rate, recall), and the more of the others with it. Drawn for the last of two classes, or as the "
+    "mean over more."
+)
+
+
 def worst(results: Results) -> Section | None:
-    """The most confident errors."""
+    """The most confident errors: pictures, or texts."""
     index = results.json("evaluate/worst/index.json")
     if not index:
         return None
-    rows = pictures(results.path("evaluate/worst"), index, MAX_PICTURES)
+    rows = index[:MAX_PICTURES] if "text" in index[0] else pictures(results.path("evaluate/worst"), index, MAX_PICTURES)
     return Section("The most confident errors", render("worst.html", rows=rows))
 
 

@@ -78,6 +78,35 @@ def make(tmp_path: Path) -> Make:
     return make
 
 
+def text_project(results: Results, texts: list[str]) -> None:
+    """Leaves what the stages of a project of texts leave, in the place of images."""
+    metrics = {"f1": 0.9, "f1_low": 0.8, "f1_high": 0.95, "num_samples": 40, "unit": "reviews", "source": "own"}
+    write(results.path("evaluate/metrics.json"), metrics | {"baseline": {"gazetteer_f1": 0.4, "gazetteer_loss": 7.0}})
+    rows = [{"id": name, "actual": name, "predicted": "x", "confidence": 0.99, "text": name} for name in texts]
+    write(results.path("evaluate/worst/index.json"), rows)
+    write(results.path("evaluate/roc.tsv"), "false_positive_rate\ttrue_positive_rate\n0\t0\n0.5\t1\n1\t1\n")
+    write(results.path("evaluate/pr.tsv"), "recall\tprecision\n")
+    method = {
+        "completeness_error": 0.01,
+        "completeness_share": 0.97,
+        "deletion_score": 0.5,
+        "deletion_score_random": 0.2,
+    }
+    told = {"num_samples": 5, "unit": "reviews", "part": "word", "layer_integrated_gradients": method}
+    write(results.path("explain/metrics.json"), told)
+    write(results.path("explain/pictures/index.json"), [])
+    shown = {"true": "x", "predicted": "y", "probability": 0.7, "correct": False, "unread": "cut off"}
+    drawn = [
+        {"id": name, **shown, "pieces": [name, " ", name], "evidence": [True, False, False]}
+        | {"asked": [False, False, True], "values": {"layer_integrated_gradients": [1.0, 0.0, -0.5]}}
+        for name in texts
+    ]
+    write(results.path("explain/highlights.json"), drawn)
+    splits = {"test": {"count": 40, "num_truncated": 3, "entities": {"PER": 1234}, "sha256": {"text.json": "abc"}}}
+    manifest = {"source": "own", "classes": ["x"], "num_tokens": 5000, "max_tokens": 400, "num_shared": 2}
+    write(results.root / "data" / "prepared" / "toy" / "manifest.json", manifest | {"splits": splits})
+
+
 class Checker(HTMLParser):
     """Notes elements that are not closed in order, ids given twice, scripts, handlers and what is fetched."""
 
@@ -160,6 +189,36 @@ def test_sections_are_made_from_what_is_there(tmp_path: Path) -> None:
     assert "Best songs" in text
     assert "&lt;b&gt;" in text
     assert "Confusions" not in text
+
+
+def test_a_project_of_texts(make: Make) -> None:
+    results = make(["cat", "dog"])
+    hard = [*HOSTILE, "ערב טוב", "e\u0301\u202eabc", "x" * 5000]
+    text_project(results, hard)
+    text = page.build(results).read_text(encoding="utf-8")
+    check(text)
+    for word in (
+        "F1 over 40 test reviews",
+        "Clearly better than the gazetteer baseline",
+        "share of words",
+        "on 5 test rev",
+    ):
+        assert word in text
+    assert "pixels" not in text
+    assert "images" not in text
+    assert "✓ nearly always adds up" in text
+    assert '<mark class="for l8 evidence">ערב טוב</mark> <mark class="against l4 asked">ערב טוב</mark>' in text
+    assert text.count('class="text" dir="auto"') == 2 * len(hard)
+    assert "ROC curve" in text
+    assert "Precision over recall" not in text  # no curve: all of one class
+    for word in ("Entities PER", "1,234", "5,000 different tokens", "2 test samples stand in train"):
+        assert word in text
+
+
+def test_what_removing_means_is_said_of_images(make: Make) -> None:
+    text = page.build(make(["cat", "dog"])).read_text(encoding="utf-8")
+    assert "Pixels are removed (deletion)" in text
+    assert "Accuracy over 40 test images" in text
 
 
 def test_no_results_and_no_project_are_told(tmp_path: Path) -> None:

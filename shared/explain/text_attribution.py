@@ -8,7 +8,7 @@ N texts, L tokens, F numbers a token, W words (of a whole scene: as many columns
 K outputs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -18,7 +18,10 @@ from torch import Tensor, nn
 from shared.explain.attribution import Attribution, Method
 
 TOKENS = 16_384  # in the network at once, padding included
-STEPS = (16, 64, 256)  # of the integral, by Gauss-Legendre: the next number for the texts that miss too much
+STEPS = 16  # of the integral over a piece of the way, by Gauss-Legendre
+PARTS = 4  # that a piece which misses too much is cut into
+CUTS = 8  # one within another at most: a jump is then followed down to a 65,000th of the way
+MANY = 32  # pieces of a way: with more nothing is cut any further, or a score that hardly changes would take for ever
 TOLERANCE = 0.05  # of the change of the score, which the values may miss
 LEAST_CHANGE = 0.1  # the change that TOLERANCE speaks of is at least this share of the scores' standard deviation
 PHRASE_WORDS = 3
@@ -32,6 +35,7 @@ class Scorer(nn.Module):
     def __init__(self, model: nn.Module, score: Score) -> None:
         super().__init__()
         self.model, self.score = model, score
+        self.train(model.training)  # a copy takes its mode from the outermost module
 
     def forward(self, tokens: Tensor, mask: Tensor, places: Tensor) -> Tensor:
         return self.score(self.model, tokens, mask, places)
@@ -186,36 +190,111 @@ class Call:
 def layer_integrated_gradients(call: Call) -> Attribution:
     """Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) at the embeddings, from those of the baseline.
 
-    Never at the numbers of the tokens, between which there is nothing. Without cuDNN, which has no backward pass of
-    recurrent layers in eval mode.
+    Never at the numbers of the tokens, between which there is nothing. The way is cut where the sum misses the change
+    of the score: recurrent networks jump somewhere on it, which evenly spaced steps find only by the thousand. Without
+    cuDNN, which has no backward pass of recurrent layers in eval mode.
     """
+    asked, way = call.questions, Way(call.scorer)
     with torch.backends.cudnn.flags(enabled=False):
         change = call.change()
-        values = _integrated(call, STEPS[0])
-        for steps in STEPS[1:]:
-            missed = beyond_tolerance(values.sum(1) - change, change, call.deviation)
-            if not missed.any():
+        allowed = TOLERANCE / 2 * least_change(change, call.deviation)
+        low = torch.zeros_like(change)
+        pieces = _integrated(call, way, torch.arange(len(asked), device=low.device), low, low + 1)
+        for _ in range(CUTS):
+            bad = pieces.bad(allowed)
+            if not bad.any():
                 break
-            values[missed] = _integrated(replace(call, questions=call.questions[missed]), steps)
+            pieces = Pieces.joined([pieces[~bad], _integrated(call, way, *pieces[bad].cut())])
+    values = torch.zeros_like(call.kept()).index_add_(0, pieces.rows, pieces.values)
     return Attribution(values, values.sum(1) - change)
 
 
-def _integrated(call: Call, steps: int) -> Tensor:
-    asked = call.questions
-    of_numbers = LayerIntegratedGradients(call.scorer, call.scorer.embedding).attribute(
-        asked.tokens,
-        baselines=asked.baselines,
+class Way(nn.Module):
+    """The straight way from the baseline's vectors to the text's: (at, tokens, baselines, mask, places) -> (M, K).
+
+    `at` (M,) says how far along; `vectors` passes on (M, L, D), which is where Captum looks.
+    """
+
+    def __init__(self, scorer: Scorer) -> None:
+        super().__init__()
+        self.scorer, self.vectors = scorer, nn.Identity()
+
+    def forward(self, at: Tensor, tokens: Tensor, baselines: Tensor, mask: Tensor, places: Tensor) -> Tensor:
+        embedding = self.scorer.embedding
+        start, end = embedding(baselines), embedding(tokens)
+        here = self.vectors(start + at[:, None, None].to(end) * (end - start))
+        hook = embedding.register_forward_hook(lambda module, inputs, output: here)
+        try:
+            scores: Tensor = self.scorer(tokens, mask, places)
+        finally:
+            hook.remove()
+        return scores
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Parts of the ways of texts: rows (P,) of the texts, from low to high (P,), with the values of words (P, W) and by
+    how much these miss the change of the score (P,).
+    """
+
+    rows: Tensor
+    low: Tensor
+    high: Tensor
+    values: Tensor
+    missed: Tensor
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Pieces]") -> "Pieces":
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def __getitem__(self, chosen: Tensor) -> "Pieces":
+        return Pieces(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def bad(self, allowed: Tensor) -> Tensor:
+        """(P,) bool: pieces that miss more than their share, of texts that miss more than is allowed (N,)."""
+        size = self.missed.abs()
+        total = torch.zeros_like(allowed).index_add_(0, self.rows, size)
+        count = torch.zeros_like(allowed).index_add_(0, self.rows, torch.ones_like(size))
+        again = (total > allowed) & (count < MANY)
+        return again[self.rows] & (size > (allowed / count)[self.rows] / 2)
+
+    def cut(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Each piece in PARTS: rows, low, high."""
+        edges = torch.linspace(0, 1, PARTS + 1, device=self.low.device)
+        places = self.low[:, None] + (self.high - self.low)[:, None] * edges
+        return self.rows.repeat_interleave(PARTS), places[:, :-1].flatten(), places[:, 1:].flatten()
+
+
+def _integrated(call: Call, way: Way, rows: Tensor, low: Tensor, high: Tensor) -> Pieces:
+    parts = (torch.split(part, max(1, TOKENS // call.questions.mask.shape[1])) for part in (rows, low, high))
+    return Pieces.joined([_integrated_at_once(call, way, *part) for part in zip(*parts, strict=True)])
+
+
+def _integrated_at_once(call: Call, way: Way, rows: Tensor, low: Tensor, high: Tensor) -> Pieces:
+    asked = call.questions[rows]
+    inputs = (asked.tokens, asked.baselines, *asked.extra)
+    of_vectors = LayerIntegratedGradients(way, way.vectors).attribute(
+        high,
+        baselines=low,
         target=asked.targets,
-        additional_forward_args=asked.extra,
-        n_steps=steps,
-        internal_batch_size=call.repeats * len(asked),
+        additional_forward_args=inputs,
+        n_steps=STEPS,
+        internal_batch_size=max(len(rows), TOKENS // asked.mask.shape[1]),
     )
-    return gathered(of_numbers.sum(2).detach(), asked.words, int(asked.sizes[0]))
+    values = gathered(of_vectors.sum(2).detach(), asked.words, int(asked.sizes[0]))
+    with torch.no_grad():
+        end, start = (way(at, *inputs).gather(1, asked.targets[:, None])[:, 0] for at in (high, low))
+    return Pieces(rows, low, high, values, values.sum(1) - (end - start))
 
 
 def beyond_tolerance(delta: Tensor, change: Tensor, deviation: float) -> Tensor:
     """(N,) bool: where |delta| is more than 5 % of the change of the score, or of a tenth of its standard deviation."""
-    return delta.abs() > TOLERANCE * change.abs().clamp_min(LEAST_CHANGE * deviation)
+    return delta.abs() > TOLERANCE * least_change(change, deviation)
+
+
+def least_change(change: Tensor, deviation: float) -> Tensor:
+    """(N,): what a miss is compared with."""
+    return change.abs().clamp_min(LEAST_CHANGE * deviation)
 
 
 @torch.no_grad()

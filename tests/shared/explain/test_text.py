@@ -90,31 +90,68 @@ def test_scores_in_parts_are_those_of_each_text(monkeypatch: pytest.MonkeyPatch)
         torch.testing.assert_close(scorer.in_parts(asked.tokens, asked.mask, places), whole)
 
 
-def test_more_steps_for_those_alone_that_miss_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_is_cut_for_those_alone_that_miss_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = asked_of(scene_of([*SENTENCES, *SENTENCES], [0, 1, 2, 0, 1, 1, 2, 0, 1, 2]))
     explainer = TextExplainer.of(Scorer(Reader(), of_text), 0, asked)
     scene = WordScene(asked, None, explainer.deviation)
+    pieces: list[int] = []
+    attribute = LayerIntegratedGradients.attribute
 
-    def figures() -> dict[str, float]:
+    def counted(self: Any, at: Tensor, **words: Any) -> Any:
+        pieces.append(len(at))
+        return attribute(self, at, **words)
+
+    def figures(cuts: int) -> dict[str, float]:
+        pieces.clear()
+        monkeypatch.setattr(text_attribution, "CUTS", cuts)
         delta = explainer("layer_integrated_gradients", scene).delta
         assert delta is not None
         return scene.completeness(explainer.model, delta)
 
-    texts_at = {}
-    attribute = LayerIntegratedGradients.attribute
-
-    def counted(self: Any, tokens: Tensor, **words: Any) -> Any:
-        texts_at[words["n_steps"]] = texts_at.get(words["n_steps"], 0) + len(tokens)
-        return attribute(self, tokens, **words)
-
     monkeypatch.setattr(LayerIntegratedGradients, "attribute", counted)
-    monkeypatch.setattr(text_attribution, "STEPS", (2,))
-    rough = figures()
-    monkeypatch.setattr(text_attribution, "STEPS", (2, 64))
-    fine = figures()
+    monkeypatch.setattr(text_attribution, "STEPS", 2)
+    rough = figures(0)
+    assert sum(pieces) == len(asked)
+    fine = figures(8)
     assert rough["completeness_share"] < 1 == fine["completeness_share"]
     assert fine["completeness_error"] < rough["completeness_error"]
-    assert 0 < texts_at[64] < len(asked)
+    assert len(asked) < sum(pieces) < 10 * len(asked)
+
+
+def test_weight_randomised_models_are_in_eval_mode_too() -> None:
+    asked = asked_of(scene_of(SENTENCES, [0] * 5))
+    explainer = TextExplainer.of(Scorer(Reader(), of_text), 0, asked)
+    (randomised,) = explainer.of_randomised(WordScene(asked, None, 1.0), 1)
+    assert not any(module.training for module in randomised.model.modules())
+
+
+def test_a_jump_is_followed() -> None:
+    class Jump(Sum):
+        def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+            return torch.tanh(1e4 * (super().forward(tokens, mask) - 0.3))
+
+    asked = asked_of(scene_of([[25, 13], [24, 24, 25]], [1, 1]))
+    found = attribute_texts("layer_integrated_gradients", Scorer(Jump(WEIGHTS), of_text), asked, 1.0)
+    assert found.delta is not None
+    assert found.delta.abs().max() < 0.1  # of the change of the score, 2
+    torch.testing.assert_close(found.values[0, 1] / found.values[0, 0], WEIGHTS[13] / WEIGHTS[25], rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_values_are_captums_own_of_the_embedding_layer(several: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_attribution, "CUTS", 0)
+    scorer, asked = Scorer(Reader(), of_text), asked_of(scene_of([[2, 3, 4, 5], [7, 8, 9, 9]], [0, 2]))
+    if several:
+        asked = asked_of(three_of_each(scene_of([[2, 3, 4, 5], [7, 8, 9, 9]], [0, 2])))
+    values = attribute_texts("layer_integrated_gradients", scorer, asked, 1.0).values
+    captums = LayerIntegratedGradients(scorer, scorer.embedding).attribute(
+        asked.tokens,
+        baselines=asked.baselines,
+        target=asked.targets,
+        additional_forward_args=asked.extra,
+        n_steps=text_attribution.STEPS,
+    )
+    torch.testing.assert_close(values, captums.sum(2), rtol=1e-4, atol=1e-5)
 
 
 def test_words_of_several_tokens_are_taken_as_one() -> None:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from projects.imdb_sentiment.model import TextClassifier
-from projects.imdb_sentiment.params import Model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.table import report
+from projects.imdb_sentiment.model import TextClassifier
+from projects.imdb_sentiment.params import Model
 from shared.data.columns import Ragged
 from shared.data.loaders import Batches, EqualBatches, LengthBatches, Plan
 from shared.data.text_batches import text_reader
@@ -38,7 +38,8 @@ def make_texts(rng: np.random.Generator) -> Ragged:
 
 def make_network(name: str) -> nn.Module:
     torch.manual_seed(0)
-    params = Model.model_construct(name=name, width=64, hidden=64, layers=1, heads=4, dropout=0.1)
+    sizes = {"width": 64, "hidden": 64, "layers": 1, "heads": 4, "ngrams": 0, "buckets": 1}
+    params = Model.model_construct(name=name, dropout=0.1, ngram_dropout=0.0, word_dropout=0.0, **sizes)
     return TextClassifier(params, WORDS, 1, max(PERCENTILES), 2)
 
 

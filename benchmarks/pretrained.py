@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+
+from benchmarks.table import report
 from projects.imdb_sentiment import prepare, train
 from projects.imdb_sentiment.data import tokens_and_labels
 from projects.imdb_sentiment.evaluate import predict
 from projects.imdb_sentiment.params import Params
-from torch import nn
-
-from benchmarks.table import report
 from shared.data import text_classes
 from shared.data.columns import read_columns
 from shared.data.sources import mirror_folder

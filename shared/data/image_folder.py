@@ -10,18 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from shared.data.image import SUFFIXES
+from shared.data.splits import SPLIT_NAMES
 from shared.errors import Problems
 from shared.paths import show
 
 EVIDENCE = "evidence"  # the folder of masks, beside the classes or splits
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-}
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave, besides hidden files
 
 
@@ -120,8 +113,8 @@ def _sha256(path: Path) -> bytes:
 def _split_folders(root: Path, problems: Problems) -> list[tuple[str | None, Path]]:
     """The folders that hold class folders, with their split; `root` itself where there are no splits."""
     folders = {folder.name: folder for folder in _folders(root, problems) if folder.name != EVIDENCE}
-    train = next((folder for name, folder in folders.items() if _SPLITS.get(name.lower()) == "train"), None)
-    only_splits = folders and all(name.lower() in _SPLITS for name in folders)
+    train = next((folder for name, folder in folders.items() if SPLIT_NAMES.get(name.lower()) == "train"), None)
+    only_splits = folders and all(name.lower() in SPLIT_NAMES for name in folders)
     if only_splits or (train and not _images(train) and _folders(train, problems)):
         return _named_splits(folders, problems)
     return [(None, root)]  # `train` may be a class, beside `bus` and `car`
@@ -130,7 +123,7 @@ def _split_folders(root: Path, problems: Problems) -> list[tuple[str | None, Pat
 def _named_splits(folders: dict[str, Path], problems: Problems) -> list[tuple[str | None, Path]]:
     seen: dict[str, Path] = {}
     for name, folder in folders.items():
-        split = _SPLITS.get(name.lower())
+        split = SPLIT_NAMES.get(name.lower())
         if split is None:
             problems.add(show(folder), "beside train, expected only train, valid, test and evidence")
         elif split in seen:

@@ -1,4 +1,4 @@
-"""The keys of params.yaml that preparing images reads."""
+"""The keys of params.yaml that preparing images and texts reads."""
 
 from typing import Literal
 
@@ -15,3 +15,18 @@ class PrepareImages(Section):
     channels: Literal[1, 3]  # grey or RGB
     valid_fraction: float = Field(ge=0, lt=1)  # of train, where the data has no valid folder
     test_fraction: float = Field(gt=0, lt=1)  # of all images, where the data has no test folder
+
+
+class PrepareTexts(Section):
+    """A project's `prepare` section, for labelled texts."""
+
+    seed: int = Field(ge=0)  # of the draws below
+    text_column: str  # of tables and JSON lines
+    label_column: str
+    valid_fraction: float = Field(ge=0, lt=1)  # of train, where the data has no valid split
+    test_fraction: float = Field(gt=0, lt=1)  # of all texts, where the data has no test split
+    tokenizer: Literal["words", "lower_words", "basic_english", "pieces", "checkpoint"]
+    checkpoint: str  # of the tokenizer and the model, where these are "checkpoint": see shared/training/pretrained.py
+    max_words: int = Field(ge=1)  # of the vocabulary, the most frequent ones
+    min_count: int = Field(ge=1)  # how often a word must stand in train
+    max_tokens: int = Field(ge=8)  # of a text; the rest is cut off, and counted

@@ -123,16 +123,21 @@ def _from_owner(official: Official, scratch: Path) -> Path:
     if official.checksum is None:
         for name, checksum in official.files.items():
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            _downloaded(official, official.url + name, checksum).replace(scratch / name)
+            downloaded(official, official.url + name, checksum).replace(scratch / name)
         return scratch
-    archive = _downloaded(official, official.url, official.checksum)
+    archive = downloaded(official, official.url, official.checksum)
     try:
         return _unpack(official, archive, scratch)
     finally:
         archive.unlink()  # the files are the stage's out, so DVC keeps them; the archive would be a second copy
 
 
-def _downloaded(official: Official, url: str, checksum: str) -> Path:
+def downloaded(official: Official, url: str, checksum: str) -> Path:
+    """A file from its owner, verified. It stays, so that a download that was interrupted goes on where it was.
+
+    Raises:
+        UserError: no network, with what to put where by hand; a wrong checksum; the disk is full.
+    """
     filename = url.rsplit("/", 1)[-1]
     # Not below the stage's out, which DVC deletes before every run, nor in DVC's temporary copy: a download that
     # was interrupted goes on from here. Data sets have files of one name: MNIST and Fashion-MNIST all four.

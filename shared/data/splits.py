@@ -6,6 +6,15 @@ from math import floor
 
 import numpy as np
 
+SPLIT_NAMES = {  # what folders and files are called -> the split
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+}
+
 
 def hold_out(keys: Sequence[str], labels: np.ndarray, fraction: float, seed: int, name: str) -> np.ndarray:
     """Chooses what goes to another split, class by class.

@@ -1,0 +1,40 @@
+"""Prepared form -> batches: what training sees of a text."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shared.data.columns import Columns, Ragged, read_columns
+from shared.data.loaders import Batches
+from shared.data.text import Encoder
+from shared.data.text_batches import text_batches
+from shared.training.distributed import World
+from shared.training.params import Runtime
+
+from .params import Train
+
+
+def special_ids(encoder: Encoder) -> list[int]:
+    """Ids of the marks that the encoder adds, such as [CLS]: no part of any text."""
+    ids = np.arange(len(encoder))
+    found: list[int] = ids[encoder.is_special(ids)].tolist()
+    return found
+
+
+def tokens_and_labels(columns: Columns) -> tuple[Ragged, Tensor]:
+    """The columns that a model learns from: tokens of every text, (N,) int64 labels."""
+    tokens, labels = columns["tokens"], columns["label"]
+    assert isinstance(tokens, Ragged)
+    return tokens, torch.as_tensor(labels)
+
+
+def as_they_are(tokens: Tensor, mask: Tensor, sample: Tensor, epoch: float) -> Tensor:
+    """No augmentation: the networks hide words themselves, for their n-grams must see them."""
+    return tokens
+
+
+def train_batches(prepared: Path, params: Train, runtime: Runtime, world: World) -> Batches:
+    """Training batches by step, of params.batch_size tokens each."""
+    return text_batches(*tokens_and_labels(read_columns(prepared, "train")), as_they_are, params, runtime, world)

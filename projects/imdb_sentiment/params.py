@@ -1,0 +1,54 @@
+"""Params of every stage: types, limits, meaning. The values are in params.yaml, which lists every key."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.data.params import PrepareTexts
+from shared.explain.params import ExplainTexts
+from shared.params import Section
+from shared.training.params import FitParams, Runtime
+
+
+class Fetch(Section):  # fetch
+    source: Literal["sample", "official"]
+    seed: int = Field(ge=0)  # of the sample
+    num_train: int = Field(ge=20)  # reviews of the sample
+    num_test: int = Field(ge=20)
+
+
+class Model(Section):
+    name: Literal["bilstm", "bigru", "cnn", "transformer", "checkpoint"]  # the last has all sizes in itself
+    width: int = Field(ge=4)  # numbers of a word's vector
+    hidden: int = Field(ge=4)  # states a direction, filters of each width, or units between a Transformer's layers
+    layers: int = Field(ge=1)  # of the recurrent nets and the Transformer
+    heads: int = Field(ge=1)  # of the Transformer
+    dropout: float = Field(ge=0, lt=1)  # between layers and before the head
+    ngrams: int = Field(ge=0, le=4)  # longest n-gram of the bag beside the network; 0: no bag
+    buckets: int = Field(ge=1)  # rows that all n-grams of two words and more share
+    ngram_dropout: float = Field(ge=0, lt=1)  # share of the bag's n-grams that a step leaves out
+    word_dropout: float = Field(ge=0, lt=1)  # share of the words that a step hides; not of a checkpoint
+
+
+class Train(FitParams):
+    model: Model
+    label_smoothing: float = Field(ge=0, lt=1)
+    lr: float = Field(gt=0)  # of AdamW, at its highest
+    weight_decay: float = Field(ge=0)
+    warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0
+
+
+class Evaluate(Section):
+    seed: int = Field(ge=0)  # of the bootstrap, and of the texts the baselines learn from
+    batch_size: int = Field(ge=1)  # tokens with padding
+    num_worst: int = Field(ge=1)  # most confident errors listed
+    baseline_texts: int = Field(ge=10)  # training texts the linear baselines see at most
+
+
+class Params(Section):
+    fetch: Fetch  # fetch
+    prepare: PrepareTexts
+    train: Train
+    evaluate: Evaluate
+    explain: ExplainTexts
+    runtime: Runtime

@@ -1,0 +1,41 @@
+"""Fetch stage: the embedded sample or official CoNLL-2003 -> data/raw/conll_ner/.
+
+    python -m projects.conll_ner.fetch                         # the sample, no network
+    python -m projects.conll_ner.fetch fetch.source=official   # CoNLL-2003 from $DATASET_MIRROR, verified
+
+With data of your own this stage goes.
+"""
+
+import json
+from pathlib import Path
+
+from shared.files import replace_folder
+from shared.paths import Project, show
+from shared.stage import run
+
+from .params import Fetch, Params
+
+
+def main(params: Params) -> None:
+    """Replaces the raw data, which appear whole or not at all."""
+    target = Project.of(__file__).raw
+    with replace_folder(target) as folder:
+        _bring(params.fetch, folder)
+        (folder / "source.json").write_text(json.dumps({"source": params.fetch.source}) + "\n")
+    print(f"fetch: {params.fetch.source} -> {show(target)}")
+
+
+def _bring(params: Fetch, folder: Path) -> None:
+    # Imported where needed: neither source should cost the other's start.
+    if params.source == "sample":
+        from .sample import write_sample
+
+        write_sample(folder, params)
+    else:
+        from .official import bring_conll2003
+
+        bring_conll2003(folder)
+
+
+if __name__ == "__main__":
+    run(main, Params, __file__, __doc__)

@@ -1,0 +1,271 @@
+"""Two taggers under one CRF: a bidirectional LSTM from scratch, and any pretrained Transformer.
+
+Both turn a word's numbers into a vector (`embed`), vectors into scores of tags (`forward`); the CRF turns these into a
+sequence of tags. Padding lies on the right and changes nothing.
+
+B batch, L words, F numbers a word, P pieces of a text, D size of a vector, K tags.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shared.data.text import PAD
+from shared.errors import UserError
+from shared.training.pretrained import find_checkpoint
+from shared.training.weights import load_weights, read_config
+
+from .crf import CRF
+from .data import FIXED, LINE_END, SHAPES, Features, PieceFeatures, WordFeatures, blank, load_features
+from .params import Model
+from .tags import tag_names
+
+CHARACTER_SIZE, SHAPE_SIZE = 32, 8
+WIDTHS = (3, 5)  # of the characters' convolutions
+
+
+class LockedDropout(nn.Module):
+    """Drops the same places of all vectors of a sequence (Gal & Ghahramani 2016): (B, L, D) -> (B, L, D)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(rate)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        kept: Tensor = self.dropout(vectors.new_ones(len(vectors), 1, vectors.shape[2]))
+        return vectors * kept
+
+
+class WordEmbedding(nn.Module):
+    """(B, L, F) numbers of WordFeatures -> (B, L, D): the word, its shape, and what convolutions see in its letters."""
+
+    def __init__(self, params: Model, num_words: int, num_characters: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(num_words, params.word_size, padding_idx=PAD)
+        self.shapes = nn.Embedding(len(SHAPES), SHAPE_SIZE, padding_idx=PAD)
+        self.characters = nn.Embedding(num_characters, CHARACTER_SIZE, padding_idx=PAD)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(CHARACTER_SIZE, params.num_filters, width, padding=width // 2) for width in WIDTHS
+        )
+        self.size = params.word_size + SHAPE_SIZE + len(WIDTHS) * params.num_filters
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        spellings, place = torch.unique(tokens[:, :, FIXED:].flatten(0, 1), dim=0, return_inverse=True)
+        letters = self.characters(spellings).transpose(1, 2)
+        seen = torch.cat([convolution(letters).amax(dim=2) for convolution in self.convolutions], dim=1)
+        spelled = seen[place].view(*tokens.shape[:2], -1)
+        return torch.cat([self.words(tokens[:, :, 0]), self.shapes(tokens[:, :, 1]), spelled], dim=2)
+
+
+class BothWays(nn.Module):
+    """An LSTM from each end: (B, L, D) -> (B, L, 2 H). What is padded is seen by neither before a word is.
+
+    Not `bidirectional=True`, whose way back would begin in the padding: the sequences are turned round by their
+    lengths instead, which costs far less on a CPU than packing them.
+    """
+
+    def __init__(self, size: int, hidden: int) -> None:
+        super().__init__()
+        self.onward = nn.LSTM(size, hidden, batch_first=True)
+        self.back = nn.LSTM(size, hidden, batch_first=True)
+        for lstm in (self.onward, self.back):
+            nn.init.ones_(
+                lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden]
+            )  # remember at first (Jozefowicz et al. 2015)
+
+    def forward(self, vectors: Tensor, turned: Tensor) -> Tensor:
+        back = self.back(_picked(vectors, turned))[0]
+        return torch.cat([self.onward(vectors)[0], _picked(back, turned)], dim=2)
+
+
+class LSTMTagger(nn.Module):
+    """Words and letters, an LSTM both ways, what it made of the same name elsewhere, a second LSTM, scores of tags.
+
+    Between the two LSTMs each name receives the mean of what the first made of all its mentions in the sequence: a
+    mention whose context says little learns from one whose context says much. The second LSTM adds to the first:
+    without that way round it, words that decide from afar are found late or never.
+    """
+
+    embedding_layer = "embed"
+
+    def __init__(self, params: Model, features: WordFeatures, tags: Sequence[str]) -> None:
+        super().__init__()
+        hidden = params.hidden_size
+        self.embed = WordEmbedding(params, len(features.words), len(features.characters))
+        self.first, self.second = BothWays(self.embed.size, hidden), BothWays(2 * hidden, hidden)
+        self.elsewhere = nn.Linear(2 * hidden, 2 * hidden)
+        self.word_dropout, self.dropout = LockedDropout(params.word_dropout), LockedDropout(params.dropout)
+        self.score = nn.Linear(2 * hidden, len(tags))
+        self.crf = CRF(tags)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(B, L, F) int64 and (B, L) bool -> (B, L, K)."""
+        turned = _turned(mask)
+        hidden = self.dropout(self.first(self.word_dropout(self.embed(tokens)), turned))
+        hidden = hidden + torch.tanh(self.elsewhere(_mean_of_mentions(hidden, tokens[:, :, 2])))
+        scores: Tensor = self.score(self.dropout(hidden + self.second(hidden, turned)))
+        return scores
+
+    def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """The same sequences of unknown words without letters. Line ends stay, and so does which names are the same."""
+        return torch.where(mask[:, :, None], blank(tokens), tokens)
+
+
+class CheckpointTagger(nn.Module):
+    """A pretrained Transformer over the pieces of words. A word's vector is that of its first piece and its shape's.
+
+    The shape gives back what an uncased checkpoint throws away.
+    """
+
+    embedding_layer = "embed"
+
+    def __init__(self, params: Model, body: Any, features: PieceFeatures, tags: Sequence[str]) -> None:
+        super().__init__()
+        vectors = body.get_input_embeddings()
+        body.set_input_embeddings(nn.Identity())  # else the weights would be there twice
+        body.pooler = None  # it would be without gradients
+        self.embed = PieceEmbedding(vectors, features.encoder.tokenizer.encode("").ids)
+        self.body = body
+        self.blank = features.encoder.blank + 1
+        self.dropout = nn.Dropout(params.dropout)
+        self.score = nn.Linear(body.config.hidden_size + SHAPE_SIZE, len(tags))
+        self.crf = CRF(tags)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(B, L, F) int64 and (B, L) bool -> (B, L, K)."""
+        vectors = self.embed(tokens)
+        shapes, pieces = vectors[..., :SHAPE_SIZE], vectors[..., SHAPE_SIZE:].unflatten(2, (-1, self.embed.piece_size))
+        text, alive, first = self.embed.lay_out(pieces, (tokens[:, :, 1:] > 0) & mask[:, :, None], mask)
+        encoded = self.body(inputs_embeds=text, attention_mask=alive.long()).last_hidden_state
+        scores: Tensor = self.score(self.dropout(torch.cat([_picked(encoded, first), shapes], dim=2)))
+        return scores
+
+    def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """The same sequences with the checkpoint's mask for every piece and no shape. Line ends stay."""
+        hidden = torch.where(tokens > 0, self.blank, 0)
+        hidden[:, :, 0] = 0
+        keep = (~mask | (tokens[:, :, 0] == LINE_END))[:, :, None]
+        return torch.where(keep, tokens, hidden)
+
+
+class PieceEmbedding(nn.Module):
+    """(B, L, F) numbers of PieceFeatures -> (B, L, D): the shape's vector, then those of the pieces, end to end.
+
+    Args:
+        vectors: the checkpoint's own, by id of a piece.
+        ends: ids of the marks that open and close a text.
+    """
+
+    ends: Tensor
+
+    def __init__(self, vectors: nn.Embedding, ends: Sequence[int]) -> None:
+        super().__init__()
+        self.shapes = nn.Embedding(len(SHAPES), SHAPE_SIZE, padding_idx=PAD)
+        self.vectors = vectors
+        self.piece_size = vectors.embedding_dim
+        self.register_buffer("ends", torch.tensor([ends[0], ends[-1]]), persistent=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        pieces = self.vectors((tokens[:, :, 1:] - 1).clamp(min=0))  # places without a piece are left out later
+        return torch.cat([self.shapes(tokens[:, :, 0]), pieces.flatten(2)], dim=2)
+
+    def lay_out(self, pieces: Tensor, exists: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pieces of words -> one row of pieces a text, between the two marks.
+
+        Args:
+            pieces: (B, L, F - 1, D).
+            exists: (B, L, F - 1) bool.
+            mask: (B, L) bool.
+
+        Returns:
+            (B, P, D), which of them are there (B, P) bool, and the place of each word's first piece (B, L) int64.
+        """
+        number = exists.flatten(1).long().cumsum(1)  # from 1: place 0 holds the opening mark
+        length = number[:, -1:]
+        places = torch.where(exists.flatten(1), number, length.max() + 2)  # one place too many, cut off again
+        text = pieces.new_zeros(len(pieces), int(length.max()) + 3, pieces.shape[-1])
+        text = text.scatter(1, places[:, :, None].expand(-1, -1, pieces.shape[-1]), pieces.flatten(1, 2))
+        opening, closing = self.vectors(self.ends)
+        text = text[:, :-1]
+        position = torch.arange(text.shape[1], device=text.device)
+        text = torch.where((position == 0)[:, None], opening, text)
+        text = torch.where((position == length + 1)[:, :, None], closing, text)
+        first = number.view(exists.shape)[:, :, 0].masked_fill(~mask, 0)
+        return text, position <= length + 1, first
+
+
+def _turned(mask: Tensor) -> Tensor:
+    """(B, L) int64: the places of each sequence from its last word to its first; padding stays."""
+    place = torch.arange(mask.shape[1], device=mask.device)
+    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - place, place)
+
+
+def _picked(vectors: Tensor, places: Tensor) -> Tensor:
+    """(B, P, D) and (B, L) int64 -> (B, L, D)."""
+    return vectors.gather(1, places[:, :, None].expand(-1, -1, vectors.shape[2]))
+
+
+def _mean_of_mentions(hidden: Tensor, names: Tensor) -> Tensor:
+    """(B, L, D): the mean of `hidden` over all places with the same name; 0 where there is none (name 0)."""
+    same = ((names[:, :, None] == names[:, None, :]) & (names > 0)[:, None, :]).to(hidden.dtype)
+    return (same @ hidden) / same.sum(2, keepdim=True).clamp(min=1)
+
+
+Tagger = LSTMTagger | CheckpointTagger
+
+
+def build_model(params: Model, features: Features, classes: Sequence[str], body: nn.Module | None = None) -> Tagger:
+    """The network for these features.
+
+    Args:
+        classes: types of entities; K is 2 for each, and one.
+        body: of a checkpoint, None for features of words.
+    """
+    tags = tag_names(classes)
+    if isinstance(features, WordFeatures):
+        return LSTMTagger(params, features, tags)
+    assert body is not None
+    return CheckpointTagger(params, body, features, tags)
+
+
+def load_model(folder: Path, command: str) -> tuple[Tagger, dict[str, Any]]:
+    """The trained model in eval mode and its config: model, classes, features, max_tokens, join_sentences.
+
+    Args:
+        folder: results/train.
+        command: what makes the weights, told to the user where there are none.
+    """
+    config = read_config(folder, command)
+    features = load_features(config["features"])
+    body = None if isinstance(features, WordFeatures) else body_of(config["body"])
+    model = build_model(Model(**config["model"]), features, config["classes"], body)
+    load_weights(folder, model)
+    return model.eval(), config
+
+
+def read_body(name: str) -> tuple[nn.Module, dict[str, Any]]:
+    """A pretrained Transformer and its config as plain values. Raises UserError where there is none of this name."""
+    from transformers import AutoModel  # seconds to import: an LSTM must not pay
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        body = AutoModel.from_pretrained(find_checkpoint(name))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name}: no checkpoint: {str(error).splitlines()[0]}") from None
+    return body, json.loads(body.config.to_json_string(use_diff=False))
+
+
+def body_of(config: dict[str, Any]) -> nn.Module:
+    """An untrained Transformer from its Hugging Face config."""
+    from transformers import AutoConfig, AutoModel
+
+    given = dict(config)
+    found = AutoConfig.for_model(given.pop("model_type"), **given)
+    body: nn.Module = AutoModel.from_config(found)  # type: ignore[no-untyped-call]
+    return body

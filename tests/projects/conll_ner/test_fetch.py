@@ -1,0 +1,95 @@
+"""The raw data are the sample or CoNLL-2003, whole, or as they were."""
+
+import json
+
+import pytest
+
+from projects.conll_ner import fetch, official, prepare
+from projects.conll_ner.params import Params
+from projects.conll_ner.sample import deciding_words, draw_names, write_sample
+from shared.errors import UserError
+from shared.params import load
+from shared.paths import ROOT
+from tests.data_mirror import mirror
+from tests.empty_root import checkout, everything_below
+
+__all__ = ["checkout"]
+
+
+def with_params(*words):
+    return load(Params, ROOT / "projects/conll_ner/params.yaml", words)
+
+
+SMALL = with_params("fetch.num_train=200", "fetch.num_valid=50", "fetch.num_test=60").fetch
+
+
+def records(folder, split):
+    return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_sample_is_the_same_again_with_other_names_in_each_split(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_sample(tmp_path / name, SMALL)
+    names = {}
+    for split, count in (("train", 200), ("valid", 50), ("test", 60)):
+        assert (tmp_path / "a" / f"{split}.jsonl").read_bytes() == (tmp_path / "b" / f"{split}.jsonl").read_bytes()
+        rows = records(tmp_path / "a", split)
+        assert len(rows) == count
+        names[split] = {w for row in rows for s in row["spans"] for w in row["text"][s["start"] : s["end"]].split()}
+    assert not names["train"] & names["test"]
+    assert not names["train"] & names["valid"]
+
+
+def test_every_name_is_decided_by_its_evidence_and_by_nothing_else(tmp_path):
+    write_sample(tmp_path, SMALL)
+    deciding = deciding_words()
+    for row in records(tmp_path, "train"):
+        for span in row["spans"]:
+            words = {row["text"][start:end].lower() for start, end in span["evidence"]}
+            assert words
+            assert words <= {word.lower() for word in deciding[span["label"]]}
+    first, second = draw_names(0)["train"], draw_names(1)["train"]
+    assert first != second
+
+
+def test_types_share_their_names(tmp_path):
+    write_sample(tmp_path, with_params().fetch)
+    types = {}
+    for row in records(tmp_path, "train"):
+        for span in row["spans"]:
+            types.setdefault(row["text"][span["start"] : span["end"]], set()).add(span["label"])
+    single = [found for name, found in types.items() if " " not in name]
+    assert sum(len(found) > 1 for found in single) > 0.7 * len(single)
+
+
+def test_without_a_mirror_it_says_where_the_files_come_from_and_belong(checkout):
+    with pytest.raises(UserError, match="conll2003: not in") as caught:
+        fetch.main(with_params("fetch.source=official"))
+    assert official.URL in str(caught.value)
+    assert "eng.testb (plain or .gz) in $DATASET_MIRROR/conll2003/" in str(caught.value)
+
+
+def test_other_files_are_refused_and_the_old_data_stay(checkout, monkeypatch):
+    (checkout / "data/raw/conll_ner").mkdir(parents=True)
+    (checkout / "data/raw/conll_ner/old").touch()
+    folder = checkout / "mirror/conll2003"
+    folder.mkdir(parents=True)
+    (folder / "eng.train").write_text("Anna I-PER\n")
+    (folder / "eng.testa.gz").write_bytes(b"no gzip")
+    monkeypatch.setenv("DATASET_MIRROR", "mirror")
+    with pytest.raises(UserError, match="3 problems") as caught:
+        fetch.main(with_params("fetch.source=official"))
+    for expected in ("eng.train: wrong checksum", "eng.testa.gz: damaged", "eng.testb: no such file"):
+        assert expected in caught.value.what
+    assert everything_below(checkout / "data/raw") == ["conll_ner", "conll_ner/old"]
+
+
+def test_the_official_counts(checkout, monkeypatch):
+    monkeypatch.setenv("DATASET_MIRROR", str(mirror("conll2003")))
+    fetch.main(with_params("fetch.source=official"))
+    data = prepare.read(checkout / "data/raw/conll_ner", with_params().prepare)
+    counts = {name: (len(part), sum(len(one.tags) for one in part)) for name, part in data.splits.items()}
+    assert counts == {"train": (14_041, 203_621), "valid": (3_250, 51_362), "test": (3_453, 46_435)}
+    assert (data.source, data.classes) == ("official", ["LOC", "MISC", "ORG", "PER"])
+    assert len({one.document for one in data.splits["test"]}) == 231

@@ -1,0 +1,128 @@
+"""From a file of spans to the page: what is learned, every file that is left, new text."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from projects.conll_ner import evaluate, explain, predict, prepare, train
+from projects.conll_ner.params import Params
+from shared import paths
+from shared.params import load
+from shared.paths import Project
+from shared.report.page import build
+from shared.report.results import Results
+
+PROJECT = Path(train.__file__).parent
+SMALL = {
+    "prepare.max_tokens": 12,
+    "train.epochs": 12.0,
+    "train.batch_size": 256,
+    "train.micro_batch_size": 256,
+    "train.validate_epochs": 4.0,
+    "train.model.word_size": 16,
+    "train.model.num_filters": 8,
+    "train.model.hidden_size": 16,
+    "train.lr": 0.01,
+    "explain.num_scored": 8,
+    "explain.num_shown": 4,
+    "explain.num_randomised": 1,
+    "runtime.device": "cpu",
+    "runtime.processes": 1,
+}
+FILES = [
+    "evaluate/metrics.json",
+    "evaluate/predictions.csv",
+    "evaluate/reliability.tsv",
+    "evaluate/run.json",
+    "evaluate/section_errors.json",
+    "evaluate/section_names.json",
+    "evaluate/worst/index.json",
+    "explain/curves.tsv",
+    "explain/highlights.json",
+    "explain/metrics.json",
+    "report.html",
+    "train/history.tsv",
+    "train/model.json",
+    "train/model.safetensors",
+    "train/run.json",
+    "train/validation.tsv",
+]
+CUES = {"PER": ["Herr", "Frau"], "<b>LÄND": ["nach", "aus"]}
+
+
+def make(num: int, seed: int) -> list[dict[str, object]]:
+    """Invented names of one or two words; the word before says what they are, and a < stands in the text."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(num):
+        label = list(CUES)[rng.integers(2)]
+        name = " ".join("".join(rng.choice(list("aeioulmn"), 6)).capitalize() for _ in range(rng.integers(1, 3)))
+        before = " ".join(
+            [*rng.choice(["Heute", "ging", "dann", "<b>", "oft"], rng.integers(1, 5)), rng.choice(CUES[label])]
+        )
+        place = len(before) + 1
+        cue = [before.rindex(" ") + 1, len(before)]
+        span = {"start": place, "end": place + len(name), "label": label, "evidence": [cue]}
+        rows.append({"text": f"{before} {name} .", "spans": [span]})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("root")
+    (root / "data/raw/conll_ner").mkdir(parents=True)
+    lines = [json.dumps(row, ensure_ascii=False) for row in make(500, seed=0)]
+    (root / "data/raw/conll_ner/own.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (root / "projects/conll_ner").mkdir(parents=True)
+    shutil.copy(PROJECT / "dvc.yaml", root / "projects/conll_ner")
+    loaded = load(Params, PROJECT / "params.yaml", [f"{key}={value}" for key, value in SMALL.items()])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "ROOT", root)
+        for stage in (prepare, train, evaluate, explain):
+            stage.main(loaded)
+        build(Results("conll_ner", root))
+        yield Project("conll_ner").folder / "results"
+
+
+def test_it_learns_what_a_list_of_names_cannot(results: Path) -> None:
+    metrics = json.loads((results / "evaluate/metrics.json").read_text())
+    assert (metrics["num_samples"], metrics["unit"], metrics["source"]) == (100, "sentences", "own")
+    assert metrics["f1_low"] <= metrics["f1"] <= metrics["f1_high"]
+    assert metrics["f1"] > 0.95
+    assert metrics["recall_unseen"] > 0.95
+    assert metrics["baseline"]["gazetteer_f1"] < 0.2
+    assert sum(metrics[f"num_{kind}"] for kind in ("right", "type", "boundary", "missed")) == metrics["num_entities"]
+    explained = json.loads((results / "explain/metrics.json").read_text())["layer_integrated_gradients"]
+    assert explained["evidence_score"] > 2 * explained["evidence_score_random"]
+    assert explained["completeness_share"] >= 0.95
+
+
+def test_every_file_is_there_and_no_other(results: Path) -> None:
+    found = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
+    assert found == set(FILES)
+    assert not list((paths.ROOT / ".checkpoints/conll_ner").iterdir())
+
+
+def test_data_are_text_on_the_page(results: Path) -> None:
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;LÄND" in page
+    assert "<b>LÄND" not in page
+    for title in ("Kinds of errors", "Seen and unseen names"):
+        assert title in page
+
+
+def test_new_text_is_tagged_and_places_are_those_of_the_raw_text(results: Path) -> None:
+    say, rows = predict.load_predictor(), make(40, seed=1)
+    said = say([str(row["text"]) for row in rows])
+    found = [[(one["start"], one["end"], one["label"]) for one in each["entities"]] for each in said]
+    true = [[(span["start"], span["end"], span["label"]) for span in row["spans"]] for row in rows]  # type: ignore
+    assert np.mean([one == other for one, other in zip(found, true, strict=True)]) > 0.9
+    text = "e\u0301e\u0301 oft\r\n" + "dann " * 200 + "Herr Lumana ging"
+    (entity,) = [one for one in say([text])[0]["entities"] if one["text"] == "Lumana"]
+    assert text[entity["start"] : entity["end"]] == "Lumana"
+    assert 0 < entity["confidence"] <= 1
+    assert say(["\u200b", "ging"])[1] == {"entities": []}

@@ -1,0 +1,184 @@
+"""Own data of every form; everything wrong named at once, and nothing half-written."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from projects.conll_ner import prepare
+from projects.conll_ner.formats import split_of
+from projects.conll_ner.params import Params
+from shared.data.columns import read_columns
+from shared.data.prepared import read_manifest
+from shared.errors import UserError
+from shared.params import load
+from shared.paths import ROOT
+from tests.empty_root import checkout, everything_below
+
+__all__ = ["checkout"]
+
+YAML = ROOT / "projects/conll_ner/params.yaml"
+BIO = "Anna\tB-PER\nBecker\tI-PER\nsleeps\tO\n\nBonn\tB-LOC\nrests\tO\n\n"
+IOB1 = "-DOCSTART- -X- O O\n\nAnna NNP I-NP I-PER\nBecker NNP I-NP I-PER\nsleeps VB I-VP O\n\nBonn NNP I-NP I-LOC\n"
+
+
+def many(text, count):
+    """The sentences of a file again and again, with a number in each, so that none are equal."""
+    return "".join(text.replace("sleeps", f"sleeps{n}").replace("rests", f"rests{n}") for n in range(count))
+
+
+def run(*words):
+    prepare.main(load(Params, YAML, words))
+    return read_manifest(prepare.PROJECT.prepared)
+
+
+@pytest.fixture
+def raw(checkout):
+    folder = checkout / "data/raw/conll_ner"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def words_of(split):
+    columns = read_columns(prepare.PROJECT.prepared, split)
+    pairs = zip(columns["texts"], range(len(columns["texts"])), strict=True)
+    return [[text[a:b] for a, b in columns["spans"].row(row).tolist()] for text, row in pairs]
+
+
+def problems(raw, *words):
+    before = everything_below(raw.parents[1])
+    with pytest.raises(UserError) as caught:
+        run(*words)
+    assert everything_below(raw.parents[1]) == before
+    return str(caught.value)
+
+
+def test_columns_of_a_file_without_splits(raw):
+    (raw / "notes.conll").write_text("# a comment\n" + many(BIO, 20))
+    (raw / "README.md").write_text("not data")
+    manifest = run()
+    counts = {name: split["sentences"] for name, split in manifest["splits"].items()}
+    assert counts == {"train": 29, "valid": 3, "test": 8}
+    assert (manifest["classes"], manifest["source"]) == (["LOC", "PER"], "own")
+    assert sum(split["entities"]["PER"] for split in manifest["splits"].values()) == 20
+
+
+def test_iob1_documents_and_gzip(raw):
+    for name in ("eng.train", "eng.testa", "eng.testb"):
+        (raw / f"{name}.gz").write_bytes(gzip.compress(many(IOB1, 3).encode()))
+    manifest = run("prepare.join_sentences=true")
+    assert [manifest["splits"][name]["count"] for name in ("train", "valid", "test")] == [3, 3, 3]
+    assert words_of("valid")[0] == ["Anna", "Becker", "sleeps0", "\n", "Bonn"]
+    assert read_columns(prepare.PROJECT.prepared, "valid")["tags"].row(0).tolist() == [3, 4, 0, 0, 1]
+    manifest = run("prepare.join_sentences=true", "prepare.learn_from_valid=true")
+    assert (manifest["splits"]["train"]["count"], "valid" in manifest["splits"]) == (6, False)
+
+
+def test_spans_with_evidence(raw):
+    text = "Cafe\u0301 Bonn, in Bonn."
+    spans = [{"start": 0, "end": 10, "label": "ORG"}, {"start": 15, "end": 19, "label": "LOC", "evidence": [[12, 14]]}]
+    (raw / "train.jsonl").write_text(json.dumps({"text": text, "spans": spans}) + "\n\n")
+    (raw / "test.jsonl").write_text(json.dumps({"text": "In Bonn", "entities": [[3, 7, "LOC"]]}) + "\n")
+    run()
+    columns = read_columns(prepare.PROJECT.prepared, "train")
+    assert words_of("train") == [["Café", "Bonn", ",", "in", "Bonn", "."]]
+    assert columns["tags"].row(0).tolist() == [3, 4, 0, 0, 1, 0]
+    assert columns["evidence"].row(0).tolist() == [0, 0, 0, 2, 0, 0]
+
+
+def test_everything_wrong_is_named_at_once_with_its_line(raw):
+    (raw / "train.txt").write_text("Anna B-PER\nBecker\n\nBonn LOC\n")
+    (raw / "b.conll").write_bytes(b"Anna B-PER\nB\xe4r O\n")
+    (raw / "empty.tsv").write_text(" \n")
+    (raw / "broken.txt.gz").write_bytes(b"no gzip")
+    lines = [
+        "{",
+        "[]",
+        '{"text": " ", "spans": []}',
+        '{"text": "a"}',
+        '{"text": "Anna B", "spans": [[0, 9, "PER"]]}',
+        '{"text": "Anna B", "spans": [[0, 4, "PER"], [2, 6, "PER"]]}',
+        '{"text": "Anna B", "spans": [[1, 4, "PER"]]}',
+        '{"text": "Anna B", "spans": [{"start": "0", "end": 4, "label": "PER"}]}',
+        '{"text": "Anna B", "spans": [{"start": 0, "end": 4, "label": "PER", "evidence": [3]}]}',
+    ]
+    (raw / "test.jsonl").write_text("\n".join(lines) + "\n")
+    found = problems(raw)
+    for expected in (
+        "train.txt:2: 1 columns, expected 2",
+        "train.txt:4: 'LOC' is no tag",
+        "b.conll:2: byte 0xe4 is no UTF-8",
+        "empty.tsv: empty file",
+        "broken.txt.gz: damaged",
+        "test.jsonl:1: broken JSON",
+        "test.jsonl:2: no text",
+        "test.jsonl:3: no text",
+        "test.jsonl:4: no list of spans",
+        "test.jsonl:5: span [0, 9] is not inside the text of 6 characters",
+        "test.jsonl:6: spans [0, 4, 'PER'] and [2, 6, 'PER'] overlap",
+        "test.jsonl:7: span [1, 4] 'nna' does not end at words' borders",
+        "test.jsonl:8:",
+        "test.jsonl:9: evidence is no list of places",
+    ):
+        assert expected in found, expected
+
+
+def test_mixed_schemes_are_a_problem(raw):
+    (raw / "train.txt").write_text(many(BIO, 5))
+    (raw / "test.txt").write_text(many(IOB1, 5))
+    assert "mixed schemes: test.txt is IOB1, train.txt is BIO" in problems(raw)
+    (raw / "test.txt").write_text(many(BIO + "Anna I-PER\n\n", 5))
+    assert "test.txt:8: I-PER after the start of a sentence is illegal in BIO" in problems(raw)
+
+
+def test_a_few_illegal_tags_are_named_and_read(raw, capsys):
+    (raw / "train.txt").write_text(many(BIO, 20))
+    (raw / "test.txt").write_text(many(BIO, 20) + "In O\nParis I-LOC\n")
+    run()
+    assert "test.txt:142: I-LOC after O is illegal in BIO; read as the begin of an entity" in capsys.readouterr().out
+    assert read_columns(prepare.PROJECT.prepared, "test")["tags"].row(40).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, "expected columns"),
+        ({"a.txt": "Anna O\n\nBonn O\n"}, "no entity in any file"),
+        ({"a.txt": "Anna B-PER\n"}, "make no train and test split"),
+        ({"a.txt": many(BIO, 9), "source.json": "{"}, "source.json: not what fetch writes"),
+    ],
+)
+def test_too_little(raw, files, expected):
+    for name, text in files.items():
+        (raw / name).write_text(text)
+    assert expected in problems(raw)
+
+
+def test_hard_input_works(raw):
+    arabic, combining, long_word = "ولدت آنا في بون", "A\u0323\u0308nna lebt in Bo\u0308nn", "x" * 1000
+    texts = [f"Anna sah {word} {n}" for n, word in enumerate(["😀", "漢字", long_word, "\u200b", "\x00y"])]
+    lines = [{"text": arabic, "spans": [[5, 8, "PER"]]}, {"text": combining, "spans": [[0, 6, "PER"]]}]
+    lines += [{"text": text, "spans": [[0, 4, "PER"]]} for text in texts]
+    lines += [{"text": "Anna geht. " * 3000, "spans": [[0, 4, "PER"]]}]
+    (raw / "train.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    (raw / "test.jsonl").write_text(json.dumps({"text": "Qqq zzz vvv", "spans": [[0, 3, "PER"]]}))
+    manifest = run("prepare.max_tokens=50", "prepare.valid_fraction=0.0")
+    assert manifest["splits"]["train"]["cut_sentences"] == 1
+    assert manifest["splits"]["train"]["count"] == 7 + 180
+    assert manifest["splits"]["train"]["words"] == sum(map(len, words_of("train")))
+    tokens = read_columns(prepare.PROJECT.prepared, "test")["tokens"]
+    np.testing.assert_array_equal(tokens.values[:, 0], 1)  # only unknown words
+
+
+def test_a_line_of_ten_megabytes(raw):
+    (raw / "train.txt").write_text("x" * 10_000_000 + " O\nAnna B-PER\n\nBonn B-LOC\n")
+    (raw / "test.txt").write_text("Anna B-PER\n")
+    assert run("prepare.valid_fraction=0.0")["splits"]["train"]["words"] == 3
+
+
+def test_suggestions_and_split_names(raw):
+    (raw / "mine.txt").write_text(many(BIO, 20))
+    assert prepare.suggest(raw / "mine.txt")["prepare.join_sentences"] is False
+    assert prepare.suggest(raw)["train.batch_size"] == 64
+    assert [split_of(raw / name) for name in ("x-dev.conll", "TEST.txt", "attest.txt")] == ["valid", "test", None]

@@ -1,0 +1,45 @@
+"""Schemes of tags: recognised, checked, converted."""
+
+import pytest
+
+from projects.conll_ner.tags import Entity, entities, faults, recognise, tags_of, to_bio
+
+FOUND = [Entity(0, 2, "PER"), Entity(2, 3, "PER"), Entity(4, 5, "LOC"), Entity(5, 8, "ORG")]
+IN_SCHEME = {
+    "IOB1": ["I-PER", "I-PER", "B-PER", "O", "I-LOC", "I-ORG", "I-ORG", "I-ORG"],
+    "BIO": ["B-PER", "I-PER", "B-PER", "O", "B-LOC", "B-ORG", "I-ORG", "I-ORG"],
+    "BIOES": ["B-PER", "E-PER", "S-PER", "O", "S-LOC", "B-ORG", "I-ORG", "E-ORG"],
+    "BILOU": ["B-PER", "L-PER", "U-PER", "O", "U-LOC", "B-ORG", "I-ORG", "L-ORG"],
+}
+
+
+@pytest.mark.parametrize("name", IN_SCHEME)
+def test_every_scheme_is_recognised_and_means_the_same(name):
+    tags = IN_SCHEME[name]
+    scheme = recognise([tags, ["O"]])
+    assert scheme == name.replace("BILOU", "BIOES")
+    assert faults(tags, scheme) == []
+    assert to_bio(tags, scheme) == IN_SCHEME["BIO"]
+    assert entities(to_bio(tags, scheme)) == FOUND
+
+
+def test_entities_and_tags_are_inverse():
+    assert tags_of(FOUND, 8) == IN_SCHEME["BIO"]
+    assert entities([]) == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "tags", "places"),
+    [
+        ("BIO", ["I-PER", "O", "B-LOC", "I-PER"], [0, 3]),
+        ("IOB1", ["B-PER", "O", "I-LOC", "B-PER", "B-PER"], [0, 3]),
+        ("BIOES", ["B-PER", "O", "E-PER", "S-PER", "I-PER"], [1, 2, 4]),
+        ("BIOES", ["O", "B-PER"], [1]),
+    ],
+)
+def test_illegal_tags_are_found(scheme, tags, places):
+    assert faults(tags, scheme) == places
+
+
+def test_no_entities_no_scheme():
+    assert recognise([["O", "O"], []]) is None

@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ FIXED = 3  # numbers of a word before its characters: word, shape, name
 WORD_CHARACTERS = 18  # of a longer word: its first and last 9
 WORD_PIECES = 8  # of a word with more: its first 8
 NAME_RANGE = 2**31 - 1
+KNOWN_WORDS = 100_000  # whose pieces are kept
 _DIGIT = re.compile(r"\d")
 
 
@@ -118,6 +120,7 @@ class PieceFeatures:
     def __init__(self, encoder: PieceEncoder, checkpoint: str) -> None:
         self.encoder, self.checkpoint = encoder, checkpoint
         self._separator = encoder.tokenizer.encode("").ids[-1]
+        self._pieces_of = lru_cache(KNOWN_WORDS)(self._cut)  # most words come again
 
     def cost(self, words: Sequence[str]) -> list[int]:
         """Tokens that each word counts as."""
@@ -132,10 +135,11 @@ class PieceFeatures:
         return found
 
     def _pieces(self, words: Sequence[str]) -> list[list[int]]:
-        tokenizer = self.encoder.tokenizer
-        encoded = tokenizer.encode_batch([[word] for word in words], is_pretokenized=True, add_special_tokens=False)
-        blank = (self._separator if word == NEWLINE else self.encoder.blank for word in words)
-        return [found.ids[:WORD_PIECES] or [empty] for found, empty in zip(encoded, blank, strict=True)]
+        return [self._pieces_of(word) for word in words]
+
+    def _cut(self, word: str) -> list[int]:
+        ids: list[int] = self.encoder.tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids
+        return ids[:WORD_PIECES] or [self._separator if word == NEWLINE else self.encoder.blank]
 
     @property
     def config(self) -> dict[str, Any]:

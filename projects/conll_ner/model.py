@@ -72,10 +72,8 @@ class BothWays(nn.Module):
         super().__init__()
         self.onward = nn.LSTM(size, hidden, batch_first=True)
         self.back = nn.LSTM(size, hidden, batch_first=True)
-        for lstm in (self.onward, self.back):
-            nn.init.ones_(
-                lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden]
-            )  # remember at first (Jozefowicz et al. 2015)
+        for lstm in (self.onward, self.back):  # remember at first (Jozefowicz et al. 2015)
+            nn.init.ones_(lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden])
 
     def forward(self, vectors: Tensor, turned: Tensor) -> Tensor:
         back = self.back(_picked(vectors, turned))[0]

@@ -31,8 +31,8 @@ BATCH = 8000  # words with their padding, tagged at once
 def load_predictor(folder: Path | None = None) -> Callable[[list[str]], list[dict[str, Any]]]:
     """A function from texts to what is said of each: {"entities": [{"text", "label", "start", "end", "confidence"}]}.
 
-    Places count characters of the text as it came. Several lines of a text are read together where the training
-    joined sentences.
+    Places count characters of the text as it came. A text is read as one sentence, cut where it is longer than the
+    training's sequences.
 
     Args:
         folder: of model.safetensors and model.json; by default what the train stage left.

@@ -24,12 +24,11 @@ from shared.data.text_batches import Augment, TextBatch, text_batches, text_read
 from shared.evaluation.records import Records, collect
 from shared.paths import ROOT, Project
 from shared.seed import derive
-from shared.training.checkpoint import Checkpoint, open_checkpoint
-from shared.training.distributed import World, join, run
+from shared.training.checkpoint import Checkpoint
+from shared.training.distributed import World, run
 from shared.training.fit import Run, Validate, fit
 from shared.training.optim import linear
-from shared.training.run_info import run_info
-from shared.training.weights import save_model, write_json
+from shared.training.stage import train_stage
 
 from .data import WordFeatures, forget, load_features
 from .model import CheckpointTagger, Tagger, build_model, read_body
@@ -42,9 +41,8 @@ PROJECT = Project.of(__file__)
 
 def loss(model: nn.Module, batch: TextBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Negative log likelihood of the tags by the loss contract: sum over sequences, number of words, nothing to log."""
-    tagger: Any = getattr(
-        model, "module", model
-    )  # DDP wraps forward alone; its hooks see the CRF's gradients all the same
+    # DDP wraps forward alone; its hooks see the CRF's gradients all the same
+    tagger: Any = getattr(model, "module", model)
     return tagger.crf.loss(model(batch.tokens, batch.mask), batch.mask, batch.label), batch.mask.sum(), {}
 
 
@@ -137,16 +135,7 @@ def train(params: Params, prepared: Path, checkpoint: Checkpoint, world: World) 
 
 
 def main(params: Params) -> None:
-    depends_on = params.model_dump(include={"train"})
-    torch.set_default_dtype(torch.float64 if params.train.precision == "fp64" else torch.float32)
-    with join(params.runtime) as world, open_checkpoint(PROJECT, "train", depends_on, world) as checkpoint:
-        trained, config = train(params, PROJECT.prepared, checkpoint, world)
-        if world.is_first:
-            results = PROJECT.results("train")
-            save_model(results, trained.model, config)
-            trained.history.write(results)
-            info = run_info(world, params.train.precision, trained.progress.seconds, trained.progress.step)
-            write_json(results / "run.json", info)
+    train_stage(PROJECT, params, train)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def files(root: Path) -> Iterator[tuple[Path, str]]:
 def problems_of(root: Path) -> Iterator[str]:
     """What cannot be copied, a line each."""
     found = False
-    for folder in _unreadable(root):
+    for folder in _unreadable(root) if root.is_dir() else ():
         yield f"{folder}: a folder that cannot be read"
     for path, _ in files(root):
         found = True

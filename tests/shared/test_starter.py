@@ -16,7 +16,7 @@ from PIL import Image
 from shared.errors import UserError
 from shared.params import read_yaml
 from shared.paths import ROOT
-from shared.starter import code, pipeline, publish, readme, repository, staging, tools
+from shared.starter import code, data, pipeline, publish, readme, repository, staging, tools
 from shared.starter.__main__ import main, next_steps, start
 
 FROM = "cifar_cnn"
@@ -312,9 +312,9 @@ def test_all_problems_are_named_at_once(repo: Path, tmp_path: Path) -> None:
 
 
 def test_data_inside_the_repository_or_around_it_are_refused(repo: Path) -> None:
-    for data in (repo / "data", repo, repo.parent):
+    for folder in (repo / "data", repo, repo.parent):
         with pytest.raises(UserError, match="inside this repository or around it"):
-            start(repo, FROM, "lilies", data)
+            start(repo, FROM, "lilies", folder)
 
 
 def test_what_is_wrong_with_the_data_is_listed(repo: Path, photos: Path, tmp_path: Path) -> None:
@@ -544,3 +544,12 @@ def test_values_are_set_and_comments_stay() -> None:
     assert text == "# new\na:\n  b: 1e-05  # why\n  c: [x, y] # list\nz: no\n"
     assert pipeline.with_values(text, {"a.b": 2.0, "a.x": 1}, strict=False) == text.replace("1e-05", "2.0  ")
     assert pipeline.with_values(text, {"a.c": ["w"]}, strict=True) == text.replace("[x, y]", "[w]   ")
+
+
+def test_a_single_file_is_data_too(tmp_path: Path) -> None:
+    mails = tmp_path / "mails.csv"
+    mails.write_text("text,label\nhello,a\n")
+    assert list(data.problems_of(mails)) == []
+    assert data.counts(mails) == {".": 1}
+    data.copy(mails, tmp_path / "raw")
+    assert (tmp_path / "raw" / "mails.csv").read_bytes() == mails.read_bytes()

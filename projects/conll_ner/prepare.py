@@ -25,7 +25,7 @@ import numpy as np
 from shared.data.columns import write_columns
 from shared.data.prepared import SPLITS, write_manifest
 from shared.data.splits import hold_out
-from shared.data.text import checkpoint_pieces
+from shared.data.text import checkpoint_pieces, write_vectors
 from shared.errors import MAX_LISTED, Problems, UserError
 from shared.files import replace_folder
 from shared.paths import Project, show
@@ -112,6 +112,13 @@ def make_features(data: Annotated, params: Prepare) -> Features:
     return PieceFeatures(checkpoint_pieces(find_checkpoint(params.encoder)), params.encoder)
 
 
+def vocabulary_of(features: Features) -> list[str]:
+    """The words that vectors are looked up for. Raises UserError for a checkpoint, which has its own."""
+    if not isinstance(features, WordFeatures):
+        raise UserError("prepare.vectors: a checkpoint has its own", fix='prepare.encoder=words, or vectors: ""')
+    return features.words.words
+
+
 def write(folder: Path, data: Annotated, params: Prepare) -> dict[str, Any]:
     """Replaces the prepared folder, whole or not at all. Returns the manifest."""
     features = make_features(data, params)
@@ -128,6 +135,8 @@ def write(folder: Path, data: Annotated, params: Prepare) -> dict[str, Any]:
             found = sequences(sentences, features, params.max_tokens, params.join_sentences)
             counts = write_columns(new / name, to_columns(found, features, tags))
             manifest["splits"][name] = counts | _counts(sentences, found)
+        if params.vectors:
+            manifest |= write_vectors(new, params.vectors, vocabulary_of(features))
         (new / "features.json").write_text(json.dumps(features.config, ensure_ascii=False), encoding="utf-8")
         write_manifest(new, manifest)
     return manifest
@@ -163,7 +172,7 @@ def suggest(root: Path) -> dict[str, Any]:
     """The params that suit annotated text of one's own. Raises one UserError with everything that is wrong."""
     params = Prepare(
         seed=0, encoder=WORDS, max_tokens=400, join_sentences=False, valid_fraction=0.1, test_fraction=0.2,
-        learn_from_valid=False, max_words=50_000, min_count=1,
+        learn_from_valid=False, max_words=50_000, vectors="", min_count=1,
     )  # fmt: skip
     data = read(root, params)
     train = data.splits["train"]

@@ -28,10 +28,11 @@ from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, run
 from shared.training.fit import Run, Validate, fit
 from shared.training.optim import linear
+from shared.training.pretrained import start_from_vectors
 from shared.training.stage import train_stage
 
 from .data import WordFeatures, forget, load_features
-from .model import CheckpointTagger, Tagger, build_model, read_body
+from .model import CheckpointTagger, LSTMTagger, Tagger, build_model, read_body
 from .params import Params, Train
 from .scores import counts, figures
 from .tags import tag_names
@@ -87,6 +88,8 @@ def start(params: Train, prepared: Path, world: World) -> tuple[Tagger, dict[str
         body, config["body"] = read_body(features.checkpoint)
     torch.manual_seed(derive(params.seed, "weights"))
     model = build_model(params.model, features, config["classes"], body)
+    if isinstance(model, LSTMTagger):
+        start_from_vectors(model.embed.words, prepared, "train.model.word_size")
     return model.to(world.device), config | {"model": params.model.model_dump()}
 
 

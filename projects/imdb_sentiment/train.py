@@ -30,6 +30,7 @@ from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, run
 from shared.training.fit import Run, Validate, fit
 from shared.training.optim import linear
+from shared.training.pretrained import start_from_vectors
 from shared.training.stage import train_stage
 from shared.training.step import Loss
 
@@ -84,6 +85,8 @@ def start(params: Train, prepared: Path, world: World) -> tuple[nn.Module, dict[
     model = build_model(config)
     if params.model.name == "checkpoint":
         load_pretrained(model, manifest["checkpoint"])
+    else:
+        start_from_vectors(model.embedding.words, prepared, "train.model.width")  # type: ignore[union-attr, arg-type]
     return model.to(world.device), config
 
 

@@ -29,4 +29,5 @@ class PrepareTexts(Section):
     checkpoint: str  # of the tokenizer and the model, where these are "checkpoint": see shared/training/pretrained.py
     max_words: int = Field(ge=1)  # of the vocabulary, the most frequent ones
     min_count: int = Field(ge=1)  # how often a word must stand in train
+    vectors: str  # of words, to start from: a file in GloVe's form or "glove.6B.300d"; "": none
     max_tokens: int = Field(ge=8)  # of a text; the rest is cut off, and counted

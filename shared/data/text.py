@@ -34,6 +34,7 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}
 _CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n]]|\uFEFF", flags=regex.V1)
 _basic_english = get_tokenizer("basic_english")
 
+VECTORS = "vectors.npy"  # in a prepared folder
 GLOVE_NAME = "glove.6B.300d"
 GLOVE = Official(
     name="glove",
@@ -315,6 +316,16 @@ def load_vectors(name: str, words: Sequence[str]) -> tuple[np.ndarray, float]:
     found = vectors.get_vecs_by_tokens(list(words), lower_case_backup=True)
     known = sum(word in vectors.stoi or word.lower() in vectors.stoi for word in words)
     return found.numpy(), known / len(words)
+
+
+def write_vectors(folder: Path, name: str, words: Sequence[str]) -> dict[str, Any]:
+    """Leaves the vectors of a vocabulary in a prepared folder, (V, D) float32, and returns what the manifest says.
+
+    Raises what `load_vectors` raises.
+    """
+    vectors, share = load_vectors(name, words)
+    np.save(folder / VECTORS, vectors, allow_pickle=False)
+    return {"vectors": name, "vectors_share": round(share, 6)}
 
 
 def _glove() -> Path:

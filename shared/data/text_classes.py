@@ -16,7 +16,16 @@ from shared.data.columns import Columns, Ragged, write_columns
 from shared.data.params import PrepareTexts
 from shared.data.prepared import SPLITS, read_manifest, write_manifest
 from shared.data.splits import hold_out
-from shared.data.text import TOKENIZERS, Encoder, Vocabulary, WordEncoder, checkpoint_pieces, lower_words, train_pieces
+from shared.data.text import (
+    TOKENIZERS,
+    Encoder,
+    Vocabulary,
+    WordEncoder,
+    checkpoint_pieces,
+    lower_words,
+    train_pieces,
+    write_vectors,
+)
 from shared.data.text_files import Text, guess_columns, read_folder
 from shared.errors import Problems, UserError
 from shared.files import replace_folder
@@ -127,7 +136,7 @@ def suggest(root: Path) -> dict[str, Any]:
     text_column, label_column = guess_columns(root)
     params = PrepareTexts(
         seed=0, text_column=text_column, label_column=label_column, valid_fraction=0.1, test_fraction=0.2,
-        tokenizer="lower_words", checkpoint="", max_words=30_000, min_count=1, max_tokens=MOST_TOKENS,
+        tokenizer="lower_words", checkpoint="", max_words=30_000, min_count=1, vectors="", max_tokens=MOST_TOKENS,
     )  # fmt: skip
     texts = read(root, params).splits["train"]
     lengths = np.array([len(lower_words(text.text)) for text in texts])
@@ -158,6 +167,13 @@ def make_encoder(texts: Sequence[str], params: PrepareTexts) -> Encoder:
     return WordEncoder(params.tokenizer, Vocabulary.build(words, params.max_words, params.min_count))
 
 
+def vocabulary_of(encoder: Encoder) -> list[str]:
+    """The words that vectors are looked up for. Raises UserError for an encoder of pieces, which has none."""
+    if not isinstance(encoder, WordEncoder):
+        raise UserError("prepare.vectors: are of whole words", fix='prepare.tokenizer=lower_words, or vectors: ""')
+    return encoder.vocabulary.words
+
+
 def write(folder: Path, data: TextClasses, params: PrepareTexts) -> dict[str, Any]:
     """Replaces the prepared folder, whole or not at all, and returns the manifest.
 
@@ -179,6 +195,8 @@ def write(folder: Path, data: TextClasses, params: PrepareTexts) -> dict[str, An
             "num_shared": data.num_shared,
             "splits": splits,
         }
+        if params.vectors:
+            manifest |= write_vectors(new, params.vectors, vocabulary_of(encoder))
         (new / ENCODER).write_text(json.dumps(encoder.config, ensure_ascii=False, indent=0), encoding="utf-8")
         write_manifest(new, manifest)
     return manifest

@@ -1,8 +1,13 @@
-"""Where a pretrained checkpoint lies: a folder, an installed package, or the Hugging Face hub."""
+"""What others have trained: where a checkpoint lies (folder, installed package, hub), and vectors of words."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import nn
+
+from shared.data.text import VECTORS
 from shared.errors import UserError
 
 PACKAGE = "package:"  # package:<module>/<folder in it>
@@ -28,3 +33,30 @@ def find_checkpoint(name: str) -> str:
     if not (path / "config.json").exists():
         raise UserError(f"{name}: no checkpoint in {module}/{folder}", expected="a folder with config.json")
     return str(path)
+
+
+@torch.no_grad()
+def start_from_vectors(embedding: nn.Embedding, prepared: Path, size_key: str) -> None:
+    """Copies the vectors that prepare left into an embedding; does nothing where it left none.
+
+    A word whose vector is not known keeps its random one.
+
+    Args:
+        embedding: (V, D), of the vocabulary that the vectors are of.
+        size_key: the param that D comes from.
+
+    Raises:
+        UserError: the vectors have another D.
+    """
+    path = prepared / VECTORS
+    if not path.exists():
+        return
+    vectors = torch.from_numpy(np.load(path, allow_pickle=False))
+    size = vectors.shape[1]
+    if size != embedding.embedding_dim:
+        raise UserError(
+            f"{size_key}: {embedding.embedding_dim}, but a vector of prepare.vectors has {size} numbers",
+            fix=f"{size_key}={size}",
+        )
+    known = vectors.any(dim=1)
+    embedding.weight[known.to(embedding.weight.device)] = vectors[known].to(embedding.weight)

@@ -20,6 +20,7 @@ from .results import Results
 MAX_PICTURES = 24
 MAX_CLASSES = 40  # rows of the table of classes; of more, the worst
 MAX_CONFUSIONS = 8
+FEW_CLASSES = 5  # whose confusion matrix would be too large for what it says
 
 
 def result(results: Results) -> Section | None:
@@ -107,7 +108,8 @@ def confusion(results: Results) -> Section | None:
     chart = charts.confusion("confusion", "Confusion matrix", counts, names)
     wrong = [(actual, predicted, count) for (actual, predicted), count in pairs.items() if actual != predicted]
     wrong.sort(key=lambda row: (-row[2], row))
-    return Section("Confusions", render("confusion.html", chart=chart, wrong=wrong[:MAX_CONFUSIONS]))
+    few = len(names) <= FEW_CLASSES
+    return Section("Confusions", render("confusion.html", chart=chart, few=few, wrong=wrong[:MAX_CONFUSIONS]))
 
 
 def calibration(results: Results) -> Section | None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from shared.data.arrays import Split, read_split
 from shared.data.image_batches import reader, to_float
 from shared.data.loaders import evaluation_shares
-from shared.data.prepared import read_manifest
+from shared.data.prepared import check_same, read_manifest
 from shared.evaluation import image_classes
 from shared.evaluation.records import Records, collect
 from shared.paths import Project
@@ -46,7 +46,7 @@ def main(params: Params) -> None:
     chosen = params.evaluate
     model, config = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
     manifest = read_manifest(PROJECT.prepared)
-    image_classes.check_same(PROJECT, config, manifest)
+    check_same(PROJECT, config, manifest, "classes", "channels", "image_size")
     test = read_split(PROJECT.prepared, "test", mapped=True)
     with join(params.runtime) as world:
         start = time.perf_counter()

@@ -7,11 +7,13 @@ B batch, L words, F numbers a word.
 """
 
 import itertools
+import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,6 +158,12 @@ def load_features(config: dict[str, Any]) -> Features:
     encoder = load_encoder(config["encoder"])
     assert isinstance(encoder, PieceEncoder)
     return PieceFeatures(encoder, config["checkpoint"])
+
+
+def read_features(prepared: Path) -> dict[str, Any]:
+    """The config of the features that `prepare` chose: features.json."""
+    config: dict[str, Any] = json.loads((prepared / "features.json").read_text(encoding="utf-8"))
+    return config
 
 
 def _name(word: str) -> int:

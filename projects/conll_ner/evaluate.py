@@ -25,20 +25,19 @@ from torch import Tensor
 
 from shared.data.columns import Columns, Ragged, read_columns
 from shared.data.loaders import length_shares
-from shared.data.prepared import read_manifest
+from shared.data.prepared import check_same, read_manifest
 from shared.data.text_batches import text_reader
-from shared.errors import UserError
 from shared.evaluation.metrics import DIGITS, calibration_error, reliability
 from shared.evaluation.plots import write_predictions, write_reliability
 from shared.evaluation.records import Records, collect
 from shared.files import replace_folder
-from shared.paths import Project, show
+from shared.paths import Project
 from shared.seed import derive
 from shared.training.distributed import World, join, run
 from shared.training.weights import write_json
 
 from . import scores
-from .data import NEWLINE
+from .data import NEWLINE, read_features
 from .model import Tagger, load_model
 from .params import Evaluate, Params
 from .scores import BOUNDARY, MISSED, Match
@@ -99,17 +98,6 @@ def sentences(split: Columns, records: Records | None, names: Sequence[str]) -> 
             found.predicted.append(said[part])
             found.probability.append(sure[part])
     return found
-
-
-def check_same(config: dict[str, Any], manifest: dict[str, Any]) -> None:
-    """The weights must have been trained on data of this form, or every figure would be nonsense: else UserError."""
-    for key in ("classes", "max_tokens", "join_sentences"):
-        if config[key] != manifest[key]:
-            raise UserError(
-                f"{show(PROJECT.results('train') / 'model.json')}: {key} {config[key]!r} is not that of the data",
-                expected=f"{manifest[key]!r}, as in {show(PROJECT.prepared / 'manifest.json')}",
-                fix=f"dvc repro projects/{PROJECT.name}",
-            )
 
 
 def write(tagged: Tagged, train: Tagged, manifest: dict[str, Any], params: Evaluate) -> None:
@@ -218,7 +206,8 @@ def main(params: Params) -> None:
     chosen = params.evaluate
     model, config = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
     manifest = read_manifest(PROJECT.prepared)
-    check_same(config, manifest)
+    prepared = manifest | {"features": read_features(PROJECT.prepared)}
+    check_same(PROJECT, config, prepared, "classes", "max_tokens", "join_sentences", "features")
     test, names = read_columns(PROJECT.prepared, "test"), tag_names(manifest["classes"])
     with join(params.runtime) as world:
         start = time.perf_counter()

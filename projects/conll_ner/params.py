@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.explain.params import ExplainTexts
+from shared.explain.params import Explain
 from shared.params import Section
 from shared.training.params import FitParams, Runtime
 
@@ -61,5 +61,5 @@ class Params(Section):
     prepare: Prepare
     train: Train
     evaluate: Evaluate
-    explain: ExplainTexts
+    explain: Explain
     runtime: Runtime

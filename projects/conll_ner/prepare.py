@@ -24,6 +24,7 @@ import numpy as np
 
 from shared.data.columns import write_columns
 from shared.data.prepared import SPLITS, write_manifest
+from shared.data.raw import NOTE, source_of
 from shared.data.splits import hold_out
 from shared.data.text import checkpoint_pieces, write_vectors
 from shared.errors import MAX_LISTED, Problems, UserError
@@ -72,10 +73,10 @@ def read(root: Path, params: Prepare) -> Annotated:
     if len(notes.found) > MAX_LISTED:
         print(f"... and {len(notes.found) - MAX_LISTED} more")
     for path in others:
-        if path.name != "source.json":
+        if path.name != NOTE:
             print(f"left out, not annotated text: {show(path)}")
     classes = sorted({entity.label for one in sentences for entity in entities(one.tags)})
-    return Annotated(_source(root), classes, splits)
+    return Annotated(source_of(root), classes, splits)
 
 
 def _divide(sentences: list[Sentence], params: Prepare) -> dict[str, list[Sentence]]:
@@ -94,15 +95,6 @@ def _divide(sentences: list[Sentence], params: Prepare) -> dict[str, list[Senten
             named[rest[chosen]] = name
     found = {name: [one for one, split in zip(sentences, named, strict=True) if split == name] for name in SPLITS}
     return {name: split for name, split in found.items() if split}
-
-
-def _source(root: Path) -> str:
-    """What `fetch` left a note of; data without a note are the user's own."""
-    path = root / "source.json"
-    try:
-        return str(json.loads(path.read_text())["source"]) if path.exists() else "own"
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{show(path)}: not what fetch writes", fix="remove it, if the data are your own") from None
 
 
 def make_features(data: Annotated, params: Prepare) -> Features:

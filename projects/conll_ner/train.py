@@ -9,7 +9,6 @@ Rates hold for the global batch size given, in words: n processes take 1/n of it
 its last checkpoint when the same command is given again.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch.optim import AdamW
 from shared.data.columns import Columns, Ragged, read_columns
 from shared.data.loaders import Batches, length_shares
 from shared.data.prepared import read_manifest
-from shared.data.text_batches import Augment, TextBatch, text_batches, text_reader
+from shared.data.text_batches import TextBatch, text_batches, text_reader
 from shared.evaluation.records import Records, collect
 from shared.paths import ROOT, Project
 from shared.seed import derive
@@ -31,7 +30,7 @@ from shared.training.optim import linear
 from shared.training.pretrained import start_from_vectors
 from shared.training.stage import train_stage
 
-from .data import WordFeatures, forget, load_features
+from .data import WordFeatures, forget, load_features, read_features
 from .model import CheckpointTagger, LSTMTagger, Tagger, build_model, read_body
 from .params import Params, Train
 from .scores import counts, figures
@@ -82,7 +81,7 @@ def start(params: Train, prepared: Path, world: World) -> tuple[Tagger, dict[str
     """The model to train, the same on every rank, and the config it can be built from again."""
     manifest = read_manifest(prepared)
     config = {key: manifest[key] for key in ("classes", "max_tokens", "join_sentences")}
-    config["features"] = json.loads((prepared / "features.json").read_text(encoding="utf-8"))
+    config["features"] = read_features(prepared)
     features, body = load_features(config["features"]), None
     if not isinstance(features, WordFeatures):
         body, config["body"] = read_body(features.checkpoint)
@@ -107,9 +106,9 @@ def optimizer(model: Tagger, params: Train) -> AdamW:
 def train_batches(prepared: Path, params: Params, world: World) -> Batches:
     """Training sequences by length; words become unknown or blank now and then."""
     tokens, tags = tokens_and_tags(read_columns(prepared, "train"))
-    is_words = json.loads((prepared / "features.json").read_text(encoding="utf-8"))["features"] == "words"
+    is_words = read_features(prepared)["features"] == "words"
     chosen = params.train
-    augment: Augment = forget(tokens, chosen) if is_words else lambda numbers, mask, sample, epoch: numbers
+    augment = forget(tokens, chosen) if is_words else None
     return text_batches(tokens, tags, augment, chosen, params.runtime, world)
 
 

@@ -30,11 +30,7 @@ def tokens_and_labels(columns: Columns) -> tuple[Ragged, Tensor]:
     return tokens, torch.as_tensor(labels)
 
 
-def as_they_are(tokens: Tensor, mask: Tensor, sample: Tensor, epoch: float) -> Tensor:
-    """No augmentation: the networks hide words themselves, for their n-grams must see them."""
-    return tokens
-
-
 def train_batches(prepared: Path, params: Train, runtime: Runtime, world: World) -> Batches:
-    """Training batches by step, of params.batch_size tokens each."""
-    return text_batches(*tokens_and_labels(read_columns(prepared, "train")), as_they_are, params, runtime, world)
+    """Training batches by step, of params.batch_size tokens each. The networks hide words themselves: their n-grams
+    must see them."""
+    return text_batches(*tokens_and_labels(read_columns(prepared, "train")), None, params, runtime, world)

@@ -18,8 +18,8 @@ import time
 from torch import nn
 
 from shared.data.columns import Columns, read_columns
-from shared.data.prepared import read_manifest
-from shared.data.text_classes import check_same
+from shared.data.prepared import check_same, read_manifest
+from shared.data.text_classes import read_encoder
 from shared.evaluation import text_classes
 from shared.evaluation.records import Records
 from shared.paths import Project
@@ -43,7 +43,8 @@ def main(params: Params) -> None:
     chosen = params.evaluate
     model, config = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
     manifest = read_manifest(PROJECT.prepared)
-    check_same(PROJECT, config)
+    prepared = manifest | {"encoder": read_encoder(PROJECT.prepared)}
+    check_same(PROJECT, config, prepared, "classes", "max_tokens", "encoder")
     test = read_columns(PROJECT.prepared, "test")
     with join(params.runtime) as world:
         start = time.perf_counter()

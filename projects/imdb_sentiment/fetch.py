@@ -8,23 +8,18 @@ Both become train.jsonl and test.jsonl: id, text, label a line. With data of you
 `prepare` looks, see data/README.md.
 """
 
-import json
+from functools import partial
 from pathlib import Path
 
-from shared.files import replace_folder
-from shared.paths import Project, show
+from shared.data.raw import fetch
+from shared.paths import Project
 from shared.stage import run
 
 from .params import Fetch, Params
 
 
 def main(params: Params) -> None:
-    """Replaces the raw data, which appear whole or not at all."""
-    target = Project.of(__file__).raw
-    with replace_folder(target) as folder:
-        _bring(params.fetch, folder)
-        (folder / "source.json").write_text(json.dumps({"source": params.fetch.source}) + "\n")
-    print(f"fetch: {params.fetch.source} -> {show(target)}")
+    fetch(Project.of(__file__), params.fetch.source, partial(_bring, params.fetch))
 
 
 def _bring(params: Fetch, folder: Path) -> None:

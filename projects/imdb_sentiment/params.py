@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from shared.data.params import PrepareTexts
-from shared.explain.params import ExplainTexts
+from shared.explain.params import Explain
 from shared.params import Section
 from shared.training.params import FitParams, Runtime
 
@@ -50,5 +50,5 @@ class Params(Section):
     prepare: PrepareTexts
     train: Train
     evaluate: Evaluate
-    explain: ExplainTexts
+    explain: Explain
     runtime: Runtime

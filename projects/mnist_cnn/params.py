@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from shared.data.params import PrepareImages
-from shared.explain.params import ExplainImages
+from shared.explain.params import Explain
 from shared.params import Section
 from shared.training.params import FitParams, Runtime
 
@@ -42,5 +42,5 @@ class Params(Section):
     prepare: PrepareImages
     train: Train
     evaluate: Evaluate
-    explain: ExplainImages
+    explain: Explain
     runtime: Runtime

@@ -3,7 +3,6 @@
 N images, C channels, H height, W width.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from shared.data.image import image_size, read_images, read_mask, to_square
 from shared.data.image_folder import EVIDENCE, ImageFile, find_copies, scan_folder
 from shared.data.params import PrepareImages
 from shared.data.prepared import SPLITS, write_manifest
+from shared.data.raw import source_of
 from shared.data.splits import hold_out
 from shared.errors import Problems, UserError
 from shared.files import replace_folder
@@ -55,7 +55,7 @@ def read_folder(root: Path, params: PrepareImages) -> ImageClasses:
     problems.raise_if_any(fix="mend or remove these files; data/README.md says which forms are accepted")
     for path in found.ignored:
         print(f"left out, not an image: {show(path)}")
-    return ImageClasses(_source(root), found.classes, splits)
+    return ImageClasses(source_of(root), found.classes, splits)
 
 
 def from_official(classes: list[str], train: Split, test: Split, params: PrepareImages) -> ImageClasses:
@@ -165,15 +165,6 @@ def _mask_path(root: Path, image: ImageFile) -> Path:
         if candidate.exists():
             return candidate
     raise UserError(f"{show(path)}: no mask of {image.id}", expected="one for every test image")
-
-
-def _source(root: Path) -> str:
-    """What `fetch` left a note of; data without a note are the user's own."""
-    path = root / "source.json"
-    try:
-        return str(json.loads(path.read_text())["source"]) if path.exists() else "own"
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{show(path)}: not what fetch writes", fix="remove it, if the data are your own") from None
 
 
 def _moments(images: np.ndarray) -> dict[str, list[float]]:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as shorten
 from typing import Any
 
 from shared.errors import UserError
-from shared.paths import show
+from shared.paths import Project, show
 
 SPLITS = ("train", "valid", "test")
 AGAIN = "run the prepare stage, or `dvc repro` of the project"
@@ -25,6 +27,24 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes manifest.json; the same content is the same bytes."""
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
     (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+
+
+def check_same(project: Project, config: Mapping[str, Any], prepared: Mapping[str, Any], *keys: str) -> None:
+    """Weights must have been trained on data of this form, or every figure would be nonsense: else UserError.
+
+    Args:
+        config: of the weights (model.json).
+        prepared: of the data: the manifest, and what else describes them.
+        keys: that must be equal in both.
+    """
+    trained = show(project.results("train") / "model.json")
+    for key in keys:
+        if config[key] != prepared[key]:
+            raise UserError(
+                f"{trained}: {key} {shorten(config[key])} is not that of the data",
+                expected=f"{shorten(prepared[key])}, as in {show(project.prepared)}",
+                fix=f"dvc repro projects/{project.name}",
+            )
 
 
 def split_folder(prepared: Path, name: str) -> Path:

@@ -68,18 +68,18 @@ def text_reader(tokens: Ragged, labels: Tensor | Ragged, device: torch.device) -
 
 
 def text_batches(
-    tokens: Ragged, labels: Tensor | Ragged, augment: Augment, params: FitParams, runtime: Runtime, world: World
+    tokens: Ragged, labels: Tensor | Ragged, augment: Augment | None, params: FitParams, runtime: Runtime, world: World
 ) -> Batches:
     """Training batches by step, of about params.batch_size tokens each.
 
     Args:
-        augment: changes tokens in training, such as leaving out words.
+        augment: changes tokens in training, such as leaving out words; None: they stay as they are.
     """
     by_workers = runtime.loader == "workers"
 
     def finish(raw: tuple[Tensor, Tensor, Tensor], sample: Tensor, epoch: float) -> TextBatch:
         ids, mask, label = raw
-        return TextBatch(augment(ids, mask, sample, epoch), mask, label, sample)
+        return TextBatch(augment(ids, mask, sample, epoch) if augment else ids, mask, label, sample)
 
     return Batches(
         text_reader(tokens, labels, torch.device("cpu") if by_workers else world.device),

@@ -14,7 +14,8 @@ import numpy as np
 
 from shared.data.columns import Columns, Ragged, write_columns
 from shared.data.params import PrepareTexts
-from shared.data.prepared import SPLITS, read_manifest, write_manifest
+from shared.data.prepared import SPLITS, write_manifest
+from shared.data.raw import source_of
 from shared.data.splits import hold_out
 from shared.data.text import (
     TOKENIZERS,
@@ -29,7 +30,7 @@ from shared.data.text import (
 from shared.data.text_files import Text, guess_columns, read_folder
 from shared.errors import Problems, UserError
 from shared.files import replace_folder
-from shared.paths import Project, show
+from shared.paths import show
 from shared.training.pretrained import find_checkpoint
 
 ENCODER = "encoder.json"
@@ -61,7 +62,7 @@ def read(root: Path, params: PrepareTexts) -> TextClasses:
     classes = _classes(texts)
     _check_classes(root, texts, classes, problems)
     problems.raise_if_any(fix="mend or remove these; data/README.md says which forms are accepted")
-    return TextClasses(_source(root), classes, _divide(texts, classes, params))
+    return TextClasses(source_of(root), classes, _divide(texts, classes, params))
 
 
 def _classes(texts: Sequence[Text]) -> list[str]:
@@ -100,27 +101,6 @@ def _divide(texts: Sequence[Text], classes: Sequence[str], params: PrepareTexts)
             named[rest[hold_out(keys, labels[rest], fraction, params.seed, name)]] = name
     splits = {name: [texts[index] for index in np.flatnonzero(named == name).tolist()] for name in SPLITS}
     return {name: split for name, split in splits.items() if split}
-
-
-def _source(root: Path) -> str:
-    """What `fetch` left a note of; data without a note are the user's own."""
-    path = root / "source.json"
-    try:
-        return str(json.loads(path.read_text())["source"]) if path.exists() else "own"
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{show(path)}: not what fetch writes", fix="remove it, if the data are your own") from None
-
-
-def check_same(project: Project, config: dict[str, Any]) -> None:
-    """The weights must have been trained on data of this form, or every figure would be nonsense: else UserError."""
-    prepared = read_manifest(project.prepared) | {"encoder": read_encoder(project.prepared)}
-    for key in ("classes", "max_tokens", "encoder"):
-        if config[key] != prepared[key]:
-            raise UserError(
-                f"{show(project.results('train') / 'model.json')}: its {key} is not that of the data",
-                expected=f"that of {show(project.prepared)}",
-                fix=f"dvc repro projects/{project.name}",
-            )
 
 
 # --- what suits ---------------------------------------------------------------------------------------------------

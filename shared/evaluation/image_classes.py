@@ -15,12 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
 from shared.data.arrays import Split, read_split
-from shared.errors import UserError
 from shared.evaluation.metrics import DIGITS, classification, probabilities, reliability, top
 from shared.evaluation.plots import write_predictions, write_reliability
 from shared.evaluation.records import Records
 from shared.files import replace_folder
-from shared.paths import Project, show
+from shared.paths import Project
 from shared.seed import derive
 from shared.training.weights import write_json
 
@@ -31,17 +30,6 @@ REGULARISATION = 5e-4
 MAX_ITERATIONS = 60
 BASELINE_PX = 32  # largest side the linear baseline sees
 CHUNK = 500  # images averaged down at once
-
-
-def check_same(project: Project, config: dict[str, Any], manifest: dict[str, Any]) -> None:
-    """The weights must have been trained on data of this form, or every figure would be nonsense: else UserError."""
-    for key in ("classes", "channels", "image_size"):
-        if config[key] != manifest[key]:
-            raise UserError(
-                f"{show(project.results('train') / 'model.json')}: {key} {config[key]!r} is not that of the data",
-                expected=f"{manifest[key]!r}, as in {show(project.prepared / 'manifest.json')}",
-                fix=f"dvc repro projects/{project.name}",
-            )
 
 
 def write(

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shared.explain.params import ExplainImages, ExplainTexts
+from shared.explain.params import Explain
 from shared.seed import derive
 
 POOL = 2000  # test samples, drawn, among which the wrongly answered ones are looked for
@@ -15,7 +15,7 @@ def draw(size: int, seed: int) -> np.ndarray:
     return np.random.default_rng(derive(seed, "pool")).permutation(size)[:POOL]
 
 
-def choose(correct: Tensor, params: ExplainImages | ExplainTexts) -> tuple[Tensor, Tensor]:
+def choose(correct: Tensor, params: Explain) -> tuple[Tensor, Tensor]:
     """Which samples of the pool are scored and which are shown.
 
     Args:

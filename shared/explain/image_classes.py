@@ -31,7 +31,7 @@ from shared.explain import faithfulness
 from shared.explain.attribution import BATCH, METHODS, Method, find_method
 from shared.explain.choose import choose, draw
 from shared.explain.image_score import ImageExplainer, ImageScene
-from shared.explain.params import ExplainImages
+from shared.explain.params import Explain
 from shared.explain.render import attribution_row, curves_plot
 from shared.explain.score import DIGITS, RANDOM, Curves, curve_lines, score_all, table
 from shared.files import replace_folder
@@ -47,7 +47,7 @@ def explain(
     *,
     to_float: Callable[[Tensor], Tensor],
     baseline: Callable[[Tensor], Tensor],
-    params: ExplainImages,
+    params: Explain,
     results: Path,
 ) -> None:
     """Attributes what the model predicts of test images, tests the attributions, writes all files of the stage.

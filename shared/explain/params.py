@@ -5,21 +5,11 @@ from pydantic import Field
 from shared.params import Section
 
 
-class ExplainImages(Section):
-    """A project's `explain` section, for images."""
+class Explain(Section):
+    """A project's `explain` section. What is asked about is an image, a text, or an entity in one."""
 
     seed: int = Field(ge=0)
     methods: list[str] = Field(min_length=1)
-    num_scored: int = Field(ge=1)  # test images the faithfulness figures are computed over
-    num_shown: int = Field(ge=1)  # images on the page, half of them wrongly classified where there are so many
-    num_randomised: int = Field(ge=1)  # weight-randomised models to compare with
-
-
-class ExplainTexts(Section):
-    """A project's `explain` section, for texts."""
-
-    seed: int = Field(ge=0)
-    methods: list[str] = Field(min_length=1)
-    num_scored: int = Field(ge=1)  # test texts the faithfulness figures are computed over
-    num_shown: int = Field(ge=1)  # texts on the page, half of them wrongly answered where there are so many
+    num_scored: int = Field(ge=1)  # of the test split, that the faithfulness figures are computed over
+    num_shown: int = Field(ge=1)  # on the page, half of them wrongly answered where there are so many
     num_randomised: int = Field(ge=1)  # weight-randomised models to compare with

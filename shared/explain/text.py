@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from shared.errors import UserError
 from shared.explain.attribution import find_method
 from shared.explain.choose import choose, draw
-from shared.explain.params import ExplainTexts
+from shared.explain.params import Explain
 from shared.explain.render import robust_scale
 from shared.explain.score import DIGITS, curve_lines, score_all, table
 from shared.explain.text_attribution import TEXT_METHODS, Questions, Score, Scorer, gathered
@@ -85,7 +85,7 @@ def explain_texts(
     *,
     score: Score,
     unit: str,
-    params: ExplainTexts,
+    params: Explain,
     results: Path,
 ) -> None:
     """Attributes scores to words, tests the attributions, writes all files of the stage.

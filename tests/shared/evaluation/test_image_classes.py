@@ -1,4 +1,4 @@
-"""Baselines, the records of the worst errors, and weights that belong to other data."""
+"""Baselines, and the records of the worst errors."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,7 @@ import torch
 from PIL import Image
 
 from shared.data.arrays import Split
-from shared.errors import UserError
 from shared.evaluation import image_classes
-from shared.paths import Project
 
 
 def split_of(num: int = 40, num_classes: int = 4, size: int = 8) -> Split:
@@ -61,10 +59,3 @@ def test_the_worst_are_errors_most_confident_first(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["001.png", "002.png", "003.png", "index.json"]
     picture = np.asarray(Image.open(tmp_path / "001.png"))
     assert np.array_equal(picture[::16, ::16], split.images[8, 0])
-
-
-def test_weights_of_other_classes_are_refused() -> None:
-    config = {"classes": ["a", "b"], "channels": 3, "image_size": 32}
-    image_classes.check_same(Project("cifar_cnn"), config, config | {"mean": [0.5]})
-    with pytest.raises(UserError, match=r"model\.json: classes \['a', 'b'\] is not that of the data"):
-        image_classes.check_same(Project("cifar_cnn"), config, config | {"classes": ["a", "c"]})

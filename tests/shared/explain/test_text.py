@@ -12,7 +12,7 @@ from torch import Tensor
 
 from shared.errors import UserError
 from shared.explain import text, text_attribution
-from shared.explain.params import ExplainTexts
+from shared.explain.params import Explain
 from shared.explain.text import TextScene, explain_texts
 from shared.explain.text_attribution import TEXT_METHODS, Questions, Scorer, attribute_texts
 from shared.explain.text_score import TextExplainer, WordScene, random_sets
@@ -223,8 +223,8 @@ def test_curves_of_the_deciding_words_have_known_ends() -> None:
     torch.testing.assert_close(alone.deletion[0], curves.deletion[1])
 
 
-def params(**changes: Any) -> ExplainTexts:
-    return ExplainTexts(**(ALL | changes))
+def params(**changes: Any) -> Explain:
+    return Explain(**(ALL | changes))
 
 
 @pytest.fixture

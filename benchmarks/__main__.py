@@ -14,7 +14,7 @@ INTRO = """
 # Benchmarks
 
 Comparisons with what one would pick instead, in one interleaved run on one machine, and proofs too long for a test.
-`make bench` makes them all anew (about 20 minutes on two cores that do nothing else) and writes this page;
+`make bench` makes them all anew (an hour on two cores that do nothing else) and writes this page;
 `python -m benchmarks <name>` makes one. Figures of different machines are not to be compared.
 """
 WHAT = {

@@ -1,22 +1,18 @@
 """An image classifier from a folder of drawings to its page, in a checkout of its own."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from shared import paths
-from shared.params import Section, load
-from shared.paths import Project
+from shared.params import Section
 from shared.predict_images import ImagePredictor
-from shared.report.page import build
-from shared.report.results import Results
+from tests import whole_pipeline
+from tests.whole_pipeline import run_all
 
 CLASSES = "lying", "ständig <b>"
 SMALL = {
@@ -72,25 +68,11 @@ def draw_both(folder: Path, num: int, seed: int, *, by_class: bool) -> None:
 
 
 @contextmanager
-def run_all(
-    root: Path, project: Path, params: type[Section], stages: Sequence[Callable[[Any], None]]
-) -> Iterator[Path]:
-    """Runs all stages and the page on 240 drawings below `root`; yields the results. The code believes to lie there.
-
-    Args:
-        project: its folder, with params.yaml and dvc.yaml.
-        stages: the `main` of prepare, train, evaluate, explain.
-    """
+def run_on_drawings(root: Path, project: Path, params: type[Section], stages: Sequence[Any]) -> Iterator[Path]:
+    """Runs an image classifier on 240 drawings (see whole_pipeline.py)."""
     draw_both(root / "data/raw" / project.name, 240, seed=0, by_class=True)
-    (root / "projects" / project.name).mkdir(parents=True)
-    shutil.copy(project / "dvc.yaml", root / "projects" / project.name)
-    loaded = load(params, project / "params.yaml", [f"{key}={value}" for key, value in SMALL.items()])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "ROOT", root)
-        for main in stages:
-            main(loaded)
-        build(Results(project.name, root))
-        yield Project(project.name).folder / "results"
+    with run_all(root, project, params, SMALL, stages) as results:
+        yield results
 
 
 def assert_learned(results: Path) -> None:
@@ -103,10 +85,8 @@ def assert_learned(results: Path) -> None:
 
 
 def assert_complete(results: Path) -> None:
-    """Every file, no other, no checkpoint left, and names of classes are text on the page."""
-    found = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
-    assert {name for name in found if not name.endswith(".png")} == set(FILES)
-    assert not list((paths.ROOT / ".checkpoints" / results.parent.name).iterdir())
+    """Every file, and names of classes are text on the page."""
+    whole_pipeline.assert_complete(results, FILES)
     page = (results / "report.html").read_text()
     assert "ständig &lt;b&gt;" in page
     assert "ständig <b>" not in page

@@ -47,6 +47,8 @@ def write_official(folder: Path) -> None:
     for split in SPLITS:
         lines = (_line(review) for review in reviews if review.name.startswith(f"{split}/"))
         (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
+    if mirror_folder(ARCHIVE.name) is None:
+        path.unlink()  # the reviews are the stage's out, so DVC keeps them; the archive would be a second copy
 
 
 def _archive() -> Path:

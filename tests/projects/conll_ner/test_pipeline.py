@@ -1,7 +1,6 @@
 """From a file of spans to the page: what is learned, every file that is left, new text."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,7 @@ import pytest
 
 from projects.conll_ner import evaluate, explain, predict, prepare, train
 from projects.conll_ner.params import Params
-from shared import paths
-from shared.params import load
-from shared.paths import Project
-from shared.report.page import build
-from shared.report.results import Results
+from tests.whole_pipeline import assert_complete, run_all
 
 PROJECT = Path(train.__file__).parent
 SMALL = {
@@ -77,15 +72,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "data/raw/conll_ner").mkdir(parents=True)
     lines = [json.dumps(row, ensure_ascii=False) for row in make(500, seed=0)]
     (root / "data/raw/conll_ner/own.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    (root / "projects/conll_ner").mkdir(parents=True)
-    shutil.copy(PROJECT / "dvc.yaml", root / "projects/conll_ner")
-    loaded = load(Params, PROJECT / "params.yaml", [f"{key}={value}" for key, value in SMALL.items()])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "ROOT", root)
-        for stage in (prepare, train, evaluate, explain):
-            stage.main(loaded)
-        build(Results("conll_ner", root))
-        yield Project("conll_ner").folder / "results"
+    with run_all(root, PROJECT, Params, SMALL, (prepare, train, evaluate, explain)) as results:
+        yield results
 
 
 def test_it_learns_what_a_list_of_names_cannot(results: Path) -> None:
@@ -102,9 +90,7 @@ def test_it_learns_what_a_list_of_names_cannot(results: Path) -> None:
 
 
 def test_every_file_is_there_and_no_other(results: Path) -> None:
-    found = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
-    assert found == set(FILES)
-    assert not list((paths.ROOT / ".checkpoints/conll_ner").iterdir())
+    assert_complete(results, FILES)
 
 
 def test_data_are_text_on_the_page(results: Path) -> None:

@@ -29,6 +29,8 @@ def make(kind: str) -> nn.Module:
     else:
         params = Model(**MODEL | {"name": kind.split()[0], "ngrams": 3 * ("bag" in kind)})
         model = TextClassifier(params, NUM_TOKENS, BLANK, MAX_TOKENS, num_classes=3)
+        if model.embedding.ngrams:
+            nn.init.normal_(model.embedding.ngrams.weight)  # as if trained
     return model.double().eval()
 
 
@@ -101,13 +103,29 @@ def test_the_baseline_says_nothing_and_keeps_marks_and_padding() -> None:
     assert make("checkpoint").baseline(tokens, mask).tolist() == [[2, 4, 4, 3, 0]]  # type: ignore[operator]
 
 
+def bag_of(ngrams: int, texts: list[list[int]]) -> Tensor:
+    """What the n-grams of texts say of three classes together, by random weights."""
+    model = TextClassifier(Model(**MODEL | {"name": "cnn", "ngrams": ngrams}), NUM_TOKENS, BLANK, MAX_TOKENS, 3).eval()
+    assert model.embedding.ngrams is not None
+    torch.manual_seed(0)
+    nn.init.normal_(model.embedding.ngrams.weight)
+    bags: Tensor = model.embedding(torch.tensor(texts))[..., MODEL["width"] :].sum(dim=1)
+    return bags
+
+
 def test_a_bag_of_pairs_tells_texts_apart_that_have_the_same_words() -> None:
-    model = make("cnn with a bag")
-    tokens = torch.tensor([[5, 6, 7], [7, 5, 6]])
-    bag = model.get_submodule("embedding")(tokens)[..., 8:].sum(dim=1)
-    assert not torch.allclose(bag[0], bag[1])
-    single = model.get_submodule("embedding.ngrams.0")(tokens).sum(dim=1)
-    torch.testing.assert_close(single[0], single[1])
+    texts = [[5, 6, 7], [7, 5, 6]]
+    torch.testing.assert_close(*bag_of(1, texts))
+    assert not torch.allclose(*bag_of(2, texts))
+
+
+def test_a_bag_does_not_count_how_often_an_n_gram_stands_in_a_text() -> None:
+    torch.testing.assert_close(*bag_of(1, [[5, 5, 7, 5], [7, 5, 7, 7]]))
+    torch.testing.assert_close(*bag_of(2, [[5, 6, 5, 6, 5], [5, 6, 5, 6, 5]]))
+    once, twice = bag_of(2, [[5, 6, 5, 0, 0], [5, 6, 5, 6, 5]])
+    ends = bag_of(2, [[5, 0, 0, 0, 0], [6, 5, 0, 0, 0]])  # the same pairs but for those with padding
+    assert not torch.allclose(once, twice)
+    assert not torch.allclose(*ends)
 
 
 def test_words_are_hidden_in_training_alone_and_as_often_as_asked() -> None:

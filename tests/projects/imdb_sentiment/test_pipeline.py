@@ -1,7 +1,6 @@
 """From a table of texts to the page: what is learned, every file that is left, new texts."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,7 @@ import pytest
 
 from projects.imdb_sentiment import evaluate, explain, predict, prepare, train
 from projects.imdb_sentiment.params import Params
-from shared import paths
-from shared.params import load
-from shared.paths import Project
-from shared.report.page import build
-from shared.report.results import Results
+from tests.whole_pipeline import assert_complete, run_all
 
 PROJECT = Path(train.__file__).parent
 SMALL = {
@@ -83,15 +78,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "data/raw/imdb_sentiment").mkdir(parents=True)
     lines = ["said;meant".replace(";", "\t"), *("\t".join(row) for row in some_texts(700, seed=0))]
     (root / "data/raw/imdb_sentiment/own.tsv").write_text("\n".join(lines), encoding="utf-8")
-    (root / "projects/imdb_sentiment").mkdir(parents=True)
-    shutil.copy(PROJECT / "dvc.yaml", root / "projects/imdb_sentiment")
-    loaded = load(Params, PROJECT / "params.yaml", [f"{key}={value}" for key, value in SMALL.items()])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "ROOT", root)
-        for stage in (prepare, train, evaluate, explain):
-            stage.main(loaded)
-        build(Results("imdb_sentiment", root))
-        yield Project("imdb_sentiment").folder / "results"
+    with run_all(root, PROJECT, Params, SMALL, (prepare, train, evaluate, explain)) as results:
+        yield results
 
 
 def test_it_learns_what_linear_models_cannot(results: Path) -> None:
@@ -106,9 +94,7 @@ def test_it_learns_what_linear_models_cannot(results: Path) -> None:
 
 
 def test_every_file_is_there_and_no_other(results: Path) -> None:
-    found = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
-    assert found == set(FILES)
-    assert not list((paths.ROOT / ".checkpoints/imdb_sentiment").iterdir())
+    assert_complete(results, FILES)
 
 
 def test_data_are_text_on_the_page(results: Path) -> None:

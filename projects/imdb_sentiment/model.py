@@ -1,4 +1,4 @@
-"""Five networks to compare: two recurrent ones, a convolutional one, a small Transformer, and a pretrained checkpoint.
+"""Networks to compare: two recurrent ones, a convolutional one, a small Transformer, a linear one, and a checkpoint.
 
 B batch, L tokens, D numbers a token, H numbers a token after the network's body, K classes.
 
@@ -21,6 +21,7 @@ from shared.data.text import PAD, load_encoder
 from shared.data.text_batches import Padded
 from shared.errors import UserError
 from shared.evaluation.records import Records, collect
+from shared.seed import Draws
 from shared.training.distributed import World
 from shared.training.pretrained import find_checkpoint
 from shared.training.weights import load_weights, read_config
@@ -29,7 +30,6 @@ from .data import special_ids
 from .params import Model
 
 EMBEDDING_STD = 0.5
-NGRAM_WIDTH, NGRAM_STD = 16, 0.01  # n-grams begin as nothing: most are too rare to be trusted
 HASH = 0x9E3779B97F4A7C15 - (1 << 64)  # 2^64 by the golden ratio, as a signed number
 LOWEST = -1e4  # of what is padded, before a maximum; float16 holds it
 
@@ -128,73 +128,44 @@ class Transformer(nn.Module):
 
 
 class WordEmbedding(nn.Module):
-    """A vector a word for the network's body and, if asked for, a short one for each n-gram that begins at it.
-
-    N-grams share `buckets` rows by a hash, as in fastText (Joulin et al. 2016, arXiv:1607.01759): there are millions,
-    and most are rare. Their vectors go to a bag, which the head reads beside the body: what a linear model of word
-    pairs knows, and no small network finds by itself.
-    """
+    """A vector a word, learned from scratch."""
 
     def __init__(self, num_tokens: int, blank: int, params: Model) -> None:
         super().__init__()
-        self.blank, self.word_dropout, self.buckets = blank, params.word_dropout, params.buckets
-        self.words = _embedding(num_tokens, params.width, EMBEDDING_STD)
-        sizes = [num_tokens, *[params.buckets] * (params.ngrams - 1)] if params.ngrams else []
-        self.ngrams = nn.ModuleList([_embedding(size, NGRAM_WIDTH, NGRAM_STD) for size in sizes])
+        self.blank, self.word_dropout = blank, params.word_dropout
+        self.words = nn.Embedding(num_tokens, params.width)
+        nn.init.normal_(self.words.weight, std=EMBEDDING_STD)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, L) int64 -> (B, L, width), or (B, L, width + NGRAM_WIDTH)."""
-        seen = self._some_hidden(tokens)
-        if not self.ngrams:
-            return self.words(seen)  # type: ignore[no-any-return]
-        key, bag = tokens, self.ngrams[0](seen)
-        for number, table in enumerate(self.ngrams[1:], 1):
-            following = F.pad(tokens, (0, number))[:, number:]
-            key = key * HASH + following  # int64 overflows, the same everywhere
-            bag = bag + table((key * HASH >> 32) % self.buckets)
-        return torch.cat([self.words(seen), bag], dim=2)
+        """(B, L) int64 -> (B, L, D).
 
-    def _some_hidden(self, tokens: Tensor) -> Tensor:
-        """In training some words become unknown. No word is then enough by itself, and the unknown one learns to say
-        nothing, so that explanations may start from it. Not zeros: filters then saw weaker words than they will."""
-        if not (self.training and self.word_dropout):
-            return tokens
-        hidden = torch.rand(tokens.shape, device=tokens.device) < self.word_dropout
-        return tokens.masked_fill(hidden & (tokens != PAD), self.blank)
-
-
-def _embedding(num: int, width: int, std: float) -> nn.Embedding:
-    made = nn.Embedding(num, width)
-    nn.init.normal_(made.weight, std=std)
-    return made
+        In training some words become unknown. No word is then enough by itself, and the unknown one learns to say
+        nothing, so that explanations may start from it. Not zeros: filters then saw weaker words than they will.
+        """
+        if self.training and self.word_dropout:
+            hidden = torch.rand(tokens.shape, device=tokens.device) < self.word_dropout
+            tokens = tokens.masked_fill(hidden & (tokens != PAD), self.blank)
+        vectors: Tensor = self.words(tokens)
+        return vectors
 
 
 class TextClassifier(nn.Module):
-    """Vectors learned from scratch, a body that makes one of them, and a linear head; a bag of n-grams beside it."""
+    """Vectors learned from scratch, a body that makes one of them, and a linear head."""
 
     embedding_layer = "embedding"
 
     def __init__(self, params: Model, num_tokens: int, blank: int, max_tokens: int, num_classes: int) -> None:
         super().__init__()
-        self.blank, self.width, self.num_ngram = blank, params.width, NGRAM_WIDTH * (params.ngrams > 0)
+        self.blank = blank
         self.embedding = WordEmbedding(num_tokens, blank, params)
         self.dropout = nn.Dropout(params.dropout)
         self.body = _body(params, max_tokens)
         self.head = nn.Linear(self.body.size, num_classes)
-        self.ngram_dropout = nn.Dropout(params.ngram_dropout)
-        self.bag_head = nn.Linear(NGRAM_WIDTH, num_classes, bias=False) if params.ngrams else None
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L) int64, (B, L) bool -> (B, K) logits."""
-        tokens = tokens * mask  # the last n-grams of a text reach into the padding
-        words, ngrams = self.embedding(tokens).split([self.width, self.num_ngram], dim=2)
-        logits: Tensor = self.head(self.dropout(self.body(words, mask)))
-        if self.bag_head is None:
-            return logits
-        kept: Tensor = self.ngram_dropout(mask.to(ngrams.dtype)).unsqueeze(2)  # whole n-grams, not single numbers
-        bag = (ngrams * kept).sum(dim=1) / mask.sum(dim=1, keepdim=True).sqrt()
-        with_bag: Tensor = logits + self.bag_head(bag)
-        return with_bag
+        logits: Tensor = self.head(self.dropout(self.body(self.embedding(tokens * mask), mask)))
+        return logits
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L) int64: every word unknown."""
@@ -207,6 +178,75 @@ def _body(params: Model, max_tokens: int) -> Any:
     if params.name == "transformer":
         return Transformer(params.width, params, max_tokens)
     return Recurrent(nn.LSTM if params.name == "bilstm" else nn.GRU, params.width, params)
+
+
+class Votes(nn.Module):
+    """What the n-grams that begin at each word say of each class.
+
+    They share `buckets` rows by a hash, as in fastText (Joulin et al. 2016, arXiv:1607.01759): there are millions, and
+    most are rare. An n-gram has one vote a text, however often it stands there; its places share it.
+    """
+
+    def __init__(self, num_classes: int, params: Model) -> None:
+        super().__init__()
+        self.longest = params.ngrams
+        self.table = nn.Embedding(params.buckets, num_classes)
+        nn.init.zeros_(self.table.weight)  # what training never saw says nothing
+        self.dropout = params.dropout
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, L) int64 -> (B, L, K)."""
+        key = torch.zeros_like(tokens)
+        votes = self.table.weight.new_zeros(*tokens.shape, self.table.embedding_dim)
+        for number in range(self.longest):
+            key = key * HASH + F.pad(tokens, (0, number))[:, number:] + 1  # int64 overflows, the same everywhere
+            share = self._kept(key) / occurrences(key)
+            votes = votes + share.unsqueeze(2) * self.table((key * HASH >> 32) % self.table.num_embeddings)
+        return votes
+
+    def _kept(self, key: Tensor) -> Tensor | float:
+        """(B, L): 0 for what a step leaves out, everywhere in its text; what is left makes up for it."""
+        if not (self.training and self.dropout):
+            return 1.0
+        salt = torch.randint(1 << 62, (len(key), 1), device=key.device)
+        return (Draws(0, 0, key ^ salt).uniform() >= self.dropout) / (1 - self.dropout)
+
+
+class NGramClassifier(nn.Module):
+    """A linear model of the n-grams that a text has; most are left out in training, in place of a penalty on weights.
+
+    Dropout so adapts to how rare each is (Wager, Wang & Liang 2013, arXiv:1307.1493). On long texts it is hard to beat
+    without pretraining.
+    """
+
+    embedding_layer = "votes"
+
+    def __init__(self, params: Model, blank: int, num_classes: int) -> None:
+        super().__init__()
+        self.blank = blank
+        self.votes = Votes(num_classes, params)
+        self.bias = nn.Parameter(torch.zeros(num_classes))
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(B, L) int64, (B, L) bool -> (B, K) logits."""
+        votes: Tensor = self.votes(tokens * mask) * mask.unsqueeze(2)  # a text's last n-grams reach into the padding
+        return votes.sum(dim=1) / mask.sum(dim=1, keepdim=True).sqrt() + self.bias
+
+    def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(B, L) int64: every word unknown."""
+        return tokens.masked_fill(mask, self.blank)
+
+
+def occurrences(keys: Tensor) -> Tensor:
+    """(B, L) int64 -> (B, L) int64: how often each key stands in its row.
+
+    >>> occurrences(torch.tensor([[7, 8, 7]]))
+    tensor([[2, 1, 2]])
+    """
+    ordered, order = keys.sort(dim=1)
+    run = ordered.diff(dim=1, prepend=ordered[:, :1]).ne(0).cumsum(dim=1)
+    counts = torch.zeros_like(keys).scatter_add_(1, run, torch.ones_like(keys))
+    return torch.empty_like(keys).scatter_(1, order, counts.gather(1, run))
 
 
 class CheckpointClassifier(nn.Module):
@@ -245,6 +285,8 @@ def build_model(config: dict[str, Any]) -> nn.Module:
     encoder, params = load_encoder(config["encoder"]), Model(**config["model"])
     if params.name == "checkpoint":
         return CheckpointClassifier(config["network"], encoder.blank, special_ids(encoder))
+    if params.name == "ngrams":
+        return NGramClassifier(params, encoder.blank, len(config["classes"]))
     return TextClassifier(params, len(encoder), encoder.blank, config["max_tokens"], len(config["classes"]))
 
 

@@ -18,16 +18,15 @@ class Fetch(Section):  # fetch
 
 
 class Model(Section):
-    name: Literal["bilstm", "bigru", "cnn", "transformer", "checkpoint"]  # the last has all sizes in itself
+    name: Literal["bilstm", "bigru", "cnn", "transformer", "ngrams", "checkpoint"]  # the last has its own sizes
     width: int = Field(ge=4)  # numbers of a word's vector
     hidden: int = Field(ge=4)  # states a direction, filters of each width, or units between a Transformer's layers
     layers: int = Field(ge=1)  # of the recurrent nets and the Transformer
     heads: int = Field(ge=1)  # of the Transformer
-    dropout: float = Field(ge=0, lt=1)  # between layers and before the head
-    ngrams: int = Field(ge=0, le=4)  # longest n-gram of the bag beside the network; 0: no bag
-    buckets: int = Field(ge=1)  # rows that all n-grams of two words and more share
-    ngram_dropout: float = Field(ge=0, lt=1)  # share of the bag's n-grams that a step leaves out
-    word_dropout: float = Field(ge=0, lt=1)  # share of the words that a step hides; not of a checkpoint
+    dropout: float = Field(ge=0, lt=1)  # between layers and before the head; of n-grams: the share a step leaves out
+    word_dropout: float = Field(ge=0, lt=1)  # share of the words that a step hides; of the first four
+    ngrams: int = Field(ge=1, le=4)  # the longest, in words
+    buckets: int = Field(ge=1)  # rows that all n-grams share
 
 
 class Train(FitParams):

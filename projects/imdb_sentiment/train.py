@@ -35,7 +35,7 @@ from shared.training.stage import train_stage
 from shared.training.step import Loss
 
 from .data import tokens_and_labels, train_batches
-from .model import build_model, load_pretrained, network_config
+from .model import TextClassifier, build_model, load_pretrained, network_config
 from .params import Params, Train
 
 PROJECT = Project.of(__file__)
@@ -85,8 +85,8 @@ def start(params: Train, prepared: Path, world: World) -> tuple[nn.Module, dict[
     model = build_model(config)
     if params.model.name == "checkpoint":
         load_pretrained(model, manifest["checkpoint"])
-    else:
-        start_from_vectors(model.embedding.words, prepared, "train.model.width")  # type: ignore[union-attr, arg-type]
+    elif isinstance(model, TextClassifier):
+        start_from_vectors(model.embedding.words, prepared, "train.model.width")
     return model.to(world.device), config
 
 

@@ -7,30 +7,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from projects.imdb_sentiment.model import CheckpointClassifier, Recurrent, TextClassifier
+from projects.imdb_sentiment.model import CheckpointClassifier, NGramClassifier, Recurrent, TextClassifier
 from projects.imdb_sentiment.params import Model
 
 NUM_TOKENS, BLANK, MAX_TOKENS = 40, 1, 16
 MODEL: dict[str, Any] = {
-    "width": 8, "hidden": 8, "layers": 2, "heads": 2, "dropout": 0.3, "ngrams": 0, "buckets": 64,
-    "ngram_dropout": 0.2, "word_dropout": 0.3,
+    "width": 8, "hidden": 8, "layers": 2, "heads": 2, "dropout": 0.3, "word_dropout": 0.3,
+    "ngrams": 3, "buckets": 64,
 }  # fmt: skip
 TINY_BERT = {
     "model_type": "bert", "vocab_size": NUM_TOKENS, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
     "intermediate_size": 8, "max_position_embeddings": MAX_TOKENS, "num_labels": 3,
 }  # fmt: skip
-KINDS = ["bilstm", "bigru", "cnn", "transformer", "cnn with a bag", "bilstm with a bag", "checkpoint"]
+KINDS = ["bilstm", "bigru", "cnn", "transformer", "ngrams", "checkpoint"]
 
 
 def make(kind: str) -> nn.Module:
     torch.manual_seed(0)
+    if kind == "ngrams":
+        return ngrams_of(3).double()
     if kind == "checkpoint":
         model: nn.Module = CheckpointClassifier(TINY_BERT, blank=4, special=[2, 3])
     else:
-        params = Model(**MODEL | {"name": kind.split()[0], "ngrams": 3 * ("bag" in kind)})
-        model = TextClassifier(params, NUM_TOKENS, BLANK, MAX_TOKENS, num_classes=3)
-        if model.embedding.ngrams:
-            nn.init.normal_(model.embedding.ngrams.weight)  # as if trained
+        model = TextClassifier(Model(**MODEL | {"name": kind}), NUM_TOKENS, BLANK, MAX_TOKENS, num_classes=3)
     return model.double().eval()
 
 
@@ -103,33 +102,45 @@ def test_the_baseline_says_nothing_and_keeps_marks_and_padding() -> None:
     assert make("checkpoint").baseline(tokens, mask).tolist() == [[2, 4, 4, 3, 0]]  # type: ignore[operator]
 
 
-def bag_of(ngrams: int, texts: list[list[int]]) -> Tensor:
-    """What the n-grams of texts say of three classes together, by random weights."""
-    model = TextClassifier(Model(**MODEL | {"name": "cnn", "ngrams": ngrams}), NUM_TOKENS, BLANK, MAX_TOKENS, 3).eval()
-    assert model.embedding.ngrams is not None
+def ngrams_of(longest: int) -> nn.Module:
+    """A linear model with random votes, as if trained."""
+    model = NGramClassifier(Model(**MODEL | {"name": "ngrams", "ngrams": longest}), BLANK, num_classes=3).eval()
     torch.manual_seed(0)
-    nn.init.normal_(model.embedding.ngrams.weight)
-    bags: Tensor = model.embedding(torch.tensor(texts))[..., MODEL["width"] :].sum(dim=1)
-    return bags
+    nn.init.normal_(model.votes.table.weight)
+    return model
 
 
-def test_a_bag_of_pairs_tells_texts_apart_that_have_the_same_words() -> None:
-    texts = [[5, 6, 7], [7, 5, 6]]
-    torch.testing.assert_close(*bag_of(1, texts))
-    assert not torch.allclose(*bag_of(2, texts))
+def test_pairs_tell_texts_apart_that_have_the_same_words() -> None:
+    texts = torch.tensor([[5, 6, 7], [7, 5, 6]])
+    mask = torch.ones_like(texts, dtype=torch.bool)
+    torch.testing.assert_close(*ngrams_of(1)(texts, mask))
+    assert not torch.allclose(*ngrams_of(2)(texts, mask))
 
 
-def test_a_bag_does_not_count_how_often_an_n_gram_stands_in_a_text() -> None:
-    torch.testing.assert_close(*bag_of(1, [[5, 5, 7, 5], [7, 5, 7, 7]]))
-    torch.testing.assert_close(*bag_of(2, [[5, 6, 5, 6, 5], [5, 6, 5, 6, 5]]))
-    once, twice = bag_of(2, [[5, 6, 5, 0, 0], [5, 6, 5, 6, 5]])
-    ends = bag_of(2, [[5, 0, 0, 0, 0], [6, 5, 0, 0, 0]])  # the same pairs but for those with padding
-    assert not torch.allclose(once, twice)
-    assert not torch.allclose(*ends)
+def test_an_n_gram_votes_once_a_text_and_its_places_share_the_vote() -> None:
+    votes = ngrams_of(1).get_submodule("votes")(torch.tensor([[5, 5, 7, 5], [7, 5, 7, 7]]))
+    torch.testing.assert_close(*votes.sum(dim=1))
+    torch.testing.assert_close(votes[0, 0], votes[0, 3])
+    torch.testing.assert_close(votes[0, 0], votes[1, 1] / 3)
+
+
+def test_an_n_gram_is_left_out_of_a_text_everywhere_and_as_often_as_asked() -> None:
+    votes = ngrams_of(1).train().get_submodule("votes")
+    texts = torch.arange(5, 40).repeat(300, 2)
+    kept = votes(texts)[..., 0] != 0
+    assert (kept[:, :35] == kept[:, 35:]).all()
+    assert abs(kept.double().mean().item() - 0.7) < 0.02
+    torch.testing.assert_close(votes(texts).mean(dim=0), votes.eval()(texts)[0], rtol=0.2, atol=0.1)
+
+
+def test_an_n_gram_that_training_never_saw_says_nothing() -> None:
+    model = NGramClassifier(Model(**MODEL | {"name": "ngrams"}), BLANK, num_classes=3)
+    texts, mask = some_texts()
+    assert (model(texts, mask) == 0).all()
 
 
 def test_words_are_hidden_in_training_alone_and_as_often_as_asked() -> None:
-    embedding = make("cnn with a bag").get_submodule("embedding")
+    embedding = make("cnn").get_submodule("embedding")
     tokens = torch.full((100, 50), 5).masked_fill(torch.arange(50) >= 40, 0)
     blank, word = (embedding(torch.tensor([[id_]]))[0, 0, :8] for id_ in (BLANK, 5))
     assert (embedding(tokens)[:, :40, :8] == word).all()

@@ -1,6 +1,9 @@
 """The raw data are the sample or CoNLL-2003, whole, or as they were."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -39,6 +42,19 @@ def test_the_sample_is_the_same_again_with_other_names_in_each_split(tmp_path):
         names[split] = {w for row in rows for s in row["spans"] for w in row["text"][s["start"] : s["end"]].split()}
     assert not names["train"] & names["test"]
     assert not names["train"] & names["valid"]
+
+
+def test_names_do_not_depend_on_the_order_of_sets():
+    """Faker draws some languages' towns from a set, whose order changes with every process."""
+    code = "from projects.conll_ner.sample import draw_names; print(draw_names(0))"
+    made = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(made) == 1
+    assert b"test" in made.pop()
 
 
 def test_every_name_is_decided_by_its_evidence_and_by_nothing_else(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import shutil
 import tarfile
 import zipfile
 import zlib
@@ -44,12 +45,19 @@ def _extract_tar(archive: Path, folder: Path) -> None:
     # As a stream ("r|"): a member is checked right before it is written, and nothing is decompressed twice.
     with tarfile.open(archive, "r|*") as tar:
         for member in tar:
-            # The data filter lets links inside pass, and was outwitted by chains of them (CVE-2025-4517). No data
-            # set needs one.
+            # Not tarfile's data filter: Pythons before 3.11.4 have none (Debian 12's), it lets links inside pass, and
+            # was outwitted by chains of them (CVE-2025-4517). No data set needs one, nor owners and modes.
             if not (member.isfile() or member.isdir()):
                 raise _refused(archive, member.name, "a link or a device")
             _check_name(archive, member.name)
-            tar.extract(member, folder, filter="data")
+            _write_member(tar, member, folder / member.name)
+
+
+def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
+    if content := tar.extractfile(member):
+        with path.open("wb") as file:
+            shutil.copyfileobj(content, file)
 
 
 def _extract_zip(archive: Path, folder: Path) -> None:

@@ -106,4 +106,5 @@ def test_what_is_suggested_can_be_made(checkout: Path, side: int) -> None:
     values = prepare.suggest(checkout / RAW)
     assert halvings(values["prepare.image_size"])
     assert values["prepare.channels"] == 1
-    assert values["train.batch_size"] <= 22
+    assert values["train.batch_size"] <= 15
+    assert values["train.epochs"] * 30 / 15 >= 4000

@@ -15,10 +15,10 @@ import torch
 from benchmarks.table import report
 from projects.cifar_cnn import prepare, train
 from projects.cifar_cnn.model import predict_logits
-from projects.cifar_cnn.official import CIFAR10
 from projects.cifar_cnn.params import Params
 from shared.data import image_classes
 from shared.data.arrays import read_split
+from shared.data.cifar import CIFAR10
 from shared.data.image_batches import to_float
 from shared.data.sources import bring
 from shared.params import check, override, read_yaml

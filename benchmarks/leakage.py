@@ -20,10 +20,10 @@ import torch
 from PIL import Image
 
 from benchmarks.table import report
-from projects.cifar_cnn.official import CIFAR10, read_cifar10
 from shared.data.archive import extract
 from shared.data.check.findings import Findings, examine
 from shared.data.check.near_duplicates import Pairs, align, find_pairs, warp
+from shared.data.cifar import CIFAR10, read_cifar10
 from shared.data.sources import bring, mirror_folder
 
 SEED = 2026

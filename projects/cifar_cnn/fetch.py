@@ -29,9 +29,8 @@ def _bring(params: Fetch, folder: Path) -> None:
 
         write_sample(folder, params)
     else:
+        from shared.data.cifar import CIFAR10
         from shared.data.sources import bring
-
-        from .official import CIFAR10
 
         bring(CIFAR10, folder)
 

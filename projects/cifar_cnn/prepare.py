@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from shared.data import image_classes
+from shared.data.cifar import FOLDER, read_cifar10  # fetch
 from shared.data.params import PrepareImages
 from shared.paths import Project, show
 from shared.stage import run
 
-from .official import FOLDER, read_cifar10  # fetch
 from .params import Params
 
 PROJECT = Project.of(__file__)

@@ -28,9 +28,8 @@ def _bring(params: Fetch, folder: Path) -> None:
 
         write_sample(folder)
     else:
+        from shared.data.mnist import OFFICIAL
         from shared.data.sources import bring
-
-        from .official import OFFICIAL
 
         bring(OFFICIAL[params.dataset], folder)
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from shared.data import image_classes
+from shared.data.mnist import LABELS, TRAIN, read_official  # fetch
 from shared.data.params import PrepareImages
 from shared.paths import Project, show
 from shared.stage import run
 
-from .official import LABELS, TRAIN, read_official  # fetch
 from .params import Params
 
 PROJECT = Project.of(__file__)

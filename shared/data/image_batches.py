@@ -1,4 +1,4 @@
-"""Prepared images -> batches on the device, for every image classifier.
+"""Prepared images -> batches on the device.
 
 B batch, C channels, H height, W width.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 from shared.data.arrays import Split, read_split
 from shared.data.loaders import Batches, EqualBatches, Read
 from shared.training.distributed import World
-from shared.training.params import FitParams, Runtime
+from shared.training.params import Runtime, TrainParams
 
 
 class ImageBatch(NamedTuple):
@@ -41,7 +41,7 @@ def reader(split: Split, device: torch.device | None) -> Read:
     return lambda index: (on_device[0][index.to(device)], on_device[1][index.to(device)])
 
 
-def train_batches(prepared: Path, augment: Augment, params: FitParams, runtime: Runtime, world: World) -> Batches:
+def train_batches(prepared: Path, augment: Augment, params: TrainParams, runtime: Runtime, world: World) -> Batches:
     """Augmented training batches by step."""
     mapped = runtime.loader == "workers"
     split = read_split(prepared, "train", mapped=mapped)

@@ -37,12 +37,12 @@ class ImageClasses:
     splits: dict[str, Split]
 
 
-def read_folder(root: Path, params: PrepareImages) -> ImageClasses:
+def read_folder(root: Path, params: PrepareImages, *, labelled: bool = True) -> ImageClasses:
     """Reads a folder of images (see image_folder.py). Raises one UserError with everything that is wrong."""
     if not root.is_dir():
         raise UserError(f"{show(root)}: no such folder", fix="run the fetch stage, or put your data there")
     problems = Problems(show(root))
-    found = scan_folder(root, problems)
+    found = scan_folder(root, problems, labelled=labelled)
     labels = np.array([found.classes.index(image.class_name) for image in found.images], dtype=np.int64)
     keys = find_copies(found.images, problems)
     pixels = read_images([image.path for image in found.images], params.image_size, params.channels, problems)
@@ -91,18 +91,19 @@ def describe(data: ImageClasses) -> Iterator[str]:
     yield " ".join([f"{'images':<{width}}", *(f"{len(split):>7,}" for split in data.splits.values())])
 
 
-def suggest(root: Path) -> dict[str, Any]:
+def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
     """Params that suit a folder of images: image size and channels from the files, batch and epochs from their number.
 
     Reads every image once. Raises one UserError with everything that is wrong.
     """
     params = PrepareImages(seed=0, image_size=SIZES_PX[0], channels=3, valid_fraction=0.1, test_fraction=0.2)
-    data = read_folder(root, params)
+    data = read_folder(root, params, labelled=labelled)
+    files = scan_folder(root, Problems(root), labelled=labelled).images
     images = np.concatenate([split.images for split in data.splits.values()])
     batch = min(max(8, len(data.splits["train"]) // 20), 125)
     updates_an_epoch = max(1, len(data.splits["train"]) // batch)
     return {
-        "prepare.image_size": _suggested_size([image.path for image in scan_folder(root, Problems(root)).images]),
+        "prepare.image_size": _suggested_size([image.path for image in files]),
         "prepare.channels": 1 if (images == images[:, :1]).all() else 3,
         "train.batch_size": min(batch, len(data.splits["train"])),
         "train.micro_batch_size": min(batch, len(data.splits["train"])),

@@ -1,4 +1,4 @@
-"""Folders of labelled images: `<class>/...` or `{train,valid,test}/<class>/...`."""
+"""Folders of images: `<class>/...` or `{train,valid,test}/<class>/...`; without classes where none are needed."""
 
 import hashlib
 import os
@@ -15,6 +15,7 @@ from shared.errors import Problems
 from shared.paths import show
 
 EVIDENCE = "evidence"  # the folder of masks, beside the classes or splits
+NO_CLASS = "images"  # the one class of images without classes
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave, besides hidden files
 
 
@@ -44,8 +45,8 @@ class ImageFolder:
     ignored: list[Path]
 
 
-def scan_folder(root: Path, problems: Problems) -> ImageFolder:
-    """Finds the labelled images below `root` without decoding any.
+def scan_folder(root: Path, problems: Problems, *, labelled: bool = True) -> ImageFolder:
+    """Finds the images below `root` without decoding any.
 
     A class is a folder, with folders inside it or not. Hidden files and what is no image by its suffix are left
     out, and the latter listed. Splits are recognised when a folder `train` holds folders and no images.
@@ -53,15 +54,16 @@ def scan_folder(root: Path, problems: Problems) -> ImageFolder:
     Args:
         problems: gets every problem found: no images, one class, an empty class, a class that is missing in train,
             an image outside of a class, names that differ only in case or Unicode form, an unreadable folder.
+        labelled: False accepts one class, and `<image>` or `{train,valid,test}/<image>` as the class NO_CLASS.
     """
     ignored: list[Path] = []
     images: list[ImageFile] = []
     for split, folder in _split_folders(root, problems):
-        for class_folder in _class_folders(folder, problems):
-            images += _read_class(root, split, class_folder, problems, ignored)
+        for name, class_folder in _class_folders(folder, problems, labelled):
+            images += _read_class(root, split, name, class_folder, problems, ignored)
     images.sort(key=lambda image: image.id)
     classes = sorted({image.class_name for image in images})
-    _check_classes(root, images, classes, problems)
+    _check_classes(root, images, classes, problems, labelled)
     _check_names(root, images, problems)
     return ImageFolder(images, classes, ignored)
 
@@ -133,14 +135,18 @@ def _named_splits(folders: dict[str, Path], problems: Problems) -> list[tuple[st
     return list(seen.items())
 
 
-def _class_folders(folder: Path, problems: Problems) -> list[Path]:
+def _class_folders(folder: Path, problems: Problems, labelled: bool) -> list[tuple[str, Path]]:
+    """The names and folders of the classes."""
+    folders = _folders(folder, problems)
+    if not (labelled or folders):
+        return [(NO_CLASS, folder)]
     for image in _images(folder):
         problems.add(show(image), "an image outside of a class folder, expected <class>/<image>")
-    return [path for path in _folders(folder, problems) if path.name != EVIDENCE]
+    return [(_composed(path.name), path) for path in folders if path.name != EVIDENCE]
 
 
 def _read_class(
-    root: Path, split: str | None, folder: Path, problems: Problems, ignored: list[Path]
+    root: Path, split: str | None, name: str, folder: Path, problems: Problems, ignored: list[Path]
 ) -> Iterable[ImageFile]:
     files = sorted(_files_below(folder, problems))
     images = [path for path in files if path.suffix.lower() in SUFFIXES]
@@ -152,7 +158,7 @@ def _read_class(
         if _not_text(identity):
             problems.add(ascii(identity), "a file name that is not text; rename it")
         else:
-            yield ImageFile(path, identity, _composed(folder.name), split)
+            yield ImageFile(path, identity, name, split)
 
 
 def _files_below(folder: Path, problems: Problems) -> Iterable[Path]:
@@ -190,10 +196,10 @@ def _not_text(name: str) -> bool:
     return any(0xDC80 <= ord(character) <= 0xDCFF for character in name)  # how Python keeps bytes that are not UTF-8
 
 
-def _check_classes(root: Path, images: list[ImageFile], classes: list[str], problems: Problems) -> None:
+def _check_classes(root: Path, images: list[ImageFile], classes: list[str], problems: Problems, labelled: bool) -> None:
     if not images:
         problems.add(show(root), "no images; expected <class>/<image> or {train,valid,test}/<class>/<image>")
-    elif len(classes) == 1:
+    elif labelled and len(classes) == 1:
         problems.add(show(root), f"one class only ({classes[0]}), expected two or more folders of images")
     trained = {image.class_name for image in images if image.split in ("train", None)}
     if images and not trained:

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from shared.data.loaders import Batches
 from shared.errors import UserError
 from shared.seed import derive
+from shared.training.average import make_average
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import resolve_precision
 from shared.training.distributed import World, average_buffers, wrap
@@ -113,7 +114,7 @@ def fit(
     precision = resolve_precision(params.precision, world.device)
     history = History(world, total, scratch / "tensorboard" if runtime.tensorboard else None)
     scaler = make_scaler(precision, world.device, params.micro_batch_size)
-    run = Run(model, _averaged(model, params.ema_decay), optimizers, scaler, history, Progress())
+    run = Run(model, make_average(model, params.ema_decay), optimizers, scaler, history, Progress())
     if saved := checkpoint.load():
         run.restore(saved)
     progress, wrapped = run.progress, wrap(model, world)
@@ -154,12 +155,6 @@ def fit(
 
 def _steps(epochs: float, train: Batches) -> int:
     return max(1, round(epochs * len(train)))
-
-
-def _averaged(model: nn.Module, decay: float) -> AveragedModel | None:
-    if not decay:
-        return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
 
 
 def _average_buffers(run: Run, world: World) -> None:

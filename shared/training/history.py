@@ -21,11 +21,16 @@ Row = dict[str, float]
 
 
 class Diverged(Exception):
-    """A loss was not finite. `steps_ago` counts back from the last step added: 1 is that one."""
+    """A loss was not finite.
 
-    def __init__(self, steps_ago: int) -> None:
-        super().__init__(steps_ago)
-        self.steps_ago = steps_ago
+    Args:
+        steps_ago: counts back from the last step added: 1 is that one.
+        terms: what of that step was not finite: the loss, and further terms.
+    """
+
+    def __init__(self, steps_ago: int, terms: Sequence[str]) -> None:
+        super().__init__(steps_ago, terms)
+        self.steps_ago, self.terms = steps_ago, terms
 
 
 class History:
@@ -61,7 +66,10 @@ class History:
         table = reduce_sum(torch.stack([self._column(values) for values in columns], 1), self.world).cpu()
         bad = (~table[:, 0].isfinite()).nonzero()
         if len(bad):
-            raise Diverged(len(table) - int(bad[0, 0]))
+            finite = table[int(bad[0, 0])].isfinite().tolist()
+            raise Diverged(
+                len(table) - int(bad[0, 0]), [name for name, fine in zip(names, finite, strict=True) if not fine]
+            )
         for name, total in zip(names, table.sum(0).tolist(), strict=True):
             self._sums[name] = self._sums.get(name, 0.0) + total
         self._unread.clear()

@@ -7,16 +7,21 @@ from pydantic import Field
 from shared.params import Section
 
 
-class FitParams(Section):
-    """What `fit()` reads of a project's `train` section."""
+class TrainParams(Section):
+    """What every training reads of a project's `train` section, also one with a loop of its own."""
 
     seed: int = Field(ge=0)
     epochs: float = Field(gt=0)  # passes over the training data; a fraction ends inside one
     batch_size: int = Field(ge=1)  # images, or tokens with padding, of one update: all processes and micro-batches
     micro_batch_size: int = Field(ge=1)  # the same of one forward in one process; batch norm groups are this large
     precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"]
-    clip_norm: float = Field(ge=0)  # largest gradient norm; 0: no clipping
     ema_decay: float = Field(ge=0, lt=1)  # of the averaged weights that are validated and kept; 0: none
+
+
+class FitParams(TrainParams):
+    """What `fit()` reads besides."""
+
+    clip_norm: float = Field(ge=0)  # largest gradient norm; 0: no clipping
     validate_epochs: float = Field(gt=0)  # between two validations
     monitor: str  # the validation metric that chooses; *_loss and *_error are better lower, others higher
     keep: Literal["best", "last"]  # which weights are the result

@@ -1,28 +1,49 @@
-"""What every train stage with `fit()` does around its training: precision, ranks, checkpoint, the files it leaves."""
+"""What every train stage does around its training: precision, ranks, checkpoint, the files it leaves."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
+from torch import nn
 
 from shared.params import Section
 from shared.paths import Project
 from shared.training.checkpoint import Checkpoint, open_checkpoint
 from shared.training.distributed import World, join
-from shared.training.fit import Run
+from shared.training.history import History
 from shared.training.run_info import run_info
 from shared.training.weights import save_model, write_json
 
 P = TypeVar("P", bound=Section)
-Train = Callable[[P, Path, Checkpoint, World], tuple[Run, dict[str, Any]]]
+
+
+class Progress(Protocol):
+    """Where a training stands: steps made, and seconds over all runs that led here."""
+
+    step: int
+    seconds: float
+
+
+class Trained(Protocol):
+    """A finished training, of `fit()` or of a loop of the project's own."""
+
+    @property
+    def model(self) -> nn.Module: ...
+    @property
+    def history(self) -> History: ...
+    @property
+    def progress(self) -> Progress: ...
+
+
+Train = Callable[[P, Path, Checkpoint, World], tuple[Trained, dict[str, Any]]]
 
 
 def train_stage(project: Project, params: P, train: Train[P]) -> None:
     """Trains on the project's prepared data and leaves weights, history and run.json in results/train/.
 
     Args:
-        params: all sections of the project, `train` (FitParams) and `runtime` (Runtime) among them.
+        params: all sections of the project, `train` (TrainParams) and `runtime` (Runtime) among them.
         train: (params, prepared, checkpoint, world) -> the finished run and the config to build the model from again.
     """
     sections: Any = params

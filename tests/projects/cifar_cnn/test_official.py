@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from projects.cifar_cnn import fetch, prepare
-from projects.cifar_cnn.official import CIFAR10, FOLDER
 from projects.cifar_cnn.params import Params
 from shared import params as params_
 from shared.data.arrays import read_split
+from shared.data.cifar import CIFAR10, FOLDER
 from shared.data.prepared import read_manifest
 from shared.errors import UserError
 from tests.data_mirror import mirror

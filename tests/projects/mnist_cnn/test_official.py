@@ -7,10 +7,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from projects.mnist_cnn import fetch, prepare
-from projects.mnist_cnn.official import IMAGES, TEST
 from projects.mnist_cnn.params import Params
 from shared import params as params_
 from shared.data.arrays import read_split
+from shared.data.mnist import IMAGES, TEST
 from shared.data.prepared import read_manifest
 from shared.errors import UserError
 from tests.data_mirror import mirror

@@ -1,0 +1,69 @@
+"""Params of every stage: types, limits, meaning. The values are in params.yaml, which lists every key."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.data.params import PrepareImages
+from shared.params import Section
+from shared.training.params import Runtime, TrainParams
+
+
+class Fetch(Section):  # fetch
+    source: Literal["sample", "official"]
+    dataset: Literal["fashion_mnist", "mnist", "cifar10"]  # which official one
+
+
+class Model(Section):
+    name: Literal["dcgan", "residual"]
+    width: int = Field(ge=1)  # channels at half of the image's side and above; twice as many at each smaller side
+    latent_size: int = Field(ge=1)  # numbers of noise that an image is made of
+    conditional: bool  # whether both networks are told the class
+    normalise: Literal["batch", "spectral", "none"]  # what keeps the discriminator in bounds
+
+
+class Train(TrainParams):
+    model: Model
+    loss: Literal["non_saturating", "hinge", "wasserstein"]
+    penalty: Literal["none", "r1", "interpolates"]  # on the discriminator's gradient; WGAN-GP takes interpolates
+    penalty_weight: float = Field(ge=0)
+    penalty_steps: int = Field(ge=1)  # it is computed at every n-th step, n times as heavy
+    augment: list[Literal["colour", "translation", "cutout"]]  # what the discriminator sees, real and generated
+    discriminator_lr: float = Field(gt=0)  # of Adam, at its highest
+    generator_lr: float = Field(gt=0)
+    beta1: float = Field(ge=0, lt=1)  # of both
+    beta2: float = Field(ge=0, lt=1)
+    discriminator_steps: int = Field(ge=1)  # for one of the generator
+    sample_epochs: float = Field(gt=0)  # between two grids of samples
+
+
+class Evaluate(Section):
+    seed: int = Field(ge=0)
+    batch_size: int = Field(ge=1)
+
+
+class Explain(Section):
+    seed: int = Field(ge=0)
+
+
+class Params(Section):
+    fetch: Fetch  # fetch
+    prepare: PrepareImages
+    train: Train
+    evaluate: Evaluate
+    explain: Explain
+    runtime: Runtime
+
+
+def halvings(side: int) -> int | None:
+    """How often a side can be halved until 4 to 7 px are left, at least once; None where it cannot.
+
+    >>> halvings(28), halvings(64), halvings(30)
+    (2, 4, None)
+    """
+    number = 0
+    while side > 7:
+        if side % 2:
+            return None
+        side, number = side // 2, number + 1
+    return number if number else None

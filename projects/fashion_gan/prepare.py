@@ -1,0 +1,83 @@
+"""Prepare stage: data/raw/fashion_gan/ -> data/prepared/fashion_gan/ (arrays that training reads as they are).
+
+    python -m projects.fashion_gan.prepare                         # as params.yaml says
+    python -m projects.fashion_gan.prepare prepare.image_size=32   # larger squares
+
+Accepts, and recognises by itself:
+    <image>                          images of any format and size in one folder, without classes
+    <class>/...                      a folder a class
+    {train,valid,test}/...           either, split already; valid and test may be missing
+
+What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Everything wrong
+with the data is listed at once, and nothing is written then.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from shared.data import image_classes
+from shared.data.params import PrepareImages
+from shared.errors import UserError
+from shared.paths import Project, show
+from shared.stage import run
+
+from .official import is_official, read_official  # fetch
+from .params import Params, halvings
+
+PROJECT = Project.of(__file__)
+LEAST_TRAIN, LEAST_TEST = 16, 4  # images: fewer would be copied, and measured by nothing
+
+
+def read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
+    """All of the raw data. Raises one UserError with everything that is wrong."""
+    check_size(params.image_size)
+    data = _read(root, params)
+    for name, least in (("train", LEAST_TRAIN), ("test", LEAST_TEST)):
+        found = len(data.splits[name]) if name in data.splits else 0
+        if found < least:
+            raise UserError(
+                f"{show(root)}: {found} image{'' if found == 1 else 's'} for {name}",
+                expected=f"at least {LEAST_TRAIN} for train and {LEAST_TEST} for test; hundreds to learn from",
+                fix="add images",
+            )
+    return data
+
+
+def _read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
+    if is_official(root):  # fetch
+        return image_classes.from_official(*read_official(root), params)
+    return image_classes.read_folder(root, params, labelled=False)
+
+
+def check_size(side: int) -> None:
+    """Raises UserError on a side that no network here makes, naming the next ones that they do."""
+    if halvings(side) is None:
+        below = max(size for size in range(8, side) if halvings(size))
+        above = next(size for size in range(side, 2 * side) if halvings(size))
+        raise UserError(
+            f"prepare.image_size: {side} px cannot be made by doubling 4, 5, 6 or 7 px",
+            expected=f"{below} or {above}",
+            fix=f"prepare.image_size={above}",
+        )
+
+
+def suggest(root: Path) -> dict[str, Any]:
+    """The params that suit a folder of one's own images. Raises one UserError with everything that is wrong."""
+    values = image_classes.suggest(root, labelled=False)
+    side = max(size for size in range(8, values["prepare.image_size"] + 1) if halvings(size))
+    return values | {"prepare.image_size": side}
+
+
+def main(params: Params) -> None:
+    """Reads everything, and only then replaces the prepared data."""
+    start = time.perf_counter()
+    data = read(PROJECT.raw, params.prepare)
+    image_classes.write(PROJECT.prepared, data, params.prepare)
+    for line in image_classes.describe(data):
+        print(line)
+    print(f"prepare: -> {show(PROJECT.prepared)} in {time.perf_counter() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    run(main, Params, __file__, __doc__)

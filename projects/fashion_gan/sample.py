@@ -1,0 +1,10 @@
+"""The embedded sample: the handwritten digits of shared/data/digits.py, as they are."""
+
+from pathlib import Path
+
+from shared.data.digits import write_digits
+
+
+def write_sample(folder: Path) -> None:
+    """Writes {train,test}/<digit>/<number>.png."""
+    write_digits(folder)

@@ -2,7 +2,9 @@
 
 A project adds its own without touching this file: a stage that writes `results/<stage>/section.json` with
 {"title", "intro", "columns": [...], "rows": [[...]], "pictures": [{"file", "caption"}]} (all but the title may be
-missing) gets a table and pictures. What needs more is a function here, and a line in SECTIONS.
+missing) gets a table and pictures: those of explain at the end, all others before the attributions. A picture with
+"sharp": true is enlarged in sharp squares; "still" names what stands for one that moves, on paper and for who wants
+nothing to move. What needs more is a function here, and a line in SECTIONS.
 """
 
 import json
@@ -160,12 +162,13 @@ def worst(results: Results) -> Section | None:
     return Section("The most confident errors", render("worst.html", rows=rows))
 
 
-def own(results: Results) -> list[Section]:
+def own(results: Results, *stages: str) -> list[Section]:
     """Sections that the project's stages left as section.json."""
     made = []
-    for path in sorted((results.folder / "results").glob("*/section*.json")):
+    for path in (path for stage in stages for path in sorted(results.path(stage).glob("section*.json"))):
         given = {"intro": "", "columns": [], "rows": [], "pictures": []} | json.loads(path.read_text(encoding="utf-8"))
-        given["pictures"] = pictures(path.parent, given["pictures"], MAX_PICTURES)
+        shown = [{"sharp": False, "still_uri": ""} | row for row in given["pictures"]]
+        given["pictures"] = pictures(path.parent, shown, MAX_PICTURES)
         made.append(Section(given["title"], render("own.html", **given)))
     return made
 

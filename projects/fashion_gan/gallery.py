@@ -123,7 +123,7 @@ def samples_section(
         "title": "Generated and real images",
         "intro": "Left generated, right held-out real images: the first ones drawn, none chosen"
         + (f"; a row a class, the generated ones by {order}." if several else "."),
-        "pictures": [_pixels("samples.png", f"Generated (left) and real (right).{rows}")],
+        "pictures": [_sharp("samples.png", f"Generated (left) and real (right).{rows}")],
     }
 
 
@@ -133,7 +133,7 @@ def training_section(folder: Path, samples: Path) -> Section:
     frames = [Image.open(samples / row["file"]).convert("RGB") for row in index]
     write_atomic(folder / "training.webp", animation(frames))
     frames[-1].save(folder / "training.png")
-    shown = _pixels("training.webp", f"Epochs {index[0]['epoch']:.3g} to {index[-1]['epoch']:.3g}.")
+    shown = _sharp("training.webp", f"Epochs {index[0]['epoch']:.3g} to {index[-1]['epoch']:.3g}.")
     return {
         "title": "Samples over training",
         "intro": "The same noise, and along each row the classes in turn, seen again and again while the generator "
@@ -181,8 +181,8 @@ def memorisation_section(
         "generator that recites has nearly all of its images there and a ratio near 0; much above 1, its images are "
         "unlike any real one.",
         "pictures": [
-            _pixels("closest.png", f"Above: the {PAIRS} generated images nearest to a training image; below: that."),
-            _pixels("nearest.png", "The same for the first images drawn, none chosen."),
+            _sharp("closest.png", f"Above: the {PAIRS} generated images nearest to a training image; below: that."),
+            _sharp("nearest.png", "The same for the first images drawn, none chosen."),
         ],
     }
 
@@ -203,10 +203,10 @@ def interpolation_section(
         "intro": "Each row leads along an arc from one noise to another. A generator that has learned kinds of images "
         "changes one into the other little by little, each step an image of its own; one that recites jumps.",
         "pictures": [
-            _pixels("interpolation.png", f"Rows: {', '.join(names)}." if conditional and num_classes > 1 else "")
+            _sharp("interpolation.png", f"Rows: {', '.join(names)}." if conditional and num_classes > 1 else "")
         ],
     }
 
 
-def _pixels(file: str, caption: str) -> dict[str, Any]:
-    return {"file": f"pictures/{file}", "caption": caption, "pixels": True}
+def _sharp(file: str, caption: str) -> dict[str, Any]:
+    return {"file": f"pictures/{file}", "caption": caption, "sharp": True}

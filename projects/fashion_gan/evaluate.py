@@ -82,7 +82,7 @@ def compare(generator: nn.Module, network: Judge, config: dict[str, Any], params
     drawn = torch.from_numpy(scores.pca_gaussian(train.images, number, params.seed)[0])
 
     def seen(pixels: Tensor, asked: Tensor | None) -> Images:
-        return Images(pixels, judge(network, pixels, params.batch_size), asked)
+        return Images(pixels, judge(network, pixels.numpy(), params.batch_size), asked)
 
     return Compared(
         real=seen(*_some(test, number, params.seed)),
@@ -94,8 +94,8 @@ def compare(generator: nn.Module, network: Judge, config: dict[str, Any], params
 
 
 def _some(split: Split, number: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images and labels drawn without replacement."""
-    chosen = torch.randperm(len(split), generator=random_generator(seed, "chosen"))[:number].sort().values.numpy()
+    """Images and labels drawn without replacement, in random order."""
+    chosen = torch.randperm(len(split), generator=random_generator(seed, "chosen"))[:number].numpy()
     return torch.from_numpy(split.images[chosen]), torch.from_numpy(split.labels[chosen])
 
 

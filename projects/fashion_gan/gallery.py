@@ -171,7 +171,7 @@ def memorisation_section(
     """
     for file, rows in (("closest.png", near.distance.argsort()[:PAIRS]), ("nearest.png", torch.arange(PAIRS))):
         rows = rows[: len(images)]
-        beside = torch.from_numpy(np.stack([train[index] for index in near.index[rows].tolist()]))
+        beside = torch.from_numpy(np.stack([train[index] for index in near.place[rows].tolist()]))
         picture(grid(torch.cat([images[rows], beside]), len(rows))).save(folder / file)
     share, ratio = metrics["copied_share"], metrics["train_distance_ratio"]
     return {

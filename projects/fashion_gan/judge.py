@@ -83,12 +83,12 @@ def outputs_of(classes: list[str]) -> int:
 
 
 @torch.inference_mode()
-def judge(network: Judge, images: Tensor | np.ndarray, batch_size: int) -> Judged:
+def judge(network: Judge, images: np.ndarray, batch_size: int) -> Judged:
     """What a trained classifier makes of (N, C, S, S) uint8 images, a mapped file among them."""
     device = next(network.parameters()).device
     features = []
     for start in range(0, len(images), batch_size):
-        part = torch.as_tensor(images[start : start + batch_size])
+        part = torch.tensor(images[start : start + batch_size])  # a copy: a mapped file cannot be written to
         features.append(network.features(to_float(part.to(device))))
     found = torch.cat(features)
     return Judged(found.double().cpu(), network.head(found.relu()).argmax(1).cpu())
@@ -107,7 +107,7 @@ def accuracy(network: Judge, split: Split, classes: list[str], batch_size: int) 
     if len(classes) == 1:
         labels = torch.arange(len(split)) % TURNS
         images = turned(images, labels)
-    return (judge(network, images, batch_size).label == labels).double().mean().item()
+    return (judge(network, images.numpy(), batch_size).label == labels).double().mean().item()
 
 
 def train_judge(

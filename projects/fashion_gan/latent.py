@@ -3,14 +3,21 @@
 N noises, L numbers of noise, C channels, S side in pixels, P = C S S pixels.
 """
 
+import warnings
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import jvp, vmap
+from torch.func import jvp
 
 from shared.seed import generator as random_generator
+
+from .model import generate
+
+RANDOM = 64  # directions that the main ones are compared with
+REACH, STEPS = 3.0, 9  # of a picture of a direction: so far to both sides, in so many images
+BATCH = 250  # images made at once
 
 
 def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
@@ -42,19 +49,18 @@ def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
 def jacobian(generator: nn.Module, noise: Tensor, label: Tensor) -> Tensor:
     """(P, L): how each pixel changes with each number of one noise (L,), label ().
 
-    Forward mode: L directions at once through the network, which has far more outputs than inputs.
+    Forward mode, for a generator has far more outputs than inputs: the noise L times in one batch, each time with
+    another direction. Not vmap, which knows no channels_last.
+
+    Args:
+        generator: in eval mode, so that images of a batch do not see one another.
     """
-
-    def image(one: Tensor) -> Tensor:
-        made: Tensor = generator(one[None], label[None])
-        return made.flatten()
-
-    def along(direction: Tensor) -> Tensor:
-        change: Tensor = jvp(image, (noise,), (direction,))[1]
-        return change
-
-    columns: Tensor = vmap(along)(torch.eye(len(noise), dtype=noise.dtype, device=noise.device))
-    return columns.T
+    size = len(noise)
+    labels, ways = label.expand(size), torch.eye(size, dtype=noise.dtype, device=noise.device)
+    with warnings.catch_warnings():  # of forward mode's own first import (torch 2.14)
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        slopes: Tensor = jvp(lambda points: generator(points, labels), (noise.repeat(size, 1),), (ways,))[1]
+    return slopes.flatten(1).T
 
 
 class Directions(NamedTuple):
@@ -105,3 +111,40 @@ def step_change(generator: nn.Module, noise: Tensor, label: Tensor, direction: T
 def random_directions(number: int, size: int, seed: int) -> Tensor:
     """(number, L) of length 1, any way alike."""
     return F.normalize(torch.randn(number, size, generator=random_generator(seed, "directions")), dim=1)
+
+
+def check_directions(
+    generator: nn.Module, found: Directions, noise: Tensor, label: Tensor, number: int, seed: int
+) -> dict[str, float]:
+    """Whether a step of 1 along the main directions changes images more than one along random ones.
+
+    The claim is about slopes and the noises that they were taken at; the test makes whole steps at other noises.
+
+    Args:
+        noise, label: (N, L) and (N,), others than the directions were found at.
+        number: of main directions.
+
+    Returns:
+        direction_change: sum of squared differences of pixels after a step along one of the main directions, mean.
+        direction_random_change: after a step along a random one.
+        direction_ratio: the former over the latter.
+        direction_share: of the change that a step in any direction makes, what falls to the main ones, to first order.
+    """
+    mains, others = found.vectors.T[:number].float(), random_directions(RANDOM, noise.shape[1], seed)
+    main, random = (
+        torch.stack([step_change(generator, noise, label, way.to(noise)) for way in group]).mean().item()
+        for group in (mains, others)
+    )
+    return {
+        "direction_change": main,
+        "direction_random_change": random,
+        "direction_ratio": main / random if random else 1.0,
+        "direction_share": found.share[:number].sum().item(),
+    }
+
+
+def walk(generator: nn.Module, noise: Tensor, label: Tensor, ways: Tensor) -> Tensor:
+    """Images along each direction, (ways * STEPS, C, S, S) uint8: from -REACH to REACH around one noise (L,)."""
+    steps = torch.linspace(-REACH, REACH, STEPS, device=noise.device)[None, :, None]
+    points = (noise + steps * ways.to(noise)[:, None]).flatten(0, 1)
+    return generate(generator, points, label.expand(len(points)), BATCH)

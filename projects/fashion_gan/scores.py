@@ -84,7 +84,7 @@ def frechet_interval(first: Tensor, second: Tensor, seed: int) -> tuple[float, f
 
 
 def _resampled_distance(first: Tensor, second: Tensor, draws: torch.Generator) -> float:
-    sets = []
+    sets: list[Tensor] = []
     for points in (first, second):
         chosen = torch.randint(len(points), (len(points),), generator=draws)
         sets += _moments(points, torch.bincount(chosen, minlength=len(points)).to(points.dtype))
@@ -98,7 +98,7 @@ class Nearest(NamedTuple):
     """(N,) distances to the nearest point, and (N,) int64 which one that is."""
 
     distance: Tensor
-    index: Tensor
+    place: Tensor
 
 
 def nearest(queries: Tensor, points: Tensor) -> Nearest:
@@ -175,7 +175,7 @@ def within_class_variance(points: Tensor, labels: Tensor) -> float:
 
     The variance of all points would hide a collapse to one image a class.
     """
-    present, place, counts = labels.unique(return_inverse=True, return_counts=True)
+    present, place, counts = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = torch.zeros(len(present), points.shape[1], dtype=points.dtype).index_add_(0, place, points)
     centred = points - (sums / counts[:, None])[place]
     return float((centred**2).sum() / max(1, len(points) - len(present)))

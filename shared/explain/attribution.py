@@ -9,7 +9,7 @@ N inputs, C channels, H height, W width, K classes.
 """
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -55,7 +55,7 @@ class Call:
     inputs: Tensor
     targets: Tensor
     baselines: Tensor
-    extra: tuple[Tensor, ...] = ()
+    extra: Sequence[Tensor] = ()
 
     def leaf(self) -> Tensor:
         """The inputs as Captum wants them for gradients; the caller's tensor is left as it is."""
@@ -85,7 +85,7 @@ def integrated_gradients(call: Call) -> Attribution:
         call.leaf(),
         baselines=call.baselines,
         target=call.targets,
-        additional_forward_args=call.extra or None,
+        additional_forward_args=tuple(call.extra) or None,
         n_steps=STEPS,
         internal_batch_size=max(BATCH, len(call.inputs)),
         return_convergence_delta=True,
@@ -150,7 +150,7 @@ def grad_cam(call: Call) -> Attribution:
     except AttributeError:
         raise UserError(f"grad_cam: the model has no layer {call.layer!r}") from None
     coarse = LayerGradCam(call.model, layer).attribute(
-        call.leaf(), target=call.targets, additional_forward_args=call.extra or None, relu_attributions=True
+        call.leaf(), target=call.targets, additional_forward_args=tuple(call.extra) or None, relu_attributions=True
     )
     return Attribution(F.interpolate(coarse, call.inputs.shape[2:], mode="bilinear"), None)
 
@@ -165,7 +165,7 @@ def occlusion(call: Call) -> Attribution:
         strides=window,
         baselines=call.baselines,
         target=call.targets,
-        additional_forward_args=call.extra or None,
+        additional_forward_args=tuple(call.extra) or None,
         perturbations_per_eval=max(1, BATCH // count),
     )
     return Attribution(values, None)
@@ -220,7 +220,8 @@ def attribute(
     row = find_method(method)
     baselines = baselines.expand_as(inputs)
     chunks = zip(*(torch.split(part, BATCH) for part in (inputs, targets, baselines, *extra)), strict=True)
-    parts = [row.run(Call(model, layer, seed, *chunk[:3], extra=chunk[3:])) for chunk in chunks]
+    calls = (Call(model, layer, seed, some, asked, blank, rest) for some, asked, blank, *rest in chunks)
+    parts = [row.run(call) for call in calls]
     deltas = [part.delta.detach() for part in parts if part.delta is not None]
     values = torch.cat([part.values.detach() for part in parts])
     return Attribution(values.to(inputs.dtype), torch.cat(deltas).to(inputs.dtype) if deltas else None)

@@ -48,8 +48,8 @@ class SpectralNorm(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         matrix = weight.flatten(1)
-        self.register_buffer("left", F.normalize(torch.randn(matrix.shape[0]), dim=0))
-        self.register_buffer("right", F.normalize(torch.randn(matrix.shape[1]), dim=0))
+        self.register_buffer("left", F.normalize(torch.randn(matrix.shape[0], dtype=weight.dtype), dim=0))
+        self.register_buffer("right", F.normalize(torch.randn(matrix.shape[1], dtype=weight.dtype), dim=0))
         for _ in range(FIRST_ITERATIONS):
             self.iterate(weight)
 

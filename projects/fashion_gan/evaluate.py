@@ -87,7 +87,7 @@ def compare(generator: nn.Module, network: Judge, config: dict[str, Any], params
     return Compared(
         real=seen(*_some(test, number, params.seed)),
         generated=seen(made, label if config["model"]["conditional"] else None),
-        floor=seen(*_some(train, number, params.seed)),
+        floor=seen(_some(train, number, params.seed)[0], None),
         baseline=seen(drawn, None),
         train=judge(network, train.images, params.batch_size),
     )

@@ -39,7 +39,7 @@ from .latent import REACH, STEPS, check_directions, main_directions, random_dire
 from .model import draw_labels, draw_noise, generate, load_model
 from .params import Explain, Params
 from .regions import attribute_regions, brighten, brightness, check_regions, regions
-from .samples import grid, picture
+from .samples import grid, picture, spaced
 
 PROJECT = Project.of(__file__)
 
@@ -192,7 +192,9 @@ def explain_directions(
     write_table(PROJECT.results("explain") / "directions.tsv", ("direction", "share"), rows)
 
     ways = torch.cat([found.vectors.T[:number].float(), random_directions(1, len(found.change), params.seed)])
-    picture(grid(walk(generator, others.noise[0], others.label[0], ways), STEPS)).save(folder / "directions.png")
+    picture(grid(spaced(walk(generator, others.noise[0], others.label[0], ways)), STEPS)).save(
+        folder / "directions.png"
+    )
     ratio = figures["direction_ratio"]
     section = {
         "title": "Which directions of the noise change images most",

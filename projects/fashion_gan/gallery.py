@@ -20,7 +20,7 @@ from shared.training.weights import write_atomic
 
 from .latent import slerp
 from .model import draw_noise, generate
-from .samples import grid, picture
+from .samples import grid, picture, spaced
 from .scores import COPY_PERCENTILE, Nearest
 
 Section = dict[str, Any]
@@ -97,7 +97,7 @@ def by_class(images: Tensor, label: Tensor, num_classes: int) -> Tensor:
     blank, rows = images.new_zeros(COLUMNS, *images.shape[1:]), []
     for number in range(min(num_classes, MAX_ROWS)):
         rows.append(torch.cat([images[label == number][:COLUMNS], blank])[:COLUMNS])
-    return grid(torch.cat(rows), COLUMNS)
+    return grid(spaced(torch.cat(rows)), COLUMNS)
 
 
 def samples_section(
@@ -172,7 +172,7 @@ def memorisation_section(
     for file, rows in (("closest.png", near.distance.argsort()[:PAIRS]), ("nearest.png", torch.arange(PAIRS))):
         rows = rows[: len(images)]
         beside = torch.from_numpy(np.stack([train[index] for index in near.place[rows].tolist()]))
-        picture(grid(torch.cat([images[rows], beside]), len(rows))).save(folder / file)
+        picture(grid(spaced(torch.cat([images[rows], beside])), len(rows))).save(folder / file)
     share, ratio = metrics["copied_share"], metrics["train_distance_ratio"]
     return {
         "title": "Are training images recited?",
@@ -196,7 +196,7 @@ def interpolation_section(
     noise = torch.cat([slerp(ends[2 * way], ends[2 * way + 1], STEPS) for way in range(WAYS)])
     label = (torch.arange(WAYS) * max(1, num_classes // WAYS) % num_classes).repeat_interleave(STEPS)
     images = generate(generator, noise, label, batch_size)
-    picture(grid(images, STEPS)).save(folder / "interpolation.png")
+    picture(grid(spaced(images), STEPS)).save(folder / "interpolation.png")
     names = [config["classes"][number] for number in label[::STEPS].tolist()]
     return {
         "title": "Between two noises",

@@ -12,7 +12,7 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from .latent import BATCH, RANDOM, STEPS, random_directions, walk
-from .samples import grid
+from .samples import grid, spaced
 
 SIDE_REGIONS = 3  # regions along a side
 PATH_STEPS = 24  # of the integral from the mean noise to one, by Gauss-Legendre
@@ -100,4 +100,4 @@ def brighten(generator: nn.Module, found: Regional, noise: Tensor, label: Tensor
     channels = images.shape[1]
     shown = (masks[:, None] * 255).to(torch.uint8).expand(-1, channels, -1, -1)
     rows = [torch.cat([shown[row : row + 1], images[row * STEPS :][:STEPS]]) for row in range(len(masks))]
-    return grid(torch.cat(rows), STEPS + 1)
+    return grid(spaced(torch.cat(rows)), STEPS + 1)

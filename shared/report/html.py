@@ -37,6 +37,16 @@ def words(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def inside(name: str) -> str:
+    """A key as words inside a sentence.
+
+    >>> inside("tfidf_bigrams"), inside("Majority")
+    ('TF-IDF bigrams', 'majority')
+    """
+    text = words(name)
+    return text if name.split("_")[0] in _SPELLED else text[:1].lower() + text[1:]
+
+
 def figure(number: Any) -> str:
     """Three digits after the point, whole numbers with separators, a dash for nothing.
 
@@ -59,7 +69,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"better": better, "figure": figure, "words": words}
+_templates.filters |= {"better": better, "figure": figure, "inside": inside, "words": words}
 
 
 def render(template: str, **values: Any) -> Markup:

@@ -16,7 +16,7 @@ import numpy as np
 from shared.params import flatten, read_yaml
 
 from . import charts
-from .html import Section, pictures, render, words
+from .html import Section, inside, pictures, render, words
 from .results import Results
 
 MAX_PICTURES = 24
@@ -31,7 +31,7 @@ def result(results: Results) -> Section | None:
     if headline is None:
         return None
     rows = {"this model": headline.value} | {
-        f"{words(name).lower()} baseline": value for name, value in headline.baselines.items()
+        f"{inside(name)} baseline": value for name, value in headline.baselines.items()
     }
     chart = charts.bars(
         "result", f"{words(headline.name)} of the model and the baselines", rows, (headline.low, headline.high)
@@ -69,16 +69,24 @@ def learning(results: Results) -> Section | None:
     history, validation = results.table("train/history.tsv"), results.table("train/validation.tsv")
     if not history:
         return None
+    checked = list(validation[0]) if validation else []
+    logged = [name.removeprefix("train_") for name in history[0] if name not in ("step", "epoch")]
     figures = []
-    for key in [name for name in history[0] if name not in ("step", "epoch")]:
-        metric = key.removeprefix("train_")
-        series = {"train" if key != metric else words(key).lower(): _series(history, key)}
-        if validation and f"valid_{metric}" in validation[0]:
-            series["validation"] = _series(validation, f"valid_{metric}")
+    for metric in dict.fromkeys([*logged, *(name.removeprefix("valid_") for name in checked if "valid_" in name)]):
+        series = {}
+        for rows, key, name in (
+            (history, f"train_{metric}", "train"),
+            (history, metric, inside(metric)),
+            (validation, f"train_{metric}", "train"),
+            (validation, f"valid_{metric}", "validation"),
+        ):
+            if rows and key in rows[0]:
+                series[name] = _series(rows, key)
         figures.append(
-            charts.lines(f"learning-{metric}", f"{words(metric)} over epochs", series, "epoch", words(metric).lower())
+            charts.lines(f"learning-{metric}", f"{words(metric)} over epochs", series, "epoch", inside(metric))
         )
-    return Section("Learning curves", render("figures.html", figures=figures, intro=LEARNING_INTRO))
+    intro = LEARNING_INTRO if "valid_loss" in checked else ""
+    return Section("Learning curves", render("figures.html", figures=figures, intro=intro))
 
 
 LEARNING_INTRO = (

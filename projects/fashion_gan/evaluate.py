@@ -8,7 +8,7 @@ metrics.json    Frechet distance with its 95 % interval, precision, recall, dens
                 `floor`: the same of real training images, `baseline`: of a Gaussian over principal components
 classifier/     the network in whose features all of them are taken
 pictures/       samples, real images, training as an animation, nearest training images, ways between two noises
-section_*.json  tables and pictures for the page
+sections.json   tables and pictures for the page
 run.json        how long it took
 
 Always against held-out (test) images, with as many of each kind. What the figures are: scores.py; in which features:
@@ -187,16 +187,15 @@ def write(
     made, real, asked = compared.generated, compared.real, config["model"]["conditional"]
     drawn, true = ((one.pixels, one.judged.label if one.asked is None else one.asked) for one in (made, real))
     with replace_folder(results / "pictures") as folder:
-        sections = {
-            "1_figures": gallery.figures_section(metrics),
-            "2_samples": gallery.samples_section(folder, drawn, true, classes, asked),
-            "3_training": gallery.training_section(folder, PROJECT.results("train") / "samples"),
-            "4_classes": gallery.classes_section(metrics),
-            "5_memorisation": gallery.memorisation_section(folder, made.pixels, near, train, metrics),
-            "6_interpolation": gallery.interpolation_section(folder, generator, config, params.seed, params.batch_size),
-        }
-    for name, section in sections.items():
-        write_json(results / f"section_{name}.json", section)
+        sections = [
+            gallery.figures_section(metrics),
+            gallery.samples_section(folder, drawn, true, classes, asked),
+            gallery.training_section(folder, PROJECT.results("train") / "samples"),
+            *([gallery.classes_section(metrics)] if len(classes) > 1 else []),
+            gallery.memorisation_section(folder, made.pixels, near, train, metrics),
+            gallery.interpolation_section(folder, generator, config, params.seed, params.batch_size),
+        ]
+    write_json(results / "sections.json", sections)
     write_json(results / "metrics.json", metrics)
 
 

@@ -9,7 +9,7 @@ generated ones. What those files hold: shared/explain/image_classes.py. Of the g
 figures.json           of discriminator, directions and regions, see `tell_apart`, `check_directions`, `check_regions`
 directions.tsv         share of the change of images by direction of noise, the largest first
 latent/                pictures of both
-section_*.json         tables and pictures for the page
+sections.json          tables and pictures for the page
 """
 
 import copy
@@ -277,18 +277,17 @@ def main(params: Params) -> None:
         network.to(device).requires_grad_(False)
 
     figures = explain_discriminator(generator, discriminator, config, chosen)
-    sections = {"1_discriminator": discriminator_section(figures)}
+    sections = [discriminator_section(figures)]
     seen, others = (draw_latents(config, chosen, device, key) for key in ("directions", "checked"))
     with replace_folder(results / "latent") as folder:
-        parts = {
-            "2_directions": explain_directions(generator, seen, others, chosen, folder),
-            "3_regions": explain_regions(generator, config["image_size"], others, chosen.seed, folder),
-        }
-    for name, (found, section) in parts.items():
+        parts = (
+            explain_directions(generator, seen, others, chosen, folder),
+            explain_regions(generator, config["image_size"], others, chosen.seed, folder),
+        )
+    for found, section in parts:
         figures |= found
-        sections[name] = section
-    for name, section in sections.items():
-        write_json(results / f"section_{name}.json", section)
+        sections.append(section)
+    write_json(results / "sections.json", sections)
     write_json(results / "figures.json", {name: round(float(value), DIGITS) for name, value in figures.items()})
     for name, value in figures.items():
         print(f"{name:28}{value:.4f}")

@@ -217,8 +217,9 @@ def pca_gaussian(images: np.ndarray, number: int, seed: int) -> tuple[np.ndarray
     rng = np.random.default_rng(derive(seed, "pca gaussian"))
     seen = images[np.sort(rng.permutation(len(images))[:PCA_IMAGES])]
     pixels = seen.reshape(len(seen), -1).astype(np.float32)
-    pca = PCA(min(PCA_COMPONENTS, *pixels.shape), random_state=derive(seed, "pca") % 2**32).fit(pixels)
-    held = np.cumsum(pca.explained_variance_ratio_)
+    with np.errstate(invalid="ignore"):  # equal images: nought of nought
+        pca = PCA(min(PCA_COMPONENTS, *pixels.shape), random_state=derive(seed, "pca") % 2**32).fit(pixels)
+    held = np.cumsum(np.nan_to_num(pca.explained_variance_ratio_))
     count = min(len(held), int(np.searchsorted(held, PCA_VARIANCE)) + 1)
     scale = np.sqrt(pca.explained_variance_[:count])
     drawn = rng.standard_normal((number, count)) * scale @ pca.components_[:count] + pca.mean_

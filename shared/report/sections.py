@@ -171,13 +171,15 @@ def worst(results: Results) -> Section | None:
 
 
 def own(results: Results, *stages: str) -> list[Section]:
-    """Sections that the project's stages left as section.json."""
+    """Sections that these stages left as section.json, one or a list of them."""
     made = []
     for path in (path for stage in stages for path in sorted(results.path(stage).glob("section*.json"))):
-        given = {"intro": "", "columns": [], "rows": [], "pictures": []} | json.loads(path.read_text(encoding="utf-8"))
-        shown = [{"sharp": False, "still_uri": ""} | row for row in given["pictures"]]
-        given["pictures"] = pictures(path.parent, shown, MAX_PICTURES)
-        made.append(Section(given["title"], render("own.html", **given)))
+        left = json.loads(path.read_text(encoding="utf-8"))
+        for one in left if isinstance(left, list) else [left]:
+            given = {"intro": "", "columns": [], "rows": [], "pictures": []} | one
+            shown = [{"sharp": False, "still_uri": ""} | row for row in given["pictures"]]
+            given["pictures"] = pictures(path.parent, shown, MAX_PICTURES)
+            made.append(Section(given["title"], render("own.html", **given)))
     return made
 
 

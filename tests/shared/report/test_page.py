@@ -208,10 +208,10 @@ def test_a_picture_that_moves_has_one_that_stands_still(tmp_path: Path) -> None:
 
 def test_own_sections_of_the_evaluation_come_before_the_attributions(make: Make) -> None:
     results = make(["cat", "dog"])
-    for stage in ("evaluate", "explain"):
-        write(results.path(f"{stage}/section.json"), {"title": f"Own of {stage}"})
+    write(results.path("evaluate/section.json"), {"title": "Own of evaluate"})
+    write(results.path("explain/sections.json"), [{"title": "Own of explain"}, {"title": "Another"}])
     text = page.build(results).read_text(encoding="utf-8")
-    places = [text.index(f"<h2>{title}") for title in ("Own of evaluate", "Can these", "Own of explain")]
+    places = [text.index(f"<h2>{title}") for title in ("Own of evaluate", "Can these", "Own of explain", "Another")]
     assert places == sorted(places)
 
 

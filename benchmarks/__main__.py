@@ -14,7 +14,7 @@ INTRO = """
 # Benchmarks
 
 Comparisons with what one would pick instead, in one interleaved run on one machine, and proofs too long for a test.
-`make bench` makes them all anew (an hour on two cores that do nothing else) and writes this page;
+`make bench` makes them all anew (three hours on two cores that do nothing else) and writes this page;
 `python -m benchmarks <name>` makes one. Figures of different machines are not to be compared.
 """
 WHAT = {
@@ -25,6 +25,7 @@ WHAT = {
     "leakage": "planted copies that the data check finds, by kind, and images of CIFAR-10 that it flags",
     "bucketing": "tokens a second in training: batches by length, beside random order with padding",
     "pretrained": "MiniLM fine-tuned on SST-2 by imdb_sentiment, beside transformers' Trainer",
+    "dcgan": "Fashion-MNIST by fashion_gan's preset official-cpu, beside PyTorch's own DCGAN example in the same time",
     "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.preset import load
 from benchmarks.table import report
 from projects.cifar_cnn import prepare, train
 from projects.cifar_cnn.model import predict_logits
@@ -21,24 +22,12 @@ from shared.data.arrays import read_split
 from shared.data.cifar import CIFAR10
 from shared.data.image_batches import to_float
 from shared.data.sources import bring
-from shared.params import check, override, read_yaml
-from shared.paths import Project
-from shared.repro import preset_changes
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, join
 
 PRESET, SEEDS = "official", (0, 1, 2)
 MOST_SECONDS, LEAST_ACCURACY = 5.0, 0.94
 CHUNK = 2000  # test images at once
-
-
-def load(seed: int) -> Params:
-    """The preset's params, with a seed of its own for training."""
-    project = Project("cifar_cnn")
-    tree = read_yaml(project.folder / "params.yaml")
-    for key, value in (preset_changes(project, PRESET) | {"train.seed": seed}).items():
-        override(tree, key, value)
-    return check(Params, tree, PRESET)
 
 
 def make_data(folder: Path, params: Params) -> Path:
@@ -50,7 +39,7 @@ def make_data(folder: Path, params: Params) -> Path:
 
 def measure(seed: int, prepared: Path, world: World) -> dict[str, Any]:
     """One training: its seconds and the test accuracy of its weights, all views of each image."""
-    params = load(seed)
+    params = load("cifar_cnn", Params, PRESET, {"train.seed": seed})
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
         run, _ = train.train(params, prepared, Checkpoint(Path(scratch) / "last.pt", world), world)
@@ -69,8 +58,8 @@ def main() -> bool:
     if not torch.cuda.is_available():
         print("left out: this machine has no CUDA device")
         return True
-    with tempfile.TemporaryDirectory() as folder, join(load(0).runtime) as world:
-        prepared = make_data(Path(folder), load(0))
+    with tempfile.TemporaryDirectory() as folder, join(load("cifar_cnn", Params, PRESET).runtime) as world:
+        prepared = make_data(Path(folder), load("cifar_cnn", Params, PRESET))
         rows = [{"training": "first of the process", **measure(SEEDS[0], prepared, world)}]
         rows += [{"training": "warm", **measure(seed, prepared, world)} for seed in SEEDS]
     report("gpu_training", rows, device=world.device, preset=PRESET)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.preset import load
 from benchmarks.table import report
 from projects.imdb_sentiment import prepare, train
 from projects.imdb_sentiment.data import tokens_and_labels
@@ -25,9 +26,6 @@ from shared.data import text_classes
 from shared.data.columns import read_columns
 from shared.data.sources import mirror_folder
 from shared.evaluation.metrics import bootstrap
-from shared.params import check, override, read_yaml
-from shared.paths import Project
-from shared.repro import preset_changes
 from shared.seed import derive
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import resolve_precision
@@ -44,15 +42,6 @@ OWN = {
     "train.epochs": 2.0,  # of so many phrases
 }
 LEAST_ACCURACY, MOST_SECONDS = 0.89, 1200
-
-
-def load() -> Params:
-    """The preset's params for this data."""
-    project = Project("imdb_sentiment")
-    tree = read_yaml(project.folder / "params.yaml")
-    for key, value in (preset_changes(project, PRESET) | OWN).items():
-        override(tree, key, value)
-    return check(Params, tree, PRESET)
 
 
 def make_data(mirror: Path, folder: Path, params: Params) -> Path:
@@ -135,7 +124,7 @@ def main() -> bool:
     if mirror is None:
         print("left out: no folder sst2 in $DATASET_MIRROR")
         return True
-    params = load()
+    params = load("imdb_sentiment", Params, PRESET, OWN)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         prepared = make_data(mirror, folder, params)

@@ -1,0 +1,176 @@
+"""Fashion-MNIST by fashion_gan's preset official-cpu, beside the recipe of PyTorch's own DCGAN example.
+
+The example (github.com/pytorch/examples, dcgan) makes images of 64 px: five transposed convolutions against five
+convolutions, batch norm in both, 64 channels at the largest map, 100 numbers of noise; Adam at 0.0002 with beta1 0.5,
+batches of 64, binary cross-entropy, one step each. The images are enlarged for it as its own resize does, and what it
+makes is brought back to the size of the data.
+
+For each seed ours is trained as the preset says, then the example for the same time on the same images. Both are judged
+by the one classifier of our evaluate stage, as many generated images against as many test images.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import mean
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from benchmarks.preset import load
+from benchmarks.table import report
+from projects.fashion_gan import prepare, train
+from projects.fashion_gan.evaluate import Figures, Images, figures
+from projects.fashion_gan.judge import judge, train_judge
+from projects.fashion_gan.model import draw_labels, draw_noise, generate
+from projects.fashion_gan.params import Params
+from shared.data import image_classes
+from shared.data.arrays import read_split
+from shared.data.mnist import OFFICIAL
+from shared.data.prepared import read_manifest
+from shared.data.sources import bring, mirror_folder
+from shared.training.checkpoint import Checkpoint
+from shared.training.distributed import local
+
+PRESET, SEEDS = "official-cpu", (0, 1, 2)
+OURS, THEIRS, REAL = "preset official-cpu", "PyTorch's DCGAN example", "real training images"
+MOST_SECONDS = 1200
+SHOWN = ("frechet_distance", "precision_score", "recall_score", "f1_score", "density_score", "coverage_score")
+
+SIDE, NOISE, WIDTH, BATCH, RATE = 64, 100, 64, 64, 2e-4  # of the example
+
+
+def example_networks() -> tuple[nn.Sequential, nn.Sequential]:
+    """The example's generator, (N, 100, 1, 1) -> (N, 1, 64, 64) in [-1, 1], and discriminator, -> (N, 1, 1, 1)."""
+    sizes = [8 * WIDTH, 4 * WIDTH, 2 * WIDTH, WIDTH]
+    up: list[nn.Module] = [nn.ConvTranspose2d(NOISE, sizes[0], 4, 1, 0, bias=False)]
+    down: list[nn.Module] = [nn.Conv2d(1, WIDTH, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
+    for wide, narrow in zip(sizes, [*sizes[1:], 1], strict=True):
+        up += [nn.BatchNorm2d(wide), nn.ReLU(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
+    for narrow, wide in zip(sizes[:0:-1], sizes[-2::-1], strict=True):
+        down += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)]
+    generator = nn.Sequential(*up, nn.Tanh())
+    discriminator = nn.Sequential(*down, nn.Conv2d(sizes[0], 1, 4, 1, 0, bias=False))
+    for module in [*generator, *discriminator]:
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+    return generator, discriminator
+
+
+def train_example(images: Tensor, seconds: float, seed: int) -> tuple[nn.Sequential, int]:
+    """The example's generator after so many seconds on (N, 1, S, S) uint8 images, and its steps."""
+    torch.manual_seed(seed)
+    generator, discriminator = example_networks()
+    adams = [Adam(network.parameters(), RATE, (0.5, 0.999), fused=True) for network in (generator, discriminator)]
+    start, steps = time.perf_counter(), 0
+    for real in _batches(images):
+        fake = generator(torch.randn(len(real), NOISE, 1, 1))
+        told = [discriminator(part) for part in (real, fake.detach())]
+        _step(adams[1], F.softplus(-told[0]).mean() + F.softplus(told[1]).mean())
+        _step(adams[0], F.softplus(-discriminator(fake)).mean())
+        steps += 1
+        if time.perf_counter() - start > seconds:
+            break
+    return generator, steps
+
+
+def _batches(images: Tensor) -> Iterator[Tensor]:
+    """Endless batches in [-1, 1], enlarged."""
+    while True:
+        for index in torch.randperm(len(images)).split(BATCH):
+            part = images[index].float() / 127.5 - 1
+            yield F.interpolate(part, size=(SIDE, SIDE), mode="bilinear", antialias=True)
+
+
+def _step(adam: Adam, loss: Tensor) -> None:
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+
+
+@torch.no_grad()
+def images_of(generator: nn.Sequential, number: int, side: int, seed: int) -> Tensor:
+    """(N, 1, S, S) uint8, in training mode by batches, as the example draws its own."""
+    draws = torch.Generator().manual_seed(seed)
+    noise = torch.randn(number, NOISE, 1, 1, generator=draws)
+    parts = [F.interpolate(generator(part), (side, side), mode="bilinear", antialias=True) for part in noise.split(64)]
+    return ((torch.cat(parts) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def ours(params: Params, prepared: Path, folder: Path, number: int) -> tuple[Tensor, float, int]:
+    """Images of the preset's generator, seconds and steps of its training."""
+    world, chosen = local("cpu"), params.evaluate
+    checkpoint = Checkpoint(folder / f"{params.train.seed}.pt", world)
+    trained, config = train.train(params, prepared, checkpoint, world, folder / "samples")
+    noise = draw_noise(chosen.seed, number, params.train.model.latent_size, "evaluate")
+    label = draw_labels(chosen.seed, number, config["class_counts"], "evaluate")
+    made = generate(trained.model.get_submodule("generator"), noise, label, chosen.batch_size)
+    return made, trained.progress.seconds, trained.progress.step
+
+
+def make_data(folder: Path, params: Params) -> Path:
+    """Fashion-MNIST in the prepared form, below a folder."""
+    bring(OFFICIAL["fashion_mnist"], folder / "raw")
+    image_classes.write(folder / "prepared", prepare.read(folder / "raw", params.prepare), params.prepare)
+    return folder / "prepared"
+
+
+def make_scorer(prepared: Path, folder: Path, params: Params) -> tuple[Callable[[Tensor], Figures], int]:
+    """What gives the figures of images, by our classifier against the test images, and how many images it wants."""
+    world, chosen, classes = local("cpu"), params.evaluate, read_manifest(prepared)["classes"]
+    split, test = (read_split(prepared, name) for name in ("train", "test"))
+    network = train_judge(split, classes, chosen, params.runtime, world, Checkpoint(folder / "judge.pt", world))
+    number = min(chosen.num_images, len(test))
+
+    def seen(pixels: Tensor) -> Images:
+        return Images(pixels, judge(network, pixels.numpy(), chosen.batch_size), None)
+
+    real = seen(torch.from_numpy(test.images[:number].copy()))
+    return lambda pixels: figures(seen(pixels), real, len(classes)), number
+
+
+def main() -> bool:
+    """Measures and reports. Returns whether ours is better; True, with a line, where there is no Fashion-MNIST."""
+    if mirror_folder("fashion_mnist") is None:
+        print("left out: no folder fashion_mnist in $DATASET_MIRROR")
+        return True
+    found: dict[str, list[Figures]] = {OURS: [], THEIRS: [], REAL: []}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, params = Path(scratch), load("fashion_gan", Params, PRESET)
+        prepared = make_data(folder, params)
+        score, number = make_scorer(prepared, folder, params)
+        images = torch.from_numpy(read_split(prepared, "train").images)
+        for seed in SEEDS:
+            chosen = load("fashion_gan", Params, PRESET, {"train.seed": seed})
+            made, seconds, steps = ours(chosen, prepared, folder, number)
+            found[OURS].append(score(made) | {"seconds": seconds, "steps": steps})
+            generator, steps = train_example(images, seconds, seed)
+            theirs = images_of(generator, number, images.shape[2], seed)
+            found[THEIRS].append(score(theirs) | {"seconds": seconds, "steps": steps})
+            some = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:number]]
+            found[REAL].append(score(some) | {"seconds": 0, "steps": 0})
+            print(seed, {name: round(runs[-1]["frechet_distance"], 4) for name, runs in found.items()}, flush=True)
+    return tell(found, number, params.train.precision)
+
+
+def tell(found: dict[str, list[Figures]], number: int, precision: str) -> bool:
+    """Writes the table. Returns whether our distance is smaller and F1 not worse, within the time."""
+    rows = [
+        {
+            "images": name,
+            "seconds": round(mean(one["seconds"] for one in runs), 1),
+            "steps": round(mean(one["steps"] for one in runs)),
+            **{key: round(mean(one[key] for one in runs), 4) for key in SHOWN},
+            "distances": ", ".join(f"{one['frechet_distance']:.3f}" for one in runs),
+        }
+        for name, runs in found.items()
+    ]
+    report("dcgan", rows, seeds=len(SEEDS), number=number, precision=precision, shown="means over seeds")
+    first, second, _ = rows
+    better = first["frechet_distance"] < second["frechet_distance"] and first["f1_score"] >= second["f1_score"]
+    return bool(better and first["seconds"] <= MOST_SECONDS)

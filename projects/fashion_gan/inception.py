@@ -6,6 +6,7 @@ small grey images its figures say little, and FID needs far more than its 2,048 
 """
 
 import pickle
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def inception_scores(generated: Tensor, real: Tensor, seed: int) -> dict[str, fl
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(SUBSET_SIZE, len(generated), len(real))
-    with torch.random.fork_rng([]):
+    with torch.random.fork_rng([]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance`", UserWarning)  # that it keeps features
         torch.manual_seed(derive(seed, "kernel distance"))
         kernel = KernelInceptionDistance(nn.Identity(), subsets=SUBSETS, subset_size=size)
         kernel.update(real, real=True)

@@ -25,26 +25,25 @@ class Player:
     wrapped: nn.Module  # as `distributed.wrap` returned it
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
+    precision: str
+    world: World
 
-    def learn(
-        self, loss: Loss, micro_batches: Sequence[Any], *, precision: str, world: World, seed: int
-    ) -> tuple[Sums, bool]:
+    def learn(self, loss: Loss, micro_batches: Sequence[Any], seed: int) -> tuple[Sums, bool]:
         """One update. Returns what was summed up, and False for a step that fp16 skipped."""
-        sums = accumulate(
-            self.wrapped, loss, micro_batches, scaler=self.scaler, precision=precision, world=world, seed=seed
-        )
+        common: dict[str, Any] = {"scaler": self.scaler, "world": self.world}
+        sums = accumulate(self.wrapped, loss, micro_batches, precision=self.precision, seed=seed, **common)
         weights = list(self.network.parameters())
-        return sums, update(weights, [self.optimizer], sums.count, scaler=self.scaler, clip_norm=0.0, world=world)
+        return sums, update(weights, [self.optimizer], sums.count, clip_norm=0.0, **common)
 
     @contextmanager
-    def frozen(self) -> Iterator[nn.Module]:
-        """The bare network, which takes no gradients of its own and passes on those of its input.
+    def frozen(self) -> Iterator[None]:
+        """The network takes no gradients of its own, and passes on those of its input.
 
-        Bare: a forward through DDP would make it wait for gradients that never come.
+        To be used bare then: a forward through DDP would make it wait for gradients that never come.
         """
         self.network.requires_grad_(False)
         try:
-            yield self.network
+            yield
         finally:
             self.network.requires_grad_(True)
 

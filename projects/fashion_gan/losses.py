@@ -44,11 +44,16 @@ LOSSES = {
 
 
 class DiscriminatorBatch(NamedTuple):
-    """Real images and what as many are generated from; seed: of this step's augmentation and interpolation."""
+    """Real images and what as many are generated from.
+
+    seed: of this step's augmentation and interpolation; penalised: whether it computes the penalty, for all steps until
+    the next that does.
+    """
 
     real: ImageBatch
     latent: Latent
     seed: int
+    penalised: bool
 
 
 class GeneratorBatch(NamedTuple):
@@ -58,14 +63,8 @@ class GeneratorBatch(NamedTuple):
     seed: int
 
 
-def discriminator_loss(
-    model: nn.Module, batch: DiscriminatorBatch, *, generator: nn.Module, params: Train, penalised: bool
-) -> Terms:
-    """Of the discriminator, which learns, against a generator that stands still.
-
-    Args:
-        penalised: whether this step computes the penalty, for all steps until the next that does.
-    """
+def discriminator_loss(model: nn.Module, batch: DiscriminatorBatch, *, generator: nn.Module, params: Train) -> Terms:
+    """Of the discriminator, which learns, against a generator that stands still."""
     latent, place = batch.latent, batch.latent.place
     with torch.no_grad():
         fake = generator(latent.noise, latent.label)
@@ -74,7 +73,7 @@ def discriminator_loss(
     real_logit, fake_logit = model(real, batch.real.label), model(fake, latent.label)
     total = LOSSES[params.loss].discriminator(real_logit, fake_logit).sum()
     added = torch.zeros_like(total)
-    if penalised:
+    if batch.penalised:
         share = Draws(batch.seed, 2, place).uniform()
         added = (
             params.penalty_weight * params.penalty_steps * penalty(model, real, fake, batch.real.label, share, params)

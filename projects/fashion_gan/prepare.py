@@ -12,13 +12,15 @@ What has no valid or test folder is split by prepare.valid_fraction and prepare.
 with the data is listed at once, and nothing is written then.
 """
 
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 from shared.data import image_classes
+from shared.data.image_folder import scan_folder
 from shared.data.params import PrepareImages
-from shared.errors import UserError
+from shared.errors import Problems, UserError
 from shared.paths import Project, show
 from shared.stage import run
 
@@ -27,6 +29,7 @@ from .params import Params, halvings
 
 PROJECT = Project.of(__file__)
 LEAST_TRAIN, LEAST_TEST = 16, 4  # images: fewer would be copied, and measured by nothing
+BATCH_SIZE, UPDATES, GRIDS = 64, 4000, 20  # what is suggested for images of one's own: about what the sample takes
 
 
 def read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
@@ -66,7 +69,16 @@ def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of one's own images. Raises one UserError with everything that is wrong."""
     values = image_classes.suggest(root, labelled=False)
     side = max(size for size in range(8, values["prepare.image_size"] + 1) if halvings(size))
-    return values | {"prepare.image_size": side}
+    found = scan_folder(root, Problems(root), labelled=False).images
+    batch = min(BATCH_SIZE, sum(image.split in (None, "train") for image in found) // 2)
+    epochs = math.ceil(UPDATES * batch / len(found))
+    return values | {
+        "prepare.image_size": side,
+        "train.batch_size": batch,
+        "train.micro_batch_size": batch,
+        "train.epochs": float(epochs),
+        "train.sample_epochs": float(math.ceil(epochs / GRIDS)),
+    }
 
 
 def main(params: Params) -> None:

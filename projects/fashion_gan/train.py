@@ -35,10 +35,9 @@ from shared.training.device import resolve_precision
 from shared.training.distributed import World, run, wrap
 from shared.training.history import Diverged, History, Row
 from shared.training.optim import linear, set_rates
-from shared.training.params import Runtime
 from shared.training.profile import profiler
 from shared.training.stage import train_stage
-from shared.training.step import Loss, Sums, make_scaler
+from shared.training.step import Sums, make_scaler
 
 from .data import Latents
 from .game import Game, Player, Progress
@@ -50,6 +49,8 @@ from .samples import COLUMNS, ROWS, grid, write_frames
 PROJECT = Project.of(__file__)
 STANDING_BATCHES = 16  # that the kept networks' batch norm is measured on
 ASKED_IMAGES = 512  # of a split, about which the discriminator is asked now and then
+
+Judge = Callable[[nn.Module], Row]
 
 
 class Trained(NamedTuple):
@@ -64,10 +65,8 @@ def play(
     game: Game,
     reals: Batches,
     latents: Latents,
-    judge: Callable[[nn.Module], Row] | None,
-    *,
-    params: Train,
-    runtime: Runtime,
+    judge: Judge | None,
+    params: Params,
     world: World,
     checkpoint: Checkpoint,
     out: Path,
@@ -83,38 +82,33 @@ def play(
     Raises:
         UserError: a loss became NaN or infinite; names the first such step and the network.
     """
-    turns = params.discriminator_steps
-    total, sample_steps = (_steps(epochs, reals, turns) for epochs in (params.epochs, params.sample_epochs))
+    chosen, runtime, turns = params.train, params.runtime, params.train.discriminator_steps
+    total, sample_steps = (_steps(epochs, reals, turns) for epochs in (chosen.epochs, chosen.sample_epochs))
     if saved := checkpoint.load():
         game.restore(saved)
     discriminator, generator, history, progress = game.discriminator, game.generator, game.history, game.progress
-    learn: dict[str, Any] = {"precision": resolve_precision(params.precision, world.device), "world": world}
+    tell_apart = partial(discriminator_loss, generator=generator.network, params=chosen)
+    deceive = partial(generator_loss, discriminator=discriminator.network, params=chosen)
     schedule, stream = linear(total), reals.stream(progress.step * turns, total * turns)
+    profiling = profiler(runtime.profile and world.is_first, scratch())
     clock = time.perf_counter() - progress.seconds
 
-    with (
-        profiler(runtime.profile and world.is_first, scratch()) as profile,
-        _naming_divergence(game, len(reals) / turns),
-    ):
+    with profiling as profile, _naming_divergence(game, len(reals) / turns):
         for step in range(progress.step, total):
             set_rates([discriminator.optimizer, generator.optimizer], schedule(step))
             for turn in range(step * turns, (step + 1) * turns):
-                seed = derive(params.seed, "discriminator", turn)
-                penalised = params.penalty != "none" and turn % params.penalty_steps == 0
-                loss: Loss = partial(
-                    discriminator_loss, generator=generator.network, params=params, penalised=penalised
-                )
+                seed = derive(chosen.seed, "discriminator", turn)
+                penalised = chosen.penalty != "none" and turn % chosen.penalty_steps == 0
                 pairs = zip(next(stream), latents.share("discriminator", turn), strict=True)
                 power_iteration(discriminator.network)
                 judged, _ = discriminator.learn(
-                    loss, [DiscriminatorBatch(*pair, seed) for pair in pairs], seed=seed, **learn
+                    tell_apart, [DiscriminatorBatch(*pair, seed, penalised) for pair in pairs], seed
                 )
 
-            seed = derive(params.seed, "generator", step)
+            seed = derive(chosen.seed, "generator", step)
             drawn = [GeneratorBatch(latent, seed) for latent in latents.share("generator", step)]
-            with discriminator.frozen() as opponent:
-                loss = partial(generator_loss, discriminator=opponent, params=params)
-                fooled, done = generator.learn(loss, drawn, seed=seed, **learn)
+            with discriminator.frozen():
+                fooled, done = generator.learn(deceive, drawn, seed)
             if done and game.average:
                 game.average.update_parameters(generator.network)
 
@@ -191,7 +185,7 @@ def kept_discriminator(game: Game, shown: nn.Module, reals: Batches, latents: La
     return standing(game.discriminator.network, seen())
 
 
-def make_judge(prepared: Path, world: World) -> Callable[[nn.Module], Row] | None:
+def make_judge(prepared: Path, world: World) -> Judge | None:
     """What the discriminator says of real images that it learned from and of others: it knows them by heart when the
     two part. None where there are no validation images."""
     if "valid" not in read_manifest(prepared)["splits"]:
@@ -226,7 +220,8 @@ def start(params: Train, prepared: Path, world: World) -> tuple[nn.Module, nn.Mo
 def make_player(network: nn.Module, rate: float, params: Train, world: World) -> Player:
     adam = Adam(network.parameters(), lr=rate, betas=(params.beta1, params.beta2), fused=True)
     precision = resolve_precision(params.precision, world.device)
-    return Player(network, wrap(network, world), adam, make_scaler(precision, world.device, params.micro_batch_size))
+    scaler = make_scaler(precision, world.device, params.micro_batch_size)
+    return Player(network, wrap(network, world), adam, scaler, precision, world)
 
 
 def scratch() -> Path:
@@ -253,8 +248,7 @@ def train(
         make_average(generator, chosen.ema_decay),
         History(world, total, scratch() / "tensorboard" if params.runtime.tensorboard else None),
     )
-    settings: dict[str, Any] = {"params": chosen, "runtime": params.runtime, "world": world}
-    play(game, reals, latents, make_judge(prepared, world), checkpoint=checkpoint, out=out, **settings)
+    play(game, reals, latents, make_judge(prepared, world), params, world, checkpoint, out)
     if world.is_first:
         write_frames(out, game.frames)  # a run that was killed after its last step has them in the checkpoint alone
     shown = kept_generator(game, latents)

@@ -124,18 +124,18 @@ class Fixed(nn.Module):
         return 1 * self.images
 
 
-def batch(number: int = 3) -> tuple[DiscriminatorBatch, nn.Module]:
+def batch(number: int = 3, penalised: bool = False) -> tuple[DiscriminatorBatch, nn.Module]:
     real, fake, label, _ = some(number)
     latent = Latent(torch.zeros(number, 1), label, torch.arange(number))
-    return DiscriminatorBatch(ImageBatch(real, label, torch.arange(number)), latent, 5), Fixed(fake)
+    return DiscriminatorBatch(ImageBatch(real, label, torch.arange(number)), latent, 5, penalised), Fixed(fake)
 
 
 @pytest.mark.parametrize("penalised", [False, True])
 def test_the_discriminators_loss_is_the_sum_with_the_weighted_penalty(penalised: bool) -> None:
-    given, generator = batch()
+    given, generator = batch(penalised=penalised)
     chosen = params(loss="wasserstein", penalty="r1", penalty_weight=0.5, penalty_steps=4, augment="[]").train
     model = Linear()
-    total, count, extras = discriminator_loss(model, given, generator=generator, params=chosen, penalised=penalised)
+    total, count, extras = discriminator_loss(model, given, generator=generator, params=chosen)
     fake = generator(None, None)
     expected = model(fake, None).sum() - model(given.real.image, None).sum()
     added = 0.5 * 4 * 3 * model.weight.square().sum() / 2 if penalised else torch.zeros_like(expected)

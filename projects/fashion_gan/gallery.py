@@ -194,7 +194,7 @@ def interpolation_section(
     conditional, num_classes = config["model"]["conditional"], len(config["classes"])
     ends = draw_noise(seed, 2 * WAYS, config["model"]["latent_size"], "interpolation")
     noise = torch.cat([slerp(ends[2 * way], ends[2 * way + 1], STEPS) for way in range(WAYS)])
-    label = (torch.arange(WAYS) * max(1, num_classes // WAYS) % num_classes).repeat_interleave(STEPS)
+    label = (torch.arange(WAYS) * num_classes // WAYS).repeat_interleave(STEPS)
     images = generate(generator, noise, label, batch_size)
     picture(grid(spaced(images), STEPS)).save(folder / "interpolation.png")
     names = [config["classes"][number] for number in label[::STEPS].tolist()]

@@ -59,7 +59,7 @@ def inception_features(network: nn.Module, images: Tensor) -> Tensor:
     """(N, 2048) float64 of (N, C, S, S) uint8 images; grey ones as three equal channels."""
     device = next(network.parameters()).device
     parts = (part.expand(-1, 3, -1, -1).to(device) for part in torch.split(images, BATCH))
-    return torch.cat([network(part).double().cpu() for part in parts])
+    return torch.cat([network(part).cpu().double() for part in parts])
 
 
 def inception_scores(generated: Tensor, real: Tensor, seed: int) -> dict[str, float]:

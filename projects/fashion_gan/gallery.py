@@ -70,7 +70,7 @@ def figures_section(metrics: dict[str, Any]) -> Section:
         "title": "Beside real images, and beside a simple model",
         "intro": f"{metrics['num_samples']:,} images of each kind against as many held-out real ones, in the features "
         f"of a classifier that was trained on the same data and is right about {metrics['classifier_accuracy']:.1%} of "
-        "the test images. Real training images are the floor: no generator can be asked to do better than they. The "
+        "the test images. Real training images are the floor: about what a generator can be asked for. The "
         "simple model draws from one Gaussian over the principal components of the pixels.",
         "columns": ["Figure", "Generated", "Real (train)", "PCA-Gaussian", "Better"],
         "rows": rows,

@@ -109,6 +109,16 @@ def test_a_loss_that_is_not_finite_names_step_and_network(
     assert not (tmp_path / "out/last.pt").exists()
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("penalty", ["r1", "interpolates"])
+def test_penalties_stay_finite_in_short_precision(prepared: Path, tmp_path: Path, precision: str, penalty: str) -> None:
+    chosen = tiny.params(precision=precision, epochs=4.0, penalty=penalty, penalty_steps=1, loss="hinge")
+    rows = tiny.play(prepared, tmp_path / "out", chosen).history.train
+    assert len(rows) == 20
+    assert all(np.isfinite(list(row.values())).all() for row in rows)
+    assert all(row["train_penalty"] > 0 for row in rows)
+
+
 def test_fp16_scales_each_network_by_itself_and_an_overflow_moves_nothing(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from shared.data.params import PrepareImages
+from shared.explain import params as explain
 from shared.params import Section
 from shared.training.params import Runtime, TrainParams
 
@@ -38,12 +39,16 @@ class Train(TrainParams):
 
 
 class Evaluate(Section):
-    seed: int = Field(ge=0)
-    batch_size: int = Field(ge=1)
+    seed: int = Field(ge=0)  # of the classifier, of what is generated and of the bootstrap
+    batch_size: int = Field(ge=1)  # images generated and judged at once
+    num_images: int = Field(ge=10)  # of each kind; no more than the test or the training images
+    classifier_epochs: float = Field(gt=0)  # of the classifier in whose features the figures are taken
+    inception: str  # FID and KID too: a file of Inception's weights, or "download"; "": none
 
 
-class Explain(Section):
-    seed: int = Field(ge=0)
+class Explain(explain.Explain):
+    num_noises: int = Field(ge=2)  # that directions are found on, and as many others that they are tested on
+    num_directions: int = Field(ge=1)  # shown, those that change images most
 
 
 class Params(Section):

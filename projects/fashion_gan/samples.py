@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from shared.files import replace_folder
 
 ROWS, COLUMNS = 8, 10  # of a grid; classes go along a row
+GREY = 96  # between images
 Frame = dict[str, Any]  # step, epoch, image: (C, H, W) uint8
 
 
@@ -21,6 +23,11 @@ def grid(images: Tensor, columns: int = COLUMNS) -> Tensor:
     num, channels, side, _ = padded.shape
     cells = padded.view(num // columns, columns, channels, side, side)
     return cells.permute(2, 0, 3, 1, 4).reshape(channels, num // columns * side, columns * side)
+
+
+def spaced(images: Tensor) -> Tensor:
+    """(N, C, S, S) uint8 -> (N, C, S + 1, S + 1): with a grey line between one image and the next of a grid."""
+    return F.pad(images, (0, 1, 0, 1), value=GREY)
 
 
 def picture(image: Tensor) -> Image.Image:

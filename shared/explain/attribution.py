@@ -9,7 +9,7 @@ N inputs, C channels, H height, W width, K classes.
 """
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -45,7 +45,9 @@ class Attribution(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """What a method is run on: at most BATCH inputs, with their targets (N,) and baselines (N, C, H, W)."""
+    """What a method is run on: at most BATCH inputs, with their targets (N,), baselines (N, C, H, W) and what the model
+    takes beside each, (N, ...).
+    """
 
     model: nn.Module
     layer: str
@@ -53,6 +55,7 @@ class Call:
     inputs: Tensor
     targets: Tensor
     baselines: Tensor
+    extra: Sequence[Tensor] = ()
 
     def leaf(self) -> Tensor:
         """The inputs as Captum wants them for gradients; the caller's tensor is left as it is."""
@@ -82,6 +85,7 @@ def integrated_gradients(call: Call) -> Attribution:
         call.leaf(),
         baselines=call.baselines,
         target=call.targets,
+        additional_forward_args=tuple(call.extra) or None,
         n_steps=STEPS,
         internal_batch_size=max(BATCH, len(call.inputs)),
         return_convergence_delta=True,
@@ -97,23 +101,29 @@ def gradient_shap(call: Call) -> Attribution:
     points, and with the difference to the baseline as its input.
     """
     group = BATCH // SHAP_SAMPLES
-    chunks = zip(*(torch.split(part, group) for part in (call.inputs, call.targets, call.baselines)), strict=True)
+    wholes = call.inputs, call.targets, call.baselines, *call.extra
+    chunks = zip(*(torch.split(part, group) for part in wholes), strict=True)
     parts = [_shap_of_group(call, *chunk) for chunk in chunks]
     values, deltas = zip(*parts, strict=True)
     return Attribution(torch.cat(values), torch.cat(deltas))
 
 
-def _shap_of_group(call: Call, inputs: Tensor, targets: Tensor, baselines: Tensor) -> tuple[Tensor, Tensor]:
+def _shap_of_group(
+    call: Call, inputs: Tensor, targets: Tensor, baselines: Tensor, *extra: Tensor
+) -> tuple[Tensor, Tensor]:
     def total(differences: Tensor) -> Tensor:  # (samples, group, C, H, W) -> (samples,)
         points = (baselines + differences).flatten(0, 1)
         index = targets.repeat(len(differences))[:, None]
-        outputs: Tensor = call.model(points).gather(1, index)
+        beside = (part.repeat(len(differences), *[1] * (part.ndim - 1)) for part in extra)
+        outputs: Tensor = call.model(points, *beside).gather(1, index)
         return outputs.view(len(differences), -1).sum(1)
 
     difference = (inputs - baselines).detach()[None].requires_grad_()
     with _global_seed(derive(call.seed, "gradient_shap"), inputs.device):
         values = GradientShap(total).attribute(difference, torch.zeros_like(difference), n_samples=SHAP_SAMPLES)[0]
-    delta = GradientShap(call.model).compute_convergence_delta(values, baselines, inputs, target=targets)
+    delta = GradientShap(call.model).compute_convergence_delta(
+        values, baselines, inputs, target=targets, additional_forward_args=extra or None
+    )
     return values, delta
 
 
@@ -139,7 +149,9 @@ def grad_cam(call: Call) -> Attribution:
         layer = call.model.get_submodule(call.layer)
     except AttributeError:
         raise UserError(f"grad_cam: the model has no layer {call.layer!r}") from None
-    coarse = LayerGradCam(call.model, layer).attribute(call.leaf(), target=call.targets, relu_attributions=True)
+    coarse = LayerGradCam(call.model, layer).attribute(
+        call.leaf(), target=call.targets, additional_forward_args=tuple(call.extra) or None, relu_attributions=True
+    )
     return Attribution(F.interpolate(coarse, call.inputs.shape[2:], mode="bilinear"), None)
 
 
@@ -153,6 +165,7 @@ def occlusion(call: Call) -> Attribution:
         strides=window,
         baselines=call.baselines,
         target=call.targets,
+        additional_forward_args=tuple(call.extra) or None,
         perturbations_per_eval=max(1, BATCH // count),
     )
     return Attribution(values, None)
@@ -176,16 +189,25 @@ def find_method(name: str, methods: Mapping[str, Method] = METHODS) -> Method:
 
 
 def attribute(
-    method: str, model: nn.Module, inputs: Tensor, targets: Tensor, *, baselines: Tensor, layer: str = "", seed: int = 0
+    method: str,
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    baselines: Tensor,
+    extra: tuple[Tensor, ...] = (),
+    layer: str = "",
+    seed: int = 0,
 ) -> Attribution:
     """Attributes an output of a model to its inputs. The same seed gives the same bytes on a CPU.
 
     Args:
         method: a name in METHODS.
-        model: (N, C, H, W) -> (N, K), in eval mode; it is left as it was found.
+        model: (N, C, H, W) and what is in `extra` -> (N, K), in eval mode; it is left as it was found.
         inputs: (N, C, H, W) float, N >= 1.
         targets: (N,) int64, the output to explain of each input.
         baselines: (N, C, H, W) or (1, C, H, W), what an input without any information looks like.
+        extra: (N, ...) each, what the model takes beside the inputs and nothing is attributed to.
         layer: name of the module that Grad-CAM looks at, such as "1.blocks".
         seed: of the methods that draw.
 
@@ -197,8 +219,9 @@ def attribute(
     """
     row = find_method(method)
     baselines = baselines.expand_as(inputs)
-    chunks = zip(*(torch.split(part, BATCH) for part in (inputs, targets, baselines)), strict=True)
-    parts = [row.run(Call(model, layer, seed, *chunk)) for chunk in chunks]
+    chunks = zip(*(torch.split(part, BATCH) for part in (inputs, targets, baselines, *extra)), strict=True)
+    calls = (Call(model, layer, seed, some, asked, blank, rest) for some, asked, blank, *rest in chunks)
+    parts = [row.run(call) for call in calls]
     deltas = [part.delta.detach() for part in parts if part.delta is not None]
     values = torch.cat([part.values.detach() for part in parts])
     return Attribution(values.to(inputs.dtype), torch.cat(deltas).to(inputs.dtype) if deltas else None)

@@ -133,24 +133,27 @@ def area(curves: Tensor) -> float:
     return torch.trapezoid(curves.double().mean(0), dx=1 / (curves.shape[1] - 1)).item()
 
 
-def infidelity(model: nn.Module, images: Tensor, baselines: Tensor, targets: Tensor, maps: Tensor, seed: int) -> float:
+def infidelity(
+    model: nn.Module, images: Tensor, baselines: Tensor, targets: Tensor, maps: Tensor, seed: int, *extra: Tensor
+) -> float:
     """`removal_error` of squares of an image, the same squares for all.
 
     Args:
-        model: (N, C, H, W) -> (N, K) logits.
+        model: (N, C, H, W) and what is in `extra` -> (N, K) logits.
         images, baselines: (N, C, H, W).
         targets: (N,) int64.
         maps: (N, H, W).
         seed: of the squares.
+        extra: (N, ...) each.
     """
 
-    def logits(masks: Tensor, images: Tensor, baselines: Tensor) -> Tensor:
-        outputs: Tensor = model(baselines + masks * (images - baselines))
+    def logits(masks: Tensor, images: Tensor, baselines: Tensor, *extra: Tensor) -> Tensor:
+        outputs: Tensor = model(baselines + masks * (images - baselines), *extra)
         return outputs
 
     squares = random_squares(maps.shape[1], maps.shape[2], seed)[:, None]
     removed = squares.expand(len(images), *squares.shape)
-    return removal_error(logits, targets, maps[:, None], removed, images, baselines)
+    return removal_error(logits, targets, maps[:, None], removed, images, baselines, *extra)
 
 
 def removal_error(logits: Logits, targets: Tensor, maps: Tensor, removed: Tensor, *inputs: Tensor) -> float:
@@ -205,41 +208,32 @@ def random_squares(height: int, width: int, seed: int) -> Tensor:
 
 
 def sensitivity(
-    explain: Callable[[Tensor, Tensor, Tensor], Tensor],
-    images: Tensor,
-    baselines: Tensor,
-    targets: Tensor,
-    seed: int,
+    explain: Callable[..., Tensor], images: Tensor, baselines: Tensor, targets: Tensor, seed: int, *extra: Tensor
 ) -> float:
     """Largest relative change of a map under noise that one hardly sees, mean over images: lower is better.
 
     Captum's max-sensitivity (Yeh et al. 2019, arXiv:1901.09392). Every image meets the same noise.
 
     Args:
-        explain: (images, baselines, targets) -> (N, H, W) maps.
+        explain: (images, baselines, targets, *extra) -> (N, H, W) maps.
         images, baselines: (N, C, H, W) float in [0, 1].
         targets: (N,) int64.
         seed: of the noise.
+        extra: (N, ...) each.
     """
 
     drawn = torch.rand(NOISES, *images.shape[1:], generator=generator(seed, "noise"))
     noise = ((2 * drawn - 1) * NOISE_RADIUS).to(images)
-    chunks = zip(*(torch.split(part, BATCH // NOISES) for part in (images, baselines, targets)), strict=True)
+    chunks = zip(*(torch.split(part, BATCH // NOISES) for part in (images, baselines, targets, *extra)), strict=True)
     changes = [_largest_changes(explain, noise, *chunk) for chunk in chunks]
     return torch.cat(changes).mean().item()
 
 
-def _largest_changes(
-    explain: Callable[[Tensor, Tensor, Tensor], Tensor],
-    noise: Tensor,
-    images: Tensor,
-    baselines: Tensor,
-    targets: Tensor,
-) -> Tensor:
+def _largest_changes(explain: Callable[..., Tensor], noise: Tensor, images: Tensor, *beside: Tensor) -> Tensor:
     def maps(inputs: Tensor | tuple[Tensor]) -> tuple[Tensor]:
         pictures = inputs[0] if isinstance(inputs, tuple) else inputs  # Captum passes both
         times = len(pictures) // len(images)
-        return (explain(pictures, baselines.repeat_interleave(times, 0), targets.repeat_interleave(times, 0)),)
+        return (explain(pictures, *(part.repeat_interleave(times, 0) for part in beside)),)
 
     def disturb(pictures: Tensor) -> Tensor:
         return (pictures + noise.repeat(len(images), 1, 1, 1)).clamp(0, 1)

@@ -49,16 +49,18 @@ def explain(
     baseline: Callable[[Tensor], Tensor],
     params: Explain,
     results: Path,
+    extra: tuple[Tensor, ...] = (),
 ) -> None:
     """Attributes what the model predicts of test images, tests the attributions, writes all files of the stage.
 
     Args:
-        model: in eval mode, on the device that computes; (N, C, H, W) float -> (N, K) logits.
+        model: in eval mode, on the device that computes; (N, C, H, W) float and what is in `extra` -> (N, K) logits.
         split: the test images.
         classes: K names.
         to_float: uint8 images -> what the model takes.
         baseline: float images -> the images (N, C, H, W) in which nothing is to be seen.
         results: folder to write to.
+        extra: (N, ...) each, of the test images: what the model takes beside them.
 
     Raises:
         UserError: params name an unknown method.
@@ -66,12 +68,12 @@ def explain(
     methods = {name: find_method(name) for name in params.methods}
     device = next(model.parameters()).device
     samples, pixels, evidence = _draw_pool(split, params.seed, device)
-    images = to_float(pixels)
-    probabilities = predict(model, images)
-    pool = ImageScene(images, baseline(images), probabilities.argmax(1), evidence)
+    images, beside = to_float(pixels), tuple(part[samples].to(device) for part in extra)
+    probabilities = predict(model, images, *beside)
+    pool = ImageScene(images, baseline(images), probabilities.argmax(1), evidence, beside)
     correct = pool.targets.cpu() == torch.from_numpy(split.labels[samples])
     scored, shown = choose(correct, params)
-    explainer = ImageExplainer(model, last_map_layer(model, images[:1]), params.seed)
+    explainer = ImageExplainer(model, last_map_layer(model, *(part[:1] for part in (images, *beside))), params.seed)
     if not explainer.layer:
         methods = _without_maps(methods)
 
@@ -108,18 +110,20 @@ def _draw_pool(split: Split, seed: int, device: torch.device) -> tuple[np.ndarra
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor) -> Tensor:
-    """(N, K) probabilities, in batches."""
-    return torch.cat([model(batch).softmax(1) for batch in torch.split(images, BATCH)])
+def predict(model: nn.Module, *inputs: Tensor) -> Tensor:
+    """(N, K) probabilities, in batches: of images and what the model takes beside them."""
+    batches = zip(*(torch.split(part, BATCH) for part in inputs), strict=True)
+    return torch.cat([model(*batch).softmax(1) for batch in batches])
 
 
 @torch.no_grad()
-def last_map_layer(model: nn.Module, image: Tensor) -> str:
+def last_map_layer(model: nn.Module, image: Tensor, *extra: Tensor) -> str:
     """Name of the last module that still knows where things are: Grad-CAM looks at its channels. "" if there is none.
 
     Args:
         model: (1, C, H, W) -> (1, K).
         image: (1, C, H, W).
+        extra: (1, ...) each.
     """
     names: list[str] = []
 
@@ -132,7 +136,7 @@ def last_map_layer(model: nn.Module, image: Tensor) -> str:
 
     hooks = [module.register_forward_hook(note(name)) for name, module in model.named_modules() if name]
     try:
-        model(image)
+        model(image, *extra)
     finally:
         for hook in hooks:
             hook.remove()

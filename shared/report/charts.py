@@ -81,16 +81,18 @@ def svg(figure: Figure, name: str, label: str) -> Markup:
 
 
 def bars(name: str, label: str, rows: dict[str, float], interval: tuple[float, float]) -> Markup:
-    """Horizontal bars from 0 to 1, the first with its interval."""
+    """Horizontal bars from 0 to 1, or to the largest where that is more, the first with its interval."""
     with drawing((4.4, 0.5 + 0.36 * len(rows))) as (figure, axes):
         places = np.arange(len(rows))
         values = np.array(list(rows.values()))
+        end = max(1.0, values.max(), interval[1])
         axes.barh(places, values, color=[SERIES[0]] + [SOFT] * (len(rows) - 1), height=0.6)
         axes.plot(interval, (0, 0), color=INK, linewidth=1.2, marker="|")
         for place, value in enumerate(values.tolist()):
             right = max(value, interval[1]) if place == 0 else value
-            axes.text(right + 0.02, place, f"{value:.3f}", va="center")
-        axes.set(xlim=(0, 1.12), xticks=[0, 0.5, 1], yticks=places)
+            axes.text(right + 0.02 * end, place, f"{value:.3f}", va="center")
+        axes.set(xlim=(0, 1.12 * end), yticks=places)
+        axes.set_xticks([0, 0.5, 1]) if end == 1 else axes.locator_params("x", nbins=5)
         axes.set_yticklabels(list(rows))
         axes.invert_yaxis()
         return svg(figure, name, label)

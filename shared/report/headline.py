@@ -3,6 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+LOWER = "_loss", "_error", "_distance"
+HIGHER = "_score", "accuracy", "f1", "precision", "recall"
+
+
+def better(name: str) -> str:
+    """Which way a metric is better, by its name; "" where the name does not say.
+
+    >>> better("frechet_distance"), better("macro_f1"), better("seconds")
+    ('lower', 'higher', '')
+    """
+    return "lower" if name.endswith(LOWER) else "higher" if name.endswith(HIGHER) else ""
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -18,8 +30,15 @@ class Headline:
 
     @property
     def best_baseline(self) -> tuple[str, float] | None:
-        """Name and value of the largest; None where there is none."""
-        return max(self.baselines.items(), key=lambda row: row[1], default=None)
+        """Name and value; None where there is none."""
+        best = min if better(self.name) == "lower" else max
+        return best(self.baselines.items(), key=lambda row: row[1], default=None)
+
+    def against(self, value: float) -> str:
+        """The whole interval beside a baseline's value: "better", "worse", or "" where it holds the value."""
+        if self.low <= value <= self.high:
+            return ""
+        return "better" if (self.high < value) == (better(self.name) == "lower") else "worse"
 
 
 def find_headline(metrics: dict[str, Any]) -> Headline | None:

@@ -10,11 +10,13 @@ from markupsafe import Markup
 
 from shared.paths import show
 
+from .headline import better
+
 PICTURE_BYTES = 48_000  # larger pictures are made smaller, so that a page stays below 3 MB
 PICTURE_PX = 900
 _SPELLED = {
-    "auc": "AUC", "cam": "CAM", "crf": "CRF", "f1": "F1", "lr": "LR", "nbsvm": "NB-SVM", "pr": "PR", "roc": "ROC",
-    "shap": "SHAP", "tfidf": "TF-IDF",
+    "auc": "AUC", "cam": "CAM", "crf": "CRF", "f1": "F1", "lr": "LR", "nbsvm": "NB-SVM", "pca": "PCA", "pr": "PR",
+    "roc": "ROC", "shap": "SHAP", "tfidf": "TF-IDF",
 }  # fmt: skip
 
 
@@ -33,6 +35,16 @@ def words(name: str) -> str:
     """
     text = " ".join(_SPELLED.get(word, word) for word in name.split("_"))
     return text[:1].upper() + text[1:]
+
+
+def inside(name: str) -> str:
+    """A key as words inside a sentence.
+
+    >>> inside("tfidf_bigrams"), inside("Majority")
+    ('TF-IDF bigrams', 'majority')
+    """
+    text = words(name)
+    return text if name.split("_")[0] in _SPELLED else text[:1].lower() + text[1:]
 
 
 def figure(number: Any) -> str:
@@ -57,7 +69,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"words": words, "figure": figure}
+_templates.filters |= {"better": better, "figure": figure, "inside": inside, "words": words}
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -66,10 +78,10 @@ def render(template: str, **values: Any) -> Markup:
 
 
 def picture(path: Path) -> str:
-    """A PNG file as a data: URI; large ones as WebP, at most 900 px a side."""
+    """A PNG file as a data: URI; large ones as WebP, at most 900 px a side. A WebP, which may move, as it is."""
     data = path.read_bytes()
-    if len(data) <= PICTURE_BYTES:
-        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    if path.suffix == ".webp" or len(data) <= PICTURE_BYTES:
+        return f"data:image/{path.suffix[1:]};base64,{base64.b64encode(data).decode()}"
     from PIL import Image
 
     with Image.open(path) as image:
@@ -80,10 +92,17 @@ def picture(path: Path) -> str:
 
 
 def pictures(folder: Path, index: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """The first rows of an index.json, each with `uri`: its picture. A file outside the folder is a bug of a stage."""
+    """The first rows of an index.json, each with `uri`: its picture, and `still_uri`: what stands for it where nothing
+    may move, if the row names one. A file outside the folder is a bug of a stage.
+    """
     rows = []
     for row in index[:most]:
-        path = (folder / row["file"]).resolve()
-        assert path.is_relative_to(folder.resolve()), f"{show(path)} is not in {show(folder)}"
-        rows.append({**row, "uri": picture(path)})
+        still = {"still_uri": picture(_inside(folder, row["still"]))} if "still" in row else {}
+        rows.append({**row, "uri": picture(_inside(folder, row["file"])), **still})
     return rows
+
+
+def _inside(folder: Path, file: str) -> Path:
+    path = (folder / file).resolve()
+    assert path.is_relative_to(folder.resolve()), f"{show(path)} is not in {show(folder)}"
+    return path

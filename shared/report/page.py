@@ -27,10 +27,8 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     sections.calibration,
     sections.thresholds,
     sections.worst,
-    attributions.shown,
-    attributions.faithfulness,
-    attributions.curves,
 )
+ATTRIBUTIONS = attributions.shown, attributions.faithfulness, attributions.curves
 
 
 def build(results: Results) -> Path:
@@ -42,7 +40,8 @@ def build(results: Results) -> Path:
     again = f"dvc repro projects/{results.project}"
     if not results.folder.is_dir():
         raise UserError(f"projects/{results.project}: no such project", expected="the name of a folder in projects/")
-    made = [section for make in SECTIONS if (section := make(results))] + sections.own(results)
+    made = [section for make in SECTIONS if (section := make(results))] + sections.own(results, "train", "evaluate")
+    made += [section for make in ATTRIBUTIONS if (section := make(results))] + sections.own(results, "explain")
     if not made:
         raise UserError(f"{show(results.path(''))}: no results to show", fix=again)
     made += [section for make in (sections.params, sections.reproduce) if (section := make(results))]

@@ -2,7 +2,9 @@
 
 A project adds its own without touching this file: a stage that writes `results/<stage>/section.json` with
 {"title", "intro", "columns": [...], "rows": [[...]], "pictures": [{"file", "caption"}]} (all but the title may be
-missing) gets a table and pictures. What needs more is a function here, and a line in SECTIONS.
+missing) gets a table and pictures: those of explain at the end, all others before the attributions. A picture with
+"sharp": true is enlarged in sharp squares; "still" names what stands for one that moves, on paper and for who wants
+nothing to move. What needs more is a function here, and a line in SECTIONS.
 """
 
 import json
@@ -14,7 +16,7 @@ import numpy as np
 from shared.params import flatten, read_yaml
 
 from . import charts
-from .html import Section, pictures, render, words
+from .html import Section, inside, pictures, render, words
 from .results import Results
 
 MAX_PICTURES = 24
@@ -29,7 +31,7 @@ def result(results: Results) -> Section | None:
     if headline is None:
         return None
     rows = {"this model": headline.value} | {
-        f"{words(name).lower()} baseline": value for name, value in headline.baselines.items()
+        f"{inside(name)} baseline": value for name, value in headline.baselines.items()
     }
     chart = charts.bars(
         "result", f"{words(headline.name)} of the model and the baselines", rows, (headline.low, headline.high)
@@ -67,16 +69,24 @@ def learning(results: Results) -> Section | None:
     history, validation = results.table("train/history.tsv"), results.table("train/validation.tsv")
     if not history:
         return None
+    checked = list(validation[0]) if validation else []
+    logged = [name.removeprefix("train_") for name in history[0] if name not in ("step", "epoch")]
     figures = []
-    for key in [name for name in history[0] if name not in ("step", "epoch")]:
-        metric = key.removeprefix("train_")
-        series = {"train" if key != metric else words(key).lower(): _series(history, key)}
-        if validation and f"valid_{metric}" in validation[0]:
-            series["validation"] = _series(validation, f"valid_{metric}")
+    for metric in dict.fromkeys([*logged, *(name.removeprefix("valid_") for name in checked if "valid_" in name)]):
+        series = {}
+        for rows, key, name in (
+            (history, f"train_{metric}", "train"),
+            (history, metric, inside(metric)),
+            (validation, f"train_{metric}", "train"),
+            (validation, f"valid_{metric}", "validation"),
+        ):
+            if rows and key in rows[0]:
+                series[name] = _series(rows, key)
         figures.append(
-            charts.lines(f"learning-{metric}", f"{words(metric)} over epochs", series, "epoch", words(metric).lower())
+            charts.lines(f"learning-{metric}", f"{words(metric)} over epochs", series, "epoch", inside(metric))
         )
-    return Section("Learning curves", render("figures.html", figures=figures, intro=LEARNING_INTRO))
+    intro = LEARNING_INTRO if "valid_loss" in checked else ""
+    return Section("Learning curves", render("figures.html", figures=figures, intro=intro))
 
 
 LEARNING_INTRO = (
@@ -160,13 +170,16 @@ def worst(results: Results) -> Section | None:
     return Section("The most confident errors", render("worst.html", rows=rows))
 
 
-def own(results: Results) -> list[Section]:
-    """Sections that the project's stages left as section.json."""
+def own(results: Results, *stages: str) -> list[Section]:
+    """Sections that these stages left as section.json, one or a list of them."""
     made = []
-    for path in sorted((results.folder / "results").glob("*/section*.json")):
-        given = {"intro": "", "columns": [], "rows": [], "pictures": []} | json.loads(path.read_text(encoding="utf-8"))
-        given["pictures"] = pictures(path.parent, given["pictures"], MAX_PICTURES)
-        made.append(Section(given["title"], render("own.html", **given)))
+    for path in (path for stage in stages for path in sorted(results.path(stage).glob("section*.json"))):
+        left = json.loads(path.read_text(encoding="utf-8"))
+        for one in left if isinstance(left, list) else [left]:
+            given = {"intro": "", "columns": [], "rows": [], "pictures": []} | one
+            shown = [{"sharp": False, "still_uri": ""} | row for row in given["pictures"]]
+            given["pictures"] = pictures(path.parent, shown, MAX_PICTURES)
+            made.append(Section(given["title"], render("own.html", **given)))
     return made
 
 

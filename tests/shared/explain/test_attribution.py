@@ -6,6 +6,7 @@ from torch import nn
 from shared.errors import UserError
 from shared.explain import attribution
 from shared.explain.attribution import METHODS, attribute
+from shared.explain.image_score import ImageExplainer, ImageScene
 
 from .toys import Linear, pictures, small_net
 
@@ -116,3 +117,48 @@ def test_unknown_names_are_told():
         explain("grad_kam", small_net(), pictures(1), torch.tensor([0]))
     with pytest.raises(UserError, match="no layer 'head'"):
         attribute("grad_cam", small_net(), pictures(1), torch.tensor([0]), baselines=pictures(1), layer="head")
+
+
+class Labelled(nn.Module):
+    """(N, 3, H, W) and (N,) labels -> (N, 4): another network for each label."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(small_net(seed) for seed in (0, 1))
+
+    def forward(self, images, label):
+        outputs = torch.stack([net(images) for net in self.nets])
+        return outputs[label, torch.arange(len(label))]
+
+
+class Fixed(nn.Module):
+    """The same for one label."""
+
+    def __init__(self, model, label):
+        super().__init__()
+        self.model, self.label = model, label
+
+    def forward(self, images):
+        return self.model(images, torch.full((len(images),), self.label))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_the_model_takes_beside_an_image_stays_with_it(method, monkeypatch):
+    monkeypatch.setattr(attribution, "BATCH", 24)  # several chunks
+    model, images, label = Labelled().eval(), pictures(30), torch.arange(30) % 2
+    targets, baselines = torch.arange(30) % 4, pictures(30, seed=1)
+    scene = ImageScene(images, baselines, targets, None, (label,))
+    explainer = ImageExplainer(model, "nets.0.2", seed=0)
+    whole, moved = explainer(method, scene).maps, explainer.sensitivity(method, scene)["sensitivity_error"]
+    curves, missed, moves = scene.curves(model, whole, 0).deletion, scene.infidelity(model, whole, 0), []
+    parts = []
+    for one in (0, 1):
+        rows, fixed = torch.nonzero(label == one)[:, 0], Fixed(model, one).eval()
+        alone = ImageScene(images[rows], baselines[rows], targets[rows], None)
+        explained = ImageExplainer(fixed, "model.nets.0.2", seed=0)
+        torch.testing.assert_close(explained(method, alone).maps, whole[rows], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(alone.curves(fixed, whole[rows], 0).deletion, curves[rows])
+        parts.append(alone.infidelity(fixed, whole[rows], 0))
+        moves.append(explained.sensitivity(method, alone)["sensitivity_error"])
+    assert missed == pytest.approx(sum(parts) / 2, rel=1e-3)
+    assert moved == pytest.approx(sum(moves) / 2, rel=1e-2)

@@ -191,6 +191,46 @@ def test_sections_are_made_from_what_is_there(tmp_path: Path) -> None:
     assert "Confusions" not in text
 
 
+def test_a_picture_that_moves_has_one_that_stands_still(tmp_path: Path) -> None:
+    results = Results("other", tmp_path)
+    row = {"file": "a.webp", "still": "a.png", "caption": "<learning>", "sharp": True}
+    write(results.path("evaluate/section.json"), {"title": "Training", "pictures": [row]})
+    frames = [Image.fromarray(np.full((300, 300, 3), shade, np.uint8)) for shade in (0, 128, 255)]
+    frames[0].save(results.path("evaluate/a.webp"), save_all=True, append_images=frames[1:])
+    frames[2].save(results.path("evaluate/a.png"))
+    text = page.build(results).read_text(encoding="utf-8")
+    check(text)
+    moving, still = re.findall(r'<img class="([^"]*)" src="data:image/(\w+);base64', text)
+    assert moving == ("sharp moving", "webp")
+    assert still == ("sharp still", "png")
+    assert "prefers-reduced-motion" in text
+
+
+def test_own_sections_of_the_evaluation_come_before_the_attributions(make: Make) -> None:
+    results = make(["cat", "dog"])
+    write(results.path("evaluate/section.json"), {"title": "Own of evaluate"})
+    write(results.path("explain/sections.json"), [{"title": "Own of explain"}, {"title": "Another"}])
+    text = page.build(results).read_text(encoding="utf-8")
+    places = [text.index(f"<h2>{title}") for title in ("Own of evaluate", "Can these", "Own of explain", "Another")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"), [((1.0, 2.0), "Clearly better"), ((4.0, 6.0), "Not clearly"), ((8.0, 9.0), "Worse")]
+)
+def test_a_distance_is_better_where_it_is_lower(make: Make, interval: tuple[float, float], verdict: str) -> None:
+    results = make(["cat", "dog"])
+    low, high = interval
+    metrics = {"a_distance": (low + high) / 2, "a_distance_low": low, "a_distance_high": high, "source": "own"}
+    write(results.path("evaluate/metrics.json"), metrics | {"baseline": {"x_a_distance": 5.0, "y_a_distance": 70.0}})
+    text = page.build(results).read_text(encoding="utf-8")
+    check(text)
+    assert f"{verdict} " in text[text.index("bootstrap interval") : text.index("y baseline")]
+    assert "lower is better" in text
+    assert results.headline is not None
+    assert results.headline.best_baseline == ("x", 5.0)
+
+
 def test_a_project_of_texts(make: Make) -> None:
     results = make(["cat", "dog"])
     hard = [*HOSTILE, "ערב טוב", "e\u0301\u202eabc", "x" * 5000]

@@ -1,0 +1,149 @@
+"""From a folder of drawings to the page and to new images: what is learned, and every file that is left."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from projects.fashion_gan import evaluate, explain, predict, prepare, train
+from projects.fashion_gan.params import Params
+from shared import paths
+from shared.params import load
+from shared.report.page import build
+from shared.report.results import Results
+
+from . import tiny
+
+HOSTILE = "ständig <b>"
+WORDS = {
+    "prepare.image_size": tiny.SIDE,
+    "prepare.channels": 1,
+    "train.epochs": 100.0,
+    "train.batch_size": 16,
+    "train.micro_batch_size": 16,
+    "train.sample_epochs": 34.0,
+    "train.ema_decay": 0.98,
+    "train.model.width": 16,
+    "train.model.latent_size": 8,
+    "evaluate.classifier_epochs": 20.0,
+    "explain.methods": "[integrated_gradients, occlusion]",
+    "explain.num_scored": 20,
+    "explain.num_shown": 2,
+    "explain.num_randomised": 1,
+    "explain.num_noises": 8,
+    "explain.num_directions": 2,
+    "runtime.device": "cpu",
+    "runtime.processes": 1,
+}
+
+
+def draw(folder: Path, classes: list[str]) -> None:
+    """480 bars, lying or standing, anywhere and of any brightness; those of one class in a folder, or all in one."""
+    rng = np.random.default_rng(0)
+    for number in range(480):
+        image = np.full((tiny.SIDE, tiny.SIDE), 10, np.uint8)
+        start, standing = rng.integers(0, tiny.SIDE - 2), number % 2
+        (image.T if standing else image)[start : start + 3] = rng.integers(120, 256)
+        place = folder / classes[standing] if classes else folder
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{number}.png")
+
+
+def run_all(root: Path, classes: list[str], **changes: Any) -> Path:
+    project = Path(train.__file__).parent
+    draw(root / "data/raw/fashion_gan", classes)
+    (root / "projects/fashion_gan").mkdir(parents=True)
+    shutil.copy(project / "dvc.yaml", root / "projects/fashion_gan")
+    words = WORDS | {key.replace("__", "."): value for key, value in changes.items()}
+    params = load(Params, project / "params.yaml", [f"{key}={value}" for key, value in words.items()])
+    for stage in (prepare, train, evaluate, explain):
+        stage.main(params)
+    build(Results("fashion_gan", root))
+    return root / "projects/fashion_gan/results"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("root")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "ROOT", root)
+        yield run_all(root, ["lying", HOSTILE])
+
+
+def figures(results: Path, name: str = "evaluate/metrics.json") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((results / name).read_text())
+    return found
+
+
+def test_it_learns_what_a_gaussian_cannot(results: Path) -> None:
+    metrics = figures(results)
+    assert metrics["num_samples"] == 100  # about a fifth: equal drawings stay together
+    assert metrics["classifier_accuracy"] > 0.95
+    assert metrics["frechet_distance"] < 0.5 * metrics["baseline"]["pca_gaussian_frechet_distance"]
+    assert metrics["frechet_distance_low"] < metrics["frechet_distance"] < metrics["frechet_distance_high"]
+    assert metrics["floor"]["frechet_distance"] < metrics["frechet_distance"]
+    assert metrics["least_class_share"] > 0.3
+    assert metrics["class_agreement_score"] > 0.8
+    assert metrics["made"][HOSTILE]["generated_share"] == pytest.approx(0.5, abs=0.2)
+
+
+def test_its_explanations_pass_their_tests(results: Path) -> None:
+    found = figures(results, "explain/figures.json")
+    assert found["direction_ratio"] > 1.2
+    assert found["region_ratio"] > 1.5
+    assert found["region_completeness_error"] < 0.1
+    occlusion = figures(results, "explain/metrics.json")["occlusion"]
+    assert occlusion["deletion_score"] > occlusion["deletion_score_random"]
+
+
+def test_every_file_is_there_and_no_other(results: Path) -> None:
+    found = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
+    pictures = "closest.png", "interpolation.png", "nearest.png", "samples.png", "training.png", "training.webp"
+    assert {name for name in found if name.startswith("evaluate/")} == {
+        *(f"evaluate/pictures/{name}" for name in pictures),
+        *(f"evaluate/{name}" for name in ("metrics.json", "run.json", "sections.json")),
+        *(f"evaluate/classifier/{name}" for name in ("model.json", "model.safetensors")),
+    }
+    assert {name for name in found if name.startswith("explain/") and "/pictures/" not in name} == {
+        *(f"explain/{name}.tsv" for name in ("curves", "directions")),
+        *(f"explain/{name}.json" for name in ("figures", "metrics", "sections")),
+        *(f"explain/latent/{name}" for name in ("directions.png", "regions.png")),
+    }
+    assert not list((paths.ROOT / ".checkpoints" / "fashion_gan").iterdir())
+
+
+def test_the_page_shows_them_and_moves_without_script(results: Path) -> None:
+    page = (results / "report.html").read_text()
+    assert "Clearly better than the PCA gaussian baseline" in page
+    assert "ständig &lt;b&gt;" in page
+    assert HOSTILE not in page
+    moving = re.findall(r'class="sharp moving" src="data:image/webp;base64,([^"]*)"', page)
+    assert len(moving) == 1
+    assert len(moving[0]) < 500_000
+    with Image.open(results / "evaluate/pictures/training.webp") as image:
+        assert getattr(image, "n_frames", 1) == 3
+    assert page.count('class="sharp still"') == 1
+    assert "<script" not in page
+
+
+def test_new_images_are_made(results: Path, tmp_path: Path) -> None:
+    predict.main([str(tmp_path / "out.png"), "--grid", "--number", "5"])
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.size == (5 * tiny.SIDE, 2 * tiny.SIDE)
+
+
+def test_images_without_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    few: dict[str, Any] = {"train__epochs": 2.0, "train__sample_epochs": 1.0, "train__model__conditional": "false"}
+    results = run_all(tmp_path, [], **few, train__loss="wasserstein", evaluate__classifier_epochs=2.0)
+    metrics = figures(results)
+    assert 0 <= metrics["classifier_accuracy"] <= 1  # of quarter turns
+    assert "least_class_share" not in metrics
+    assert "Classes of the generated images" not in (results / "report.html").read_text()
+    assert f"Frechet distance over {metrics['num_samples']} test images" in (results / "report.html").read_text()

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from shared.data.arrays import Split, read_split
 from shared.data.prepared import check_same, read_manifest
+from shared.errors import UserError
 from shared.evaluation.metrics import DIGITS
 from shared.files import replace_folder
 from shared.paths import Project
@@ -41,6 +42,7 @@ from .model import draw_labels, draw_noise, generate, load_model
 from .params import Evaluate, Params
 
 PROJECT = Project.of(__file__)
+FEWEST = 10  # images of each kind: of fewer nothing can be said
 Figures = dict[str, float]
 
 
@@ -76,6 +78,10 @@ def compare(generator: nn.Module, network: Judge, config: dict[str, Any], params
     """Draws and judges the images of each kind: all are a function of evaluate.seed."""
     train, test = (read_split(PROJECT.prepared, name, mapped=True) for name in ("train", "test"))
     number = min(params.num_images, len(train), len(test))
+    if number < FEWEST:
+        raise UserError(
+            f"evaluate: {len(train)} training and {len(test)} test images", expected=f"at least {FEWEST} of each"
+        )
     noise = draw_noise(params.seed, number, config["model"]["latent_size"], "evaluate")
     label = draw_labels(params.seed, number, config["class_counts"], "evaluate")
     made = generate(generator, noise, label, params.batch_size)

@@ -70,7 +70,7 @@ def figures_section(metrics: dict[str, Any]) -> Section:
         "title": "Beside real images, and beside a simple model",
         "intro": f"{metrics['num_samples']:,} images of each kind against as many held-out real ones, in the features "
         f"of a classifier that was trained on the same data and is right about {metrics['classifier_accuracy']:.1%} of "
-        "the test images. Real training images are the floor: no generator can be asked to do better than they. The "
+        "the test images. Real training images are the floor: about what a generator can be asked for. The "
         "simple model draws from one Gaussian over the principal components of the pixels.",
         "columns": ["Figure", "Generated", "Real (train)", "PCA-Gaussian", "Better"],
         "rows": rows,
@@ -194,7 +194,7 @@ def interpolation_section(
     conditional, num_classes = config["model"]["conditional"], len(config["classes"])
     ends = draw_noise(seed, 2 * WAYS, config["model"]["latent_size"], "interpolation")
     noise = torch.cat([slerp(ends[2 * way], ends[2 * way + 1], STEPS) for way in range(WAYS)])
-    label = (torch.arange(WAYS) * max(1, num_classes // WAYS) % num_classes).repeat_interleave(STEPS)
+    label = (torch.arange(WAYS) * num_classes // WAYS).repeat_interleave(STEPS)
     images = generate(generator, noise, label, batch_size)
     picture(grid(spaced(images), STEPS)).save(folder / "interpolation.png")
     names = [config["classes"][number] for number in label[::STEPS].tolist()]

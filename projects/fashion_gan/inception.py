@@ -6,6 +6,7 @@ small grey images its figures say little, and FID needs far more than its 2,048 
 """
 
 import pickle
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def inception_features(network: nn.Module, images: Tensor) -> Tensor:
     """(N, 2048) float64 of (N, C, S, S) uint8 images; grey ones as three equal channels."""
     device = next(network.parameters()).device
     parts = (part.expand(-1, 3, -1, -1).to(device) for part in torch.split(images, BATCH))
-    return torch.cat([network(part).double().cpu() for part in parts])
+    return torch.cat([network(part).cpu().double() for part in parts])
 
 
 def inception_scores(generated: Tensor, real: Tensor, seed: int) -> dict[str, float]:
@@ -68,7 +69,8 @@ def inception_scores(generated: Tensor, real: Tensor, seed: int) -> dict[str, fl
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(SUBSET_SIZE, len(generated), len(real))
-    with torch.random.fork_rng([]):
+    with torch.random.fork_rng([]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance`", UserWarning)  # that it keeps features
         torch.manual_seed(derive(seed, "kernel distance"))
         kernel = KernelInceptionDistance(nn.Identity(), subsets=SUBSETS, subset_size=size)
         kernel.update(real, real=True)

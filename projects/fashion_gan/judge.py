@@ -91,7 +91,7 @@ def judge(network: Judge, images: np.ndarray, batch_size: int) -> Judged:
         part = torch.tensor(images[start : start + batch_size])  # a copy: a mapped file cannot be written to
         features.append(network.features(to_float(part.to(device))))
     found = torch.cat(features)
-    return Judged(found.double().cpu(), network.head(found.relu()).argmax(1).cpu())
+    return Judged(found.cpu().double(), network.head(found.relu()).argmax(1).cpu())
 
 
 def turned(images: Tensor, turns: Tensor) -> Tensor:

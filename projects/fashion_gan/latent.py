@@ -87,8 +87,8 @@ def main_directions(generator: nn.Module, noise: Tensor, label: Tensor) -> Direc
     """
     total = torch.zeros(noise.shape[1], noise.shape[1], dtype=torch.float64)
     for one, of in zip(noise, label, strict=True):
-        slopes = jacobian(generator, one, of).double()
-        total += (slopes.T @ slopes).cpu()
+        slopes = jacobian(generator, one, of).cpu().double()
+        total += slopes.T @ slopes
     change, vectors = torch.linalg.eigh(total / len(noise))
     vectors = vectors.flip(1)
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))

@@ -61,7 +61,8 @@ class SpectralNorm(nn.Module):
         self.left = F.normalize(matrix @ self.right, dim=0, eps=SIGMA_EPS)
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight / (self.left @ (weight.flatten(1) @ self.right))
+        with torch.autocast(weight.device.type, enabled=False):  # three digits would not hold the bound
+            return weight / (self.left @ (weight.flatten(1) @ self.right))
 
 
 def power_iteration(network: nn.Module) -> None:
@@ -200,7 +201,7 @@ class Generator(nn.Module):
         images = self.stem(noise)
         for layer in self.layers:
             images = layer(images, label)
-        squashed: Tensor = self.head(images).tanh()
+        squashed: Tensor = self.head(images).tanh().to(noise.dtype)  # autocast made them short
         return (squashed + 1) / 2
 
 
@@ -243,7 +244,7 @@ class Discriminator(nn.Module):
         logits: Tensor = self.output(features).squeeze(1)
         if self.classes is not None:
             logits = logits + (self.classes(label) * features).sum(1)
-        return logits
+        return logits.to(images.dtype)  # losses are summed up in full precision
 
 
 class SumPixels(nn.Module):

@@ -102,9 +102,16 @@ class Nearest(NamedTuple):
 
 
 def nearest(queries: Tensor, points: Tensor) -> Nearest:
-    """The nearest of `points` (M, D) to each of `queries` (N, D), by Euclidean distance."""
-    found = [torch.cdist(part, points).min(dim=1) for part in torch.split(queries, CHUNK)]
-    return Nearest(torch.cat([part.values for part in found]), torch.cat([part.indices for part in found]))
+    """The nearest of `points` (M, D) to each of `queries` (N, D), by Euclidean distance.
+
+    Looked for in float32, as M may be all of train, and then measured in float64: a copy lies at 0.
+    """
+    centre = points.mean(0)
+    near = (points - centre).float()
+    norms = (near**2).sum(1)
+    parts = ((part - centre).float() for part in torch.split(queries, CHUNK))
+    place = torch.cat([torch.addmm(norms, part, near.T, alpha=-2).argmin(dim=1) for part in parts])
+    return Nearest((queries - points[place]).norm(dim=1), place)
 
 
 def radii(points: Tensor, k: int) -> Tensor:

@@ -44,7 +44,7 @@ from .game import Game, Player, Progress
 from .losses import DiscriminatorBatch, GeneratorBatch, discriminator_loss, generator_loss
 from .model import build_discriminator, build_generator, generate, power_iteration, standing
 from .params import Params, Train
-from .samples import COLUMNS, ROWS, grid, write_frames
+from .samples import COLUMNS, ROWS, grid, spaced, write_frames
 
 PROJECT = Project.of(__file__)
 STANDING_BATCHES = 16  # that the kept networks' batch norm is measured on
@@ -161,7 +161,7 @@ def show(game: Game, latents: Latents, epoch: float, out: Path) -> None:
     noise = latents.draw(ROWS * COLUMNS, "shown").noise
     label = torch.arange(ROWS * COLUMNS) % COLUMNS % len(latents.counts)
     images = generate(kept_generator(game, latents), noise, label, latents.params.micro_batch_size)
-    game.frames.append({"step": game.progress.step, "epoch": epoch, "image": grid(images)})
+    game.frames.append({"step": game.progress.step, "epoch": epoch, "image": grid(spaced(images))})
     write_frames(out, game.frames)
 
 

@@ -86,6 +86,21 @@ def test_every_weight_of_a_spectral_discriminator_is_bounded(name: str) -> None:
     assert norms == pytest.approx([1] * len(layers), abs=1e-3)
 
 
+@pytest.mark.parametrize(("name", "normalise"), list(itertools.product(["dcgan", "residual"], ["batch", "spectral"])))
+def test_under_autocast_images_logits_and_spectral_norms_keep_their_precision(name: str, normalise: str) -> None:
+    torch.manual_seed(0)
+    params, label = model(name, normalise), torch.tensor([0, 2, 1])
+    generator, discriminator = build_generator(params, 1, 16, 3), build_discriminator(params, 1, 16, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        images = generator(torch.randn(3, 5), label)
+        logits = discriminator(images, label)
+        layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.Conv2d)]
+        inside = [layer.weight for layer in layers]
+    assert {images.dtype, logits.dtype} == {torch.float32}
+    for weight, layer in zip(inside, layers, strict=True):
+        assert torch.equal(weight, layer.weight)
+
+
 def test_a_forward_moves_nothing_and_an_iteration_does() -> None:
     torch.manual_seed(0)
     network = build_discriminator(model(normalise="spectral"), 1, 8, 3).train()

@@ -76,7 +76,7 @@ def test_samples_over_training_are_there_with_their_steps(prepared: Path, tmp_pa
     assert [(entry["file"], entry["step"]) for entry in index] == [
         ("000.png", 15), ("001.png", 30), ("002.png", 45), ("003.png", 50)
     ]  # fmt: skip
-    assert picture(tmp_path / "out/samples/003.png").shape == (8 * tiny.SIDE, 10 * tiny.SIDE)
+    assert picture(tmp_path / "out/samples/003.png").shape == (8 * (tiny.SIDE + 1), 10 * (tiny.SIDE + 1))
 
 
 def test_it_learns_which_bars_there_are(prepared: Path, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_it_learns_which_bars_there_are(prepared: Path, tmp_path: Path) -> None:
         penalty_weight=0.1, penalty_steps=1, discriminator_lr=0.004, generator_lr=0.004, sample_epochs=60.0,
     )  # fmt: skip
     trained = tiny.play(prepared, tmp_path / "out", chosen)
-    image = picture(tmp_path / "out/samples/000.png").reshape(8, tiny.SIDE, 10, tiny.SIDE)
+    image = picture(tmp_path / "out/samples/000.png").reshape(8, tiny.SIDE + 1, 10, tiny.SIDE + 1)[:, :-1, :, :-1]
     images = image.transpose(0, 2, 1, 3).reshape(80, tiny.SIDE, tiny.SIDE).astype(float)
     lying = images.mean(1).std(1) > images.mean(2).std(1)  # columns differ more than rows
     assert (lying == (np.arange(80) % 2 == 0)).mean() > 0.9
@@ -107,6 +107,16 @@ def test_a_loss_that_is_not_finite_names_step_and_network(
         tiny.play(prepared, tmp_path / "out", tiny.params(loss="hinge"))
     assert f"lower train.{name}_lr" in caught.value.fix
     assert not (tmp_path / "out/last.pt").exists()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("penalty", ["r1", "interpolates"])
+def test_penalties_stay_finite_in_short_precision(prepared: Path, tmp_path: Path, precision: str, penalty: str) -> None:
+    chosen = tiny.params(precision=precision, epochs=4.0, penalty=penalty, penalty_steps=1, loss="hinge")
+    rows = tiny.play(prepared, tmp_path / "out", chosen).history.train
+    assert len(rows) == 20
+    assert all(np.isfinite(list(row.values())).all() for row in rows)
+    assert all(row["train_penalty"] > 0 for row in rows)
 
 
 def test_fp16_scales_each_network_by_itself_and_an_overflow_moves_nothing(

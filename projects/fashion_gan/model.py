@@ -191,10 +191,10 @@ class Generator(nn.Module):
         self.stem = Stem(params.latent_size, sizes[0], side >> len(sizes) - 1)
         if params.name == "dcgan":
             self.head: nn.Module = nn.Identity()
-            layers = [Upward(first, second, classes) for first, second in _pairs([*sizes[:-1], channels])]
+            layers = [Upward(first, second, classes) for first, second in pairwise([*sizes[:-1], channels])]
         else:
             self.head = nn.Sequential(batch_norm(sizes[-1]), nn.ReLU(), nn.Conv2d(sizes[-1], channels, 3, padding=1))
-            layers = [UpBlock(first, second, classes) for first, second in _pairs(sizes)]  # type: ignore[misc]
+            layers = [UpBlock(first, second, classes) for first, second in pairwise(sizes)]  # type: ignore[misc]
         self.layers = nn.ModuleList(layers)
 
     def forward(self, noise: Tensor, label: Tensor) -> Tensor:
@@ -256,7 +256,7 @@ class SumPixels(nn.Module):
 
 def _strided(channels: int, sizes: Sequence[int], norm: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for index, (first, second) in enumerate(_pairs([channels, *sizes])):
+    for index, (first, second) in enumerate(pairwise([channels, *sizes])):
         layers += [nn.Conv2d(first, second, 4, stride=2, padding=1), _norm(second, norm and index > 0)]
         layers.append(nn.LeakyReLU(SLOPE))
     return nn.Sequential(*layers, nn.Flatten())
@@ -265,7 +265,7 @@ def _strided(channels: int, sizes: Sequence[int], norm: bool) -> nn.Sequential:
 def _residual(channels: int, sizes: Sequence[int], norm: bool) -> nn.Sequential:
     blocks = [
         DownBlock(first, second, norm, first=index == 0)
-        for index, (first, second) in enumerate(_pairs([channels, *sizes]))
+        for index, (first, second) in enumerate(pairwise([channels, *sizes]))
     ]
     last = DownBlock(sizes[-1], sizes[-1], norm, down=False)
     return nn.Sequential(*blocks, last, nn.ReLU(), SumPixels())
@@ -273,10 +273,6 @@ def _residual(channels: int, sizes: Sequence[int], norm: bool) -> nn.Sequential:
 
 def _norm(channels: int, active: bool) -> nn.Module:
     return batch_norm(channels) if active else nn.Identity()
-
-
-def _pairs(sizes: Sequence[int]) -> Iterable[tuple[int, int]]:
-    return pairwise(sizes)
 
 
 def _doubled(images: Tensor) -> Tensor:

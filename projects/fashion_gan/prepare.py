@@ -13,7 +13,6 @@ with the data is listed at once, and nothing is written then.
 """
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +81,7 @@ def suggest(root: Path) -> dict[str, Any]:
 
 
 def main(params: Params) -> None:
-    """Reads everything, and only then replaces the prepared data."""
-    start = time.perf_counter()
-    data = read(PROJECT.raw, params.prepare)
-    image_classes.write(PROJECT.prepared, data, params.prepare)
-    for line in image_classes.describe(data):
-        print(line)
-    print(f"prepare: -> {show(PROJECT.prepared)} in {time.perf_counter() - start:.1f} s")
+    image_classes.prepare(PROJECT, read, params.prepare)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ PROJECT = Project.of(__file__)
 STANDING_BATCHES = 16  # that the kept networks' batch norm is measured on
 ASKED_IMAGES = 512  # of a split, about which the discriminator is asked now and then
 
-Judge = Callable[[nn.Module], Row]
+Validate = Callable[[nn.Module], Row]
 
 
 class Trained(NamedTuple):
@@ -65,7 +65,7 @@ def play(
     game: Game,
     reals: Batches,
     latents: Latents,
-    judge: Judge | None,
+    validate: Validate | None,
     params: Params,
     world: World,
     checkpoint: Checkpoint,
@@ -76,7 +76,7 @@ def play(
     Args:
         reals: real images by step of the discriminator.
         latents: noise and labels by step of either.
-        judge: what the discriminator says of images it never saw; None: there are none.
+        validate: what the discriminator says of images it never saw; None: there are none.
         out: folder for the samples over training.
 
     Raises:
@@ -121,8 +121,8 @@ def play(
             if ends or made % sample_steps == 0:
                 history.read()
                 show(game, latents, epoch, out)
-                if judge:
-                    history.validated(made, epoch, judge(discriminator.network))
+                if validate:
+                    history.validated(made, epoch, validate(discriminator.network))
             if ends or made % runtime.checkpoint_steps == 0:
                 history.read()
                 progress.seconds = time.perf_counter() - clock
@@ -185,7 +185,7 @@ def kept_discriminator(game: Game, shown: nn.Module, reals: Batches, latents: La
     return standing(game.discriminator.network, seen())
 
 
-def make_judge(prepared: Path, world: World) -> Judge | None:
+def make_validation(prepared: Path, world: World) -> Validate | None:
     """What the discriminator says of real images that it learned from and of others: it knows them by heart when the
     two part. None where there are no validation images."""
     if "valid" not in read_manifest(prepared)["splits"]:
@@ -193,10 +193,10 @@ def make_judge(prepared: Path, world: World) -> Judge | None:
     asked = {f"{name}_logit": _on_device(read_split(prepared, name), world) for name in ("valid", "train")}
 
     @torch.no_grad()
-    def judge(discriminator: nn.Module) -> Row:
+    def validate(discriminator: nn.Module) -> Row:
         return {name: float(discriminator(*images).mean()) for name, images in asked.items()}
 
-    return judge
+    return validate
 
 
 def _on_device(split: Split, world: World) -> tuple[Tensor, Tensor]:
@@ -248,7 +248,7 @@ def train(
         make_average(generator, chosen.ema_decay),
         History(world, total, scratch() / "tensorboard" if params.runtime.tensorboard else None),
     )
-    play(game, reals, latents, make_judge(prepared, world), params, world, checkpoint, out)
+    play(game, reals, latents, make_validation(prepared, world), params, world, checkpoint, out)
     if world.is_first:
         write_frames(out, game.frames)  # a run that was killed after its last step has them in the checkpoint alone
     shown = kept_generator(game, latents)

@@ -11,14 +11,13 @@ What has no valid or test folder is split by prepare.valid_fraction and prepare.
 with the data is listed at once, and nothing is written then.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
 from shared.data import image_classes
 from shared.data.mnist import LABELS, TRAIN, read_official  # fetch
 from shared.data.params import PrepareImages
-from shared.paths import Project, show
+from shared.paths import Project
 from shared.stage import run
 
 from .params import Params
@@ -39,13 +38,7 @@ def suggest(root: Path) -> dict[str, Any]:
 
 
 def main(params: Params) -> None:
-    """Reads everything, and only then replaces the prepared data."""
-    start = time.perf_counter()
-    data = read(PROJECT.raw, params.prepare)
-    image_classes.write(PROJECT.prepared, data, params.prepare)
-    for line in image_classes.describe(data):
-        print(line)
-    print(f"prepare: -> {show(PROJECT.prepared)} in {time.perf_counter() - start:.1f} s")
+    image_classes.prepare(PROJECT, read, params.prepare)
 
 
 if __name__ == "__main__":

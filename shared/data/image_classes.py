@@ -3,7 +3,8 @@
 N images, C channels, H height, W width.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,7 +22,7 @@ from shared.data.raw import source_of
 from shared.data.splits import hold_out
 from shared.errors import Problems, UserError
 from shared.files import replace_folder
-from shared.paths import show
+from shared.paths import Project, show
 
 SIZES_PX = (32, 48, 64)  # what is suggested: more pixels cost more than they teach a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
@@ -64,6 +65,20 @@ def from_official(classes: list[str], train: Split, test: Split, params: Prepare
     everything = Split(images, np.concatenate([train.labels, test.labels]), [*train.ids, *test.ids])
     given = ["train"] * len(train) + ["test"] * len(test)
     return ImageClasses("official", classes, _divide(everything, given, everything.ids, params))
+
+
+def prepare(project: Project, read: Callable[[Path, PrepareImages], ImageClasses], params: PrepareImages) -> None:
+    """The whole prepare stage: reads everything, only then replaces the prepared data, and says what was found.
+
+    Args:
+        read: raw folder -> all of its images; raises one UserError with everything that is wrong.
+    """
+    start = time.perf_counter()
+    data = read(project.raw, params)
+    write(project.prepared, data, params)
+    for line in describe(data):
+        print(line)
+    print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
 
 
 def write(folder: Path, data: ImageClasses, params: PrepareImages) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ from PIL import Image
 from projects.fashion_gan import evaluate, explain, predict, prepare, train
 from projects.fashion_gan.params import Params
 from shared import paths
-from shared.params import load
-from shared.report.page import build
-from shared.report.results import Results
+from tests.whole_pipeline import run_all
 
 from . import tiny
 
+PROJECT, STAGES = Path(train.__file__).parent, (prepare, train, evaluate, explain)
 HOSTILE = "ständig <b>"
 WORDS = {
     "prepare.image_size": tiny.SIDE,
@@ -41,6 +39,13 @@ WORDS = {
     "runtime.device": "cpu",
     "runtime.processes": 1,
 }
+UNLABELLED = {
+    "train.epochs": 2.0,
+    "train.sample_epochs": 1.0,
+    "train.model.conditional": "false",
+    "train.loss": "wasserstein",
+    "evaluate.classifier_epochs": 2.0,
+}
 
 
 def draw(folder: Path, classes: list[str]) -> None:
@@ -55,25 +60,12 @@ def draw(folder: Path, classes: list[str]) -> None:
         Image.fromarray(image).save(place / f"{number}.png")
 
 
-def run_all(root: Path, classes: list[str], **changes: Any) -> Path:
-    project = Path(train.__file__).parent
-    draw(root / "data/raw/fashion_gan", classes)
-    (root / "projects/fashion_gan").mkdir(parents=True)
-    shutil.copy(project / "dvc.yaml", root / "projects/fashion_gan")
-    words = WORDS | {key.replace("__", "."): value for key, value in changes.items()}
-    params = load(Params, project / "params.yaml", [f"{key}={value}" for key, value in words.items()])
-    for stage in (prepare, train, evaluate, explain):
-        stage.main(params)
-    build(Results("fashion_gan", root))
-    return root / "projects/fashion_gan/results"
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "ROOT", root)
-        yield run_all(root, ["lying", HOSTILE])
+    draw(root / "data/raw/fashion_gan", ["lying", HOSTILE])
+    with run_all(root, PROJECT, Params, WORDS, STAGES) as results:
+        yield results
 
 
 def figures(results: Path, name: str = "evaluate/metrics.json") -> dict[str, Any]:
@@ -139,12 +131,11 @@ def test_new_images_are_made(results: Path, tmp_path: Path) -> None:
         assert image.size == (5 * tiny.SIDE, 2 * tiny.SIDE)
 
 
-def test_images_without_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    few: dict[str, Any] = {"train__epochs": 2.0, "train__sample_epochs": 1.0, "train__model__conditional": "false"}
-    results = run_all(tmp_path, [], **few, train__loss="wasserstein", evaluate__classifier_epochs=2.0)
-    metrics = figures(results)
+def test_images_without_classes(tmp_path: Path) -> None:
+    draw(tmp_path / "data/raw/fashion_gan", [])
+    with run_all(tmp_path, PROJECT, Params, WORDS | UNLABELLED, STAGES) as results:
+        metrics, page = figures(results), (results / "report.html").read_text()
     assert 0 <= metrics["classifier_accuracy"] <= 1  # of quarter turns
     assert "least_class_share" not in metrics
-    assert "Classes of the generated images" not in (results / "report.html").read_text()
-    assert f"Frechet distance over {metrics['num_samples']} test images" in (results / "report.html").read_text()
+    assert "Classes of the generated images" not in page
+    assert f"Frechet distance over {metrics['num_samples']} test images" in page

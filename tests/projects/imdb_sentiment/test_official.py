@@ -77,6 +77,20 @@ def test_what_is_no_archive_is_named(small: Path, tmp_path: Path) -> None:
         official.write_official(tmp_path)
 
 
+def test_a_download_does_not_stay_beside_its_reviews(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_mirror(small, NAMES)
+    archive = small / "some.tar.gz"
+    monkeypatch.setattr(official, "CONTENT", official.checksum(sorted(official._read(archive))))
+    official.write_official(tmp_path)
+    assert archive.exists()  # a mirror's stays
+    monkeypatch.delenv("DATASET_MIRROR")
+    monkeypatch.setattr(official, "downloaded", lambda *_: archive)
+    official.write_official(tmp_path)
+    assert not archive.exists()
+
+
 def test_the_real_reviews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATASET_MIRROR", str(mirror("imdb")))
     official.write_official(tmp_path)

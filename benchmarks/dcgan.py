@@ -154,7 +154,8 @@ def main() -> bool:
             found[THEIRS].append(score(theirs) | {"seconds": seconds, "steps": steps})
             some = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:number]]
             found[REAL].append(score(some) | {"seconds": 0, "steps": 0})
-            print(seed, {name: round(runs[-1]["frechet_distance"], 4) for name, runs in found.items()}, flush=True)
+            for name, runs in found.items():
+                print(f"seed {seed}, {name}: {runs[-1]}", flush=True)  # a long run that breaks off has shown these
     return tell(found, number, params.train.precision)
 
 

@@ -61,12 +61,8 @@ def with_comment(text: str, comment: str) -> str:
     return comment + re.sub(r"\A(?:\s*#.*\n|\s*\n)*", "", text)
 
 
-def with_values(text: str, values: Mapping[str, Any], *, strict: bool) -> str:
-    """A params file with dotted keys set; comments stay.
-
-    Args:
-        strict: whether the file must have each key (params.yaml) or holds some of them (a preset).
-    """
+def with_values(text: str, values: Mapping[str, Any]) -> str:
+    """A params file or a preset with some of its dotted keys set; comments stay."""
     yaml = YAML()
     yaml.width, yaml.preserve_quotes = 1000, True
     tree = yaml.load(text)
@@ -74,11 +70,9 @@ def with_values(text: str, values: Mapping[str, Any], *, strict: bool) -> str:
         *parents, last = key.split(".")
         section = tree
         for parent in parents:
-            section = section.get(parent, {}) if isinstance(section, dict) else {}
-        if last in section:
-            section[last] = _flow(value)
-        else:
-            assert not strict, f"{key}: suggested, but not in params.yaml"
+            section = section.get(parent, {})
+        assert last in section, f"{key}: suggested, but not in the file"
+        section[last] = _flow(value)
     out = io.StringIO()
     yaml.dump(tree, out)
     return out.getvalue()

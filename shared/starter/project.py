@@ -1,17 +1,21 @@
 """The copy itself: the project's folder and its tests, built below a staging folder."""
 
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from shared.imports import modules, reached
-from shared.params import read_yaml
+from shared.params import flatten, read_yaml
 
 from . import pipeline, readme, tools
 from .code import fitted, renamed, tidy, without_fetch
 from .plan import Plan
 
 FETCH_FILES = ("fetch.py", "sample.py", "official.py")
+CHECKPOINT = "package:"  # as in shared/training/pretrained.py, which is not imported: it takes torch along
+OWN_WORDS = {"reviews": "texts"}  # what a project calls its data: what a copy for data of your own calls them
 _LEFT_BEHIND = ("results/", "records/", "dvc.lock")
 
 
@@ -61,6 +65,8 @@ def _copy(plan: Plan, path: str, target: Path) -> None:
         return
     if plan.data and target.suffix == ".py":
         text = without_fetch(text)
+        for old, new in OWN_WORDS.items():
+            text = renamed(text, old, new)
     text = renamed(text, plan.source, plan.name)
     target.write_text(fitted(text) if target.suffix == ".py" else text, encoding="utf-8", newline="")
 
@@ -83,7 +89,7 @@ def _adapt_params(plan: Plan, staging: Path) -> None:
         if set(read_yaml(path)) <= {"fetch"}:  # it chose data and nothing else
             path.unlink()
         else:
-            _edit(path, partial(_preset, plan, path.stem))
+            _edit(path, partial(_preset, plan, path.stem, flatten(read_yaml(path))))
 
 
 def _params(plan: Plan, text: str) -> str:
@@ -92,13 +98,30 @@ def _params(plan: Plan, text: str) -> str:
         "# The meaning and limits of each key are in params.py beside this file.\n"
     )
     text = pipeline.with_comment(pipeline.without_section(text, "fetch"), comment)
-    return pipeline.with_values(text, plan.suggested, strict=True)
+    return pipeline.with_values(text, plan.suggested)
 
 
-def _preset(plan: Plan, preset: str, text: str) -> str:
-    comment = f"# Was the preset {preset} of {plan.source}, for other data; sizes of batches and images suit these.\n"
-    text = pipeline.with_comment(pipeline.without_section(text, "fetch"), comment)
-    return pipeline.with_values(text, plan.suggested, strict=False)
+def _preset(plan: Plan, preset: str, changes: dict[str, Any], text: str) -> str:
+    values = {} if _fine_tunes(changes) else {key: plan.suggested[key] for key in changes if key in plan.suggested}
+    comment = _preset_comment(plan, preset, changes, values)
+    return pipeline.with_values(pipeline.with_comment(pipeline.without_section(text, "fetch"), comment), values)
+
+
+def _fine_tunes(changes: dict[str, Any]) -> bool:
+    """Whether a preset starts from a checkpoint: its batches and few passes suit that, however many the data are."""
+    return any(str(value).startswith(CHECKPOINT) for value in changes.values())
+
+
+def _preset_comment(plan: Plan, preset: str, changes: dict[str, Any], values: dict[str, Any]) -> str:
+    """What of a preset was set for the data and what was not."""
+    said = [f"Was the preset {preset} of {plan.source}, for other data."]
+    if values:
+        said.append(f"Set for these: {', '.join(f'{key} (was {changes[key]})' for key in values)}.")
+    said.append("All else is the original's, and not tried on these.")
+    if "train.batch_size" in values:
+        said.append(f"Its learning rates were tuned for batches of {changes['train.batch_size']:,}: tune them anew.")
+    words = " ".join(said)
+    return textwrap.fill(words, 120, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False) + "\n"
 
 
 def _drop_deps(plan: Plan, staging: Path) -> None:

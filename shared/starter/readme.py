@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.errors import UserError
+from shared.params import read_yaml
 
 from . import data, tools
 from .plan import Plan, projects
@@ -43,6 +44,7 @@ def _render(template: str, plan: Plan) -> str:
         plan=plan,
         task=title(plan.root, plan.source),
         origin=origin(plan),
+        kind=kind(plan),
         counts=counts[:MAX_CLASSES],
         num_more=max(len(counts) - MAX_CLASSES, 0),
         num_files=sum(number for _, number in counts),
@@ -50,6 +52,12 @@ def _render(template: str, plan: Plan) -> str:
         presets=sorted(path.stem for path in (plan.root / "projects" / plan.source).glob("presets/*.yaml")),
     )
     return text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
+
+
+def kind(plan: Plan) -> str:
+    """What the data of a project are: "images", "texts" (each of a class) or "tags" (one a word)."""
+    keys = read_yaml(plan.root / "projects" / plan.source / "params.yaml")["prepare"]
+    return "images" if "image_size" in keys else "texts" if "text_column" in keys else "tags"
 
 
 def origin(plan: Plan) -> str:

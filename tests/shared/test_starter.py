@@ -68,6 +68,35 @@ def roses(repo: Path, photos: Path) -> Path:
     return repo / "projects" / "roses"
 
 
+@pytest.fixture(scope="module")
+def mails(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy for texts."""
+    path = tmp_path_factory.mktemp("mails") / "mails.csv"
+    path.write_text("said,mood\n" + "".join(f"a word {n} of many,{'bad' if n % 2 else 'good'}\n" for n in range(40)))
+    start(repo, "imdb_sentiment", "mails", path)
+    return repo / "projects" / "mails"
+
+
+@pytest.fixture(scope="module")
+def invoices(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy for annotated text."""
+    path = tmp_path_factory.mktemp("invoices") / "invoices.conll"
+    path.write_text("".join(f"Anna{n} B-PER\npays O\n{n} O\n\n" for n in range(40)))
+    start(repo, "conll_ner", "invoices", path)
+    return repo / "projects" / "invoices"
+
+
+@pytest.fixture(scope="module")
+def marks(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy for images without classes."""
+    folder, draws = tmp_path_factory.mktemp("marks") / "marks", np.random.default_rng(1)
+    folder.mkdir()
+    for number in range(100):
+        Image.fromarray(draws.integers(0, 256, (16, 16), dtype=np.uint8)).save(folder / f"{number}.png")
+    start(repo, "fashion_gan", "marks", folder)
+    return repo / "projects" / "marks"
+
+
 def state(root: Path) -> dict[str, Any]:
     """Every file outside of .git and what a lock leaves, and git's index."""
     files = (path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts)
@@ -218,6 +247,18 @@ def test_params_and_presets_suit_the_data(roses: Path) -> None:
         assert "fetch" not in preset
         assert preset["train"]["batch_size"] == params["train"]["batch_size"]
         assert path.read_text().startswith(f"# Was the preset {path.stem} of {FROM}")
+    words = (roses / "presets/official.yaml").read_text().replace("\n# ", " ")
+    assert "Set for these: train.epochs (was 9.5), train.batch_size (was 2000), " in words
+    assert "learning rates were tuned for batches of 2,000: tune them anew.\n" in words
+
+
+def test_a_preset_that_fine_tunes_a_checkpoint_stays_as_it_was(mails: Path) -> None:
+    original = ROOT / "projects/imdb_sentiment/presets/minilm.yaml"
+    assert read_yaml(mails / "presets/minilm.yaml") == read_yaml(original)
+    assert "Set for these" not in (mails / "presets/minilm.yaml").read_text()
+    params = read_yaml(mails / "params.yaml")
+    for name in ("official", "official-cpu"):
+        assert read_yaml(mails / f"presets/{name}.yaml")["train"]["epochs"] == params["train"]["epochs"]
 
 
 def test_the_data_are_copied_and_tracked(roses: Path, repo: Path, photos: Path) -> None:
@@ -248,6 +289,27 @@ def test_the_readme_has_the_data_and_no_old_figures(roses: Path) -> None:
     assert "| it's plain | 6 |" in text
     assert "0.99" not in text
     assert "`prepare.channels` | 1" in text
+
+
+def test_the_readme_speaks_of_texts_where_the_data_are_texts(mails: Path, invoices: Path) -> None:
+    for folder in (mails, invoices):
+        text = (folder / "README.md").read_text()
+        assert "image" not in text
+        assert "deviations" not in text
+    assert "Names of classes and the vocabulary are taken" in (mails / "README.md").read_text()
+    assert "Types of entities and the vocabulary are taken" in (invoices / "README.md").read_text()
+
+
+def test_the_readme_promises_no_names_of_classes_where_there_are_none(marks: Path) -> None:
+    text = " ".join((marks / "README.md").read_text().split())
+    assert "Means and deviations, and names of classes where there are any, are taken from the data" in text
+
+
+def test_texts_of_ones_own_are_not_called_reviews(mails: Path, repo: Path) -> None:
+    files = [*mails.glob("*.py"), *(repo / "tests/projects/mails").glob("*.py")]
+    assert [path.name for path in files if "reviews" in path.read_text()] == []
+    assert 'unit="texts"' in (mails / "evaluate.py").read_text()
+    assert 'unit="texts"' in (mails / "explain.py").read_text()
 
 
 def test_without_data_the_copy_keeps_fetch(repo: Path) -> None:
@@ -542,8 +604,8 @@ def test_values_are_set_and_comments_stay() -> None:
     text = "# old\na:\n  b: 1e-05  # why\n  c: [x, y] # list\nfetch: # gone\n  d: 1\n\n  e: 2\nz: no\n"
     text = pipeline.with_comment(pipeline.without_section(text, "fetch"), "# new\n")
     assert text == "# new\na:\n  b: 1e-05  # why\n  c: [x, y] # list\nz: no\n"
-    assert pipeline.with_values(text, {"a.b": 2.0, "a.x": 1}, strict=False) == text.replace("1e-05", "2.0  ")
-    assert pipeline.with_values(text, {"a.c": ["w"]}, strict=True) == text.replace("[x, y]", "[w]   ")
+    assert pipeline.with_values(text, {"a.b": 2.0}) == text.replace("1e-05", "2.0  ")
+    assert pipeline.with_values(text, {"a.c": ["w"]}) == text.replace("[x, y]", "[w]   ")
 
 
 def test_a_single_file_is_data_too(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ test: $(READY) ## run the tests
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-bench: $(READY) ## compare with what one would pick instead (minutes; needs requirements-bench.lock)
+bench: $(READY) ## compare with what one would pick instead (about three hours; needs requirements-bench.lock)
 	@$(UV) pip install --quiet --python $(BIN)/python -r requirements-bench.lock
 	@$(BIN)/python -m benchmarks
 

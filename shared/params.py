@@ -5,7 +5,7 @@ key. `section.key=value` words override single keys for one run.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,10 +102,18 @@ def _explain(model: type[BaseModel], detail: Any) -> str:
 
 
 def _nearest(model: type[BaseModel], location: tuple[Any, ...]) -> str:
-    for part in location[:-1]:
-        child = model.model_fields[str(part)].annotation
-        if not (isinstance(child, type) and issubclass(child, BaseModel)):
-            return ""
-        model = child
-    near = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1, cutoff=0.5)
-    return f"; did you mean {'.'.join([*map(str, location[:-1]), near[0]])}?" if near else ""
+    """A hint: the keys whose last part is most like that of one that is not there; those of its section, if any."""
+    *section, last = map(str, location)
+    found = difflib.get_close_matches(last, {key.split(".")[-1]: 0 for key in _keys(model)}, n=1, cutoff=0.5)
+    near = [key for key in _keys(model) if key.split(".")[-1] in found]
+    inside = [key for key in near if key.split(".")[:-1] == section]
+    return f"; did you mean {' or '.join(inside or near)}?" if near else ""
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted keys of all sections and values."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        child = field.annotation
+        if isinstance(child, type) and issubclass(child, BaseModel):
+            yield from _keys(child, f"{prefix}{name}.")

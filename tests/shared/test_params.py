@@ -10,8 +10,14 @@ class Train(Section):
     epochs: int
 
 
+class Evaluate(Section):
+    rate: float = 1.0
+
+
 class Tiny(Section):
+    fetch: int = 0  # more like "epochs" than is good
     train: Train
+    evaluate: Evaluate = Evaluate()
 
 
 @pytest.fixture
@@ -30,6 +36,10 @@ def test_numbers_are_read_as_dvc_reads_them(file):
     ("word", "says"),
     [
         ("train.epoch=1", "did you mean train.epochs?"),
+        ("epochs=2", "did you mean train.epochs?"),
+        ("rat=1", "did you mean train.rate or evaluate.rate?"),
+        ("evaluate.rat=1", "did you mean evaluate.rate?"),
+        ("evaluate.epochs=1", "did you mean train.epochs?"),
         ("train.epochs=two", "train.epochs: 'two'"),
         ("train.rate=0", "greater than 0"),
         ("train.epochs=no", "'no'"),

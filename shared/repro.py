@@ -53,17 +53,28 @@ def run_preset(project: Project, preset: str, seeds: list[int]) -> None:
     """Runs a preset as one experiment a seed and writes the record of all."""
     changes = preset_changes(project, preset)
     _refuse_unknown_files(project)
-    runs = []
+    runs, revisions = [], []
     for seed in seeds:
         name = f"{project.name}-{preset}-{seed}"
         words = [f"{key}={_word(value)}" for key, value in (changes | {"train.seed": seed}).items()]
         sets = [part for word in words for part in ("-S", f"projects/{project.name}/params.yaml:{word}")]
         _dvc("exp", "run", "--temp", "--force", "--name", name, *sets, f"projects/{project.name}")
-        runs.append(read_run(project, _revision(name)))
+        revisions.append(_revision(name))
+        runs.append(read_run(project, revisions[-1]))
     path = project.folder / "records" / f"{preset}.json"
     path.parent.mkdir(exist_ok=True)
     write_json(path, record(preset, changes, runs))
     print(f"\n{path.read_text()}the record: {show(path)} (commit it when it is good)")
+    print(f"its model and page{f', of seed {seeds[0]}' * (len(seeds) > 1)}: {apply_command(project, revisions[0])}")
+
+
+def apply_command(project: Project, revision: str) -> str:
+    """What to type for an experiment's files in the workspace, once its record is committed.
+
+    Its commit and not its name, which each commit it was run from has; and the records, which it is older than, as they
+    are now.
+    """
+    return f"dvc exp apply {revision[:10]} && git checkout HEAD -- {show(project.folder / 'records')}"
 
 
 def preset_changes(project: Project, preset: str) -> dict[str, Any]:

@@ -49,3 +49,17 @@ def test_a_row_names_the_figure_the_unit_and_the_best_baseline():
 def test_the_readmes_table_is_that_of_the_records():
     text = (ROOT / "README.md").read_text()
     assert readme.updated(text) == text, "stale: run python -m shared.readme"
+
+
+def test_help_and_unknown_options_write_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(readme, "ROOT", tmp_path)  # without a README.md
+    readme.main(["--help"])
+    assert "python -m shared.readme --check" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--chekc: no such option"):
+        readme.main(["--chekc"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_for_an_experiments_files_names_its_commit():
+    command = repro.apply_command(Project("cifar_cnn"), "0123456789abcdef")
+    assert command == "dvc exp apply 0123456789 && git checkout HEAD -- projects/cifar_cnn/records"

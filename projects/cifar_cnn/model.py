@@ -131,7 +131,7 @@ def load_model(folder: Path, command: str) -> tuple[nn.Sequential, dict[str, Any
         folder: results/train.
         command: what makes the weights, told to the user where there are none.
     """
-    config = read_config(folder, command)
+    config = read_config(folder, command, Model)
     model = build_model(
         Model(**config["model"]), config["channels"], len(config["classes"]), config["mean"], config["std"]
     )

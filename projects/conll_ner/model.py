@@ -237,7 +237,7 @@ def load_model(folder: Path, command: str) -> tuple[Tagger, dict[str, Any]]:
         folder: results/train.
         command: what makes the weights, told to the user where there are none.
     """
-    config = read_config(folder, command)
+    config = read_config(folder, command, Model)
     features = load_features(config["features"])
     body = None if isinstance(features, WordFeatures) else body_of(config["body"])
     model = build_model(Model(**config["model"]), features, config["classes"], body)

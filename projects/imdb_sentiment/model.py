@@ -333,7 +333,7 @@ def load_model(folder: Path, command: str) -> tuple[nn.Module, dict[str, Any]]:
         The model, and model (its params), classes, max_tokens, encoder (see shared/data/text.py) and, of a
         checkpoint, network (its config as transformers keeps it).
     """
-    config = read_config(folder, command)
+    config = read_config(folder, command, Model)
     model = build_model(config)
     load_weights(folder, model)
     return model.eval(), config

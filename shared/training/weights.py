@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from shared.errors import UserError
+from shared.params import Section
 from shared.paths import show
 
 
@@ -48,12 +49,21 @@ def save_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
     write_json(folder / "model.json", config)
 
 
-def read_config(folder: Path, command: str) -> dict[str, Any]:
-    """model.json. Raises UserError, naming the command that makes it, where there is none."""
+def read_config(folder: Path, command: str, model: type[Section] | None = None) -> dict[str, Any]:
+    """model.json. Raises UserError, naming the command that makes it, where there is none or another project's.
+
+    Args:
+        model: what its key "model" must fit.
+    """
     path = folder / "model.json"
     if not path.exists() or not (folder / "model.safetensors").exists():
         raise UserError(f"{show(folder)}: no trained model here", fix=command)
-    config: dict[str, Any] = json.loads(path.read_text())
+    try:
+        config: dict[str, Any] = json.loads(path.read_text())
+        if model:
+            model.model_validate(config["model"])
+    except (ValueError, KeyError, TypeError):  # of json and of pydantic
+        raise UserError(f"{show(path)}: describes no model of this project", fix=command) from None
     return config
 
 

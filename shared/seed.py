@@ -5,6 +5,7 @@ generator's state, and n processes draw what one would.
 """
 
 import zlib
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -26,9 +27,9 @@ def derive(seed: int, *keys: int | str) -> int:
     return state >> 1
 
 
-def generator(seed: int, *keys: int | str) -> torch.Generator:
-    """A CPU generator for one purpose."""
-    return torch.Generator().manual_seed(derive(seed, *keys))
+def generator(seed: int, *keys: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator for one purpose. Those of other devices than the CPU draw other numbers."""
+    return torch.Generator(device).manual_seed(derive(seed, *keys))
 
 
 def seed_default(seed: int, device: torch.device) -> None:
@@ -56,8 +57,14 @@ class Draws:
     """
 
     def __init__(self, seed: int, epoch: int, sample: Tensor) -> None:
-        self._state = _mix(sample + _signed(derive(seed, "draws", epoch)))
+        self._start = sample, _signed(derive(seed, "draws", epoch))
         self._stream = 0
+
+    @cached_property
+    def _state(self) -> Tensor:
+        """Made when first drawn from: whoever draws nothing pays nothing."""
+        sample, seed = self._start
+        return _mix(sample + seed)
 
     def uniform(self) -> Tensor:
         """(B,) float32 in [0, 1), with 24 random bits."""

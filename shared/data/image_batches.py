@@ -38,7 +38,12 @@ def reader(split: Split, device: torch.device | None) -> Read:
     if device is None:
         return lambda index: (torch.from_numpy(images[index.numpy()]), labels[index])
     on_device = torch.from_numpy(images).to(device), labels.to(device)
-    return lambda index: (on_device[0][index.to(device)], on_device[1][index.to(device)])
+
+    def read(index: Tensor) -> tuple[Tensor, Tensor]:
+        here = index.to(device, non_blocking=True)
+        return on_device[0][here], on_device[1][here]
+
+    return read
 
 
 def train_batches(prepared: Path, augment: Augment, params: TrainParams, runtime: Runtime, world: World) -> Batches:

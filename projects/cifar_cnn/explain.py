@@ -43,6 +43,10 @@ def main(params: Params) -> None:
         baseline=own_colour,
         params=params.explain,
         results=PROJECT.results("explain"),
+        note="The network is explained as it sees the image itself. The result above averages several views of each "
+        "image, so percentages differ, and now and then the answer."
+        if params.evaluate.views > 1
+        else "",
     )
 
 

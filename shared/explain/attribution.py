@@ -173,7 +173,7 @@ def occlusion(call: Call) -> Attribution:
 
 METHODS = {
     "integrated_gradients": Method(integrated_gradients, "Integrated Gradients", complete=True),
-    "gradient_shap": Method(gradient_shap, "GradientShap", complete=True),
+    "gradient_shap": Method(gradient_shap, "Gradient SHAP", complete=True),
     "grad_cam": Method(grad_cam, "Grad-CAM", complete=False, needs_map=True),
     "occlusion": Method(occlusion, "Occlusion", complete=False),
 }

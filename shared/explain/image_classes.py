@@ -50,6 +50,7 @@ def explain(
     params: Explain,
     results: Path,
     extra: tuple[Tensor, ...] = (),
+    note: str = "",
 ) -> None:
     """Attributes what the model predicts of test images, tests the attributions, writes all files of the stage.
 
@@ -61,6 +62,7 @@ def explain(
         baseline: float images -> the images (N, C, H, W) in which nothing is to be seen.
         results: folder to write to.
         extra: (N, ...) each, of the test images: what the model takes beside them.
+        note: what who looks at the pictures must know.
 
     Raises:
         UserError: params name an unknown method.
@@ -83,7 +85,7 @@ def explain(
         draw_shown(folder, explainer, pool[shown.to(device)], list(methods), facts)
         (folder / "curves.png").write_bytes(draw_curves(measured))
     write_atomic(results / "curves.tsv", ("\n".join(curve_lines(measured)) + "\n").encode())
-    write_json(results / "metrics.json", metrics)
+    write_json(results / "metrics.json", metrics | ({"note": note} if note else {}))
     print(table(metrics, methods))
     wrong = sum(not fact["correct"] for fact in facts)
     print(f"{len(scored)} images scored; shown: {len(facts)}, {wrong} of them wrong")

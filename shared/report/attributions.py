@@ -12,10 +12,12 @@ from .results import Results
 
 MAX_PICTURES = 24
 MARGIN = 0.02  # of scores between 0 and 1: a smaller difference is called none
+SAME = 0.001  # of two areas: a smaller difference means that the order of removal does not matter
 
 READING = {
-    "integrated_gradients": "Adds up the gradient on the way from a blank input to this one. Marks pixels that push "
-    "the class up (or down) from blank; grainy, and its parts add up to the change of the output.",
+    "integrated_gradients": "Adds up the gradient on the way from a blank input (explain.py of the project says which) "
+    "to this one. Marks pixels that push the class up (or down) from blank; grainy, and its parts add up to the change "
+    "of the output.",
     "gradient_shap": "Integrated gradients at random points of that way. Read it the same way; its sum is less exact.",
     "saliency": "Where a tiny change would move the output most. Shows sensitivity, not support: edges light up "
     "either way.",
@@ -36,8 +38,8 @@ READING = {
 class Test(NamedTuple):
     """A test of an attribution, in plain words.
 
-    A figure is compared with those of `references` (higher is better), must stay below `limit` or reach `least`; with
-    none of these it is shown without a verdict.
+    A figure must stay below `limit` or reach `least`, and be better than those of `references`: higher, or lower for an
+    error. With none of these it is shown without a verdict.
     """
 
     key: str
@@ -62,10 +64,10 @@ TESTS = (
     Test("insertion_score", "Insertion", "How fast the class is found when they are put in first. Higher is better.",
          ("random",)),
     Test("randomised_similarity", "Depends on the weights", "Similarity to the attribution of a model whose weights "
-         "were scrambled. Should be low, or the method shows the input rather than the model.",
+         "were scrambled. Below 0.5, or the method shows the input rather than the model.",
          limit=0.5, passed="changes with the weights", failed="blind to the weights"),
     Test("infidelity_error", "Predicts changes", "Error in predicting what removing {parts} does to the output "
-         "(infidelity, Yeh et al. 2019). Lower is better, 1 is an empty attribution's.",
+         "(infidelity, Yeh et al. 2019). Lower is better, 1 is an empty attribution's.", ("random",),
          limit=1 - MARGIN, passed="better than an empty attribution", failed="no better than an empty attribution"),
     Test("sensitivity_error", "Moves with noise", "How far the attribution moves when the input moves imperceptibly "
          "(max-sensitivity, Yeh et al. 2019). Lower is better; compare methods."),
@@ -75,11 +77,12 @@ TESTS = (
          least=0.95, passed="nearly always adds up", failed="too often does not add up"),
 )  # fmt: skip
 
+REMOVING = "deletion_score", "insertion_score"
 _NAMES = {"random": "a random attribution", "randomised": "a scrambled model"}
 
 
 class Verdict(NamedTuple):
-    """good: True, False, or None where there is nothing to compare with; text: the same in words."""
+    """good: True, False, or None where there is nothing to compare with, or no telling; text: the same in words."""
 
     good: bool | None
     text: str
@@ -94,16 +97,18 @@ def verdict(test: Test, figures: dict[str, Any]) -> Verdict:
     value = figures.get(test.key)
     if value is None:
         return Verdict(None, "")
+    if test.key in REMOVING and abs(value - figures.get(f"{test.key}_random", math.inf)) < SAME:
+        return Verdict(None, "cannot tell: a random order does exactly the same")
+    found: dict[str, bool] = {}
     if test.bounded:
         good = test.least <= value < test.limit
-        return Verdict(good, test.passed if good else test.failed)
-    compared = {name: figures.get(f"{test.key}_{name}") for name in test.references}
-    better = {name: value > other + MARGIN for name, other in compared.items() if other is not None}
-    text = ", ".join(
-        f"{'better' if wins else 'no better'} than {_NAMES[name]} ({compared[name]:.3f})"
-        for name, wins in better.items()
-    )
-    return Verdict(all(better.values()) if better else None, text)
+        found[test.passed if good else test.failed] = good
+    sign = -1 if test.key.endswith("_error") else 1
+    for name in test.references:
+        if (other := figures.get(f"{test.key}_{name}")) is not None:
+            good = sign * (value - other) > MARGIN
+            found[f"{'better' if good else 'no better'} than {_NAMES[name]} ({other:.3f})"] = good
+    return Verdict(all(found.values()) if found else None, ", ".join(found))
 
 
 def faithfulness(results: Results) -> Section | None:
@@ -133,10 +138,12 @@ def faithfulness(results: Results) -> Section | None:
 def shown(results: Results) -> Section | None:
     """Attributions beside inputs, and how to read each method."""
     reading = {name: READING.get(name, "") for name in _methods(results)}
+    metrics = results.json("explain/metrics.json")
     index = results.json("explain/pictures/index.json")
     if index:
         rows = pictures(results.path("explain/pictures"), index, MAX_PICTURES)
-        return Section("What the model looked at", render("attributions.html", rows=rows, reading=reading))
+        html = render("attributions.html", rows=rows, reading=reading, note=metrics.get("note", ""))
+        return Section("What the model looked at", html)
     texts = results.json("explain/highlights.json")
     if not texts:
         return None
@@ -177,9 +184,10 @@ def curves(results: Results) -> Section | None:
     if not rows:
         return None
     parts = _parts(results)
+    random = [row for row in rows if row["order"] == "random"]
     figures = [
-        _curve_chart(method, [row for row in rows if row["method"] == method], parts)
-        for method in dict.fromkeys(row["method"] for row in rows)
+        _curve_chart(method, [row for row in rows if row["method"] == method] + random, parts)
+        for method in _methods(results)
     ]
     return Section(
         "Insertion and deletion",
@@ -210,15 +218,17 @@ def _curve_chart(method: str, rows: list[dict[str, str]], parts: str) -> Markup:
         f"curve-{method}",
         f"Insertion and deletion by {words(method)}",
         series,
-        f"share of {parts}",
-        f"probability ({words(method)})",
+        f"share of {parts}: {words(method)}",
+        "probability",
         unit=True,
     )
 
 
 def _methods(results: Results) -> dict[str, dict[str, Any]]:
+    """Figures by method, in the order in which they are best explained."""
     metrics = results.json("explain/metrics.json")
-    return {name: figures for name, figures in metrics.items() if isinstance(figures, dict)}
+    methods = {name: figures for name, figures in metrics.items() if isinstance(figures, dict)}
+    return {name: methods[name] for name in [*READING, *sorted(methods)] if name in methods}
 
 
 def _parts(results: Results) -> str:

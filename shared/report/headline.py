@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LOWER = "_loss", "_error", "_distance"
-HIGHER = "_score", "accuracy", "f1", "precision", "recall"
+HIGHER = "_score", "accuracy", "f1", "precision", "recall", "recall_unseen"
 
 
 def better(name: str) -> str:

@@ -16,7 +16,7 @@ PICTURE_BYTES = 48_000  # larger pictures are made smaller, so that a page stays
 PICTURE_PX = 900
 _SPELLED = {
     "auc": "AUC", "cam": "CAM", "crf": "CRF", "f1": "F1", "lr": "LR", "nbsvm": "NB-SVM", "pca": "PCA", "pr": "PR",
-    "roc": "ROC", "shap": "SHAP", "tfidf": "TF-IDF",
+    "roc": "ROC", "shap": "SHAP", "tfidf": "TF-IDF", "grad_cam": "Grad-CAM",
 }  # fmt: skip
 
 
@@ -31,8 +31,10 @@ def words(name: str) -> str:
     """A key as words.
 
     >>> words("integrated_gradients"), words("grad_cam"), words("macro_f1")
-    ('Integrated gradients', 'Grad CAM', 'Macro F1')
+    ('Integrated gradients', 'Grad-CAM', 'Macro F1')
     """
+    if name in _SPELLED:
+        return _SPELLED[name]
     text = " ".join(_SPELLED.get(word, word) for word in name.split("_"))
     return text[:1].upper() + text[1:]
 

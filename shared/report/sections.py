@@ -4,7 +4,8 @@ A project adds its own without touching this file: a stage that writes `results/
 {"title", "intro", "columns": [...], "rows": [[...]], "pictures": [{"file", "caption"}]} (all but the title may be
 missing) gets a table and pictures: those of explain at the end, all others before the attributions. A picture with
 "sharp": true is enlarged in sharp squares; "still" names what stands for one that moves, on paper and for who wants
-nothing to move. What needs more is a function here, and a line in SECTIONS.
+nothing to move. "metrics" lists the keys of metrics.json that a section shows, which the result then leaves out. What
+needs more is a function here, and a line in SECTIONS.
 """
 
 import json
@@ -37,7 +38,8 @@ def result(results: Results) -> Section | None:
         "result", f"{words(headline.name)} of the model and the baselines", rows, (headline.low, headline.high)
     )
     metrics = results.json("evaluate/metrics.json")
-    hidden = {headline.name, f"{headline.name}_low", f"{headline.name}_high", "num_samples"}
+    shown = [name for section in _left(results, "evaluate") for name in section.get("metrics", [])]
+    hidden = {headline.name, f"{headline.name}_low", f"{headline.name}_high", "num_samples", *shown}
     others = {key: value for key, value in metrics.items() if isinstance(value, int | float) and key not in hidden}
     converged = metrics.get("baseline", {}).get("linear_converged", True)
     html = render("result.html", headline=headline, chart=chart, others=others, converged=converged)
@@ -91,7 +93,8 @@ def learning(results: Results) -> Section | None:
 
 LEARNING_INTRO = (
     "A validation loss that rises while the training loss falls means that the model memorises. Losses of training may "
-    "lie above those of validation: they are measured with augmentation and smoothed labels."
+    "lie above those of validation: they are measured with dropout, augmentation and smoothed labels, where these are "
+    "in use."
 )
 
 
@@ -173,14 +176,19 @@ def worst(results: Results) -> Section | None:
 def own(results: Results, *stages: str) -> list[Section]:
     """Sections that these stages left as section.json, one or a list of them."""
     made = []
-    for path in (path for stage in stages for path in sorted(results.path(stage).glob("section*.json"))):
-        left = json.loads(path.read_text(encoding="utf-8"))
-        for one in left if isinstance(left, list) else [left]:
+    for stage in stages:
+        for one in _left(results, stage):
             given = {"intro": "", "columns": [], "rows": [], "pictures": []} | one
             shown = [{"sharp": False, "still_uri": ""} | row for row in given["pictures"]]
-            given["pictures"] = pictures(path.parent, shown, MAX_PICTURES)
+            given["pictures"] = pictures(results.path(stage), shown, MAX_PICTURES)
             made.append(Section(given["title"], render("own.html", **given)))
     return made
+
+
+def _left(results: Results, stage: str) -> list[dict[str, Any]]:
+    files = sorted(results.path(stage).glob("section*.json"))
+    left = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [one for found in left for one in (found if isinstance(found, list) else [found])]
 
 
 def params(results: Results) -> Section | None:

@@ -286,3 +286,22 @@ def test_verdicts_need_more_than_a_hair() -> None:
     assert verdict(evidence, figures | {"evidence_score_randomised": 0.49}).good is False
     assert verdict(evidence, {"evidence_score": 0.5}).good is None
     assert verdict(evidence, {}).good is None
+
+
+def test_where_the_order_does_not_matter_deletion_and_insertion_cannot_tell() -> None:
+    deletion = next(test for test in TESTS if test.key == "deletion_score")
+    same = verdict(deletion, {"deletion_score": 0.3686, "deletion_score_random": 0.3686})
+    assert same == (None, "cannot tell: a random order does exactly the same")
+    assert verdict(deletion, {"deletion_score": 0.3653, "deletion_score_random": 0.3686}).good is False
+
+
+def test_an_error_must_be_below_the_limit_and_below_a_random_one() -> None:
+    infidelity = next(test for test in TESTS if test.key == "infidelity_error")
+    figures = {"infidelity_error": 0.3, "infidelity_error_random": 0.4}
+    assert verdict(infidelity, figures) == (
+        True, "better than an empty attribution, better than a random attribution (0.400)"
+    )  # fmt: skip
+    assert verdict(infidelity, figures | {"infidelity_error_random": 0.25}) == (
+        False, "better than an empty attribution, no better than a random attribution (0.250)"
+    )  # fmt: skip
+    assert verdict(infidelity, {"infidelity_error": 1.0, "infidelity_error_random": 1.2}).good is False

@@ -1,4 +1,4 @@
-"""What a step sees: real images, noise, labels to generate for; and how the discriminator sees an image.
+"""What a step sees: noise, labels to generate for; how the discriminator sees an image; images drawn from a split.
 
 B batch, N images of a micro-batch, C channels, S side in pixels, L numbers of noise, K classes.
 """
@@ -6,10 +6,12 @@ B batch, N images of a micro-batch, C channels, S side in pixels, L numbers of n
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from shared.seed import Draws
+from shared.data.arrays import Split
+from shared.seed import Draws, generator
 from shared.training.distributed import World
 
 from .model import draw_labels, draw_noise
@@ -38,16 +40,14 @@ class Latents:
 
     def __init__(self, params: Train, counts: Sequence[int], world: World) -> None:
         self.params, self.counts, self.world = params, counts, world
+        self.group = min(params.micro_batch_size, params.batch_size // world.size)  # what batch norm sees at once
 
     def draw(self, number: int, *keys: int | str) -> Latent:
         """A batch for one purpose, the same on every rank, on its device."""
-        seed, size = self.params.seed, self.params.model.latent_size
-        whole = (
-            draw_noise(seed, number, size, *keys),
-            draw_labels(seed, number, self.counts, *keys),
-            torch.arange(number),
-        )
-        return Latent(*(part.to(self.world.device) for part in whole))
+        seed, size, device = self.params.seed, self.params.model.latent_size, self.world.device
+        noise = draw_noise(seed, number, size, *keys, device=device)  # there: a copy of it would cost a GPU's step more
+        label = draw_labels(seed, number, self.counts, *keys).to(device, non_blocking=True)
+        return Latent(noise, label, torch.arange(number, device=device))
 
     def share(self, *keys: int | str) -> list[Latent]:
         """This rank's micro-batches of a training batch."""
@@ -56,6 +56,19 @@ class Latents:
         ]
         cut = (torch.split(part, self.params.micro_batch_size) for part in mine)
         return [Latent(*parts) for parts in zip(*cut, strict=True)]
+
+
+class Picked(NamedTuple):
+    """images: (N, C, S, S) uint8; label: (N,) int64."""
+
+    images: Tensor
+    label: Tensor
+
+
+def pick(split: Split, number: int, seed: int) -> tuple[np.ndarray, Picked]:
+    """Which images of a split are drawn, without replacement and in random order, and these: all where it has fewer."""
+    chosen = torch.randperm(len(split), generator=generator(seed, "chosen"))[:number].numpy()
+    return chosen, Picked(torch.from_numpy(split.images[chosen]), torch.from_numpy(split.labels[chosen]))
 
 
 def augment(images: Tensor, draws: Draws, kinds: Sequence[str]) -> Tensor:
@@ -70,12 +83,13 @@ def augment(images: Tensor, draws: Draws, kinds: Sequence[str]) -> Tensor:
         kinds: of "colour", "translation", "cutout", in any order.
 
     Returns:
-        (N, C, S, S) float; colours may leave [0, 1].
+        (N, C, S, S) of the same type, also under autocast; colours may leave [0, 1].
     """
     centred = images - 0.5
-    for kind in AUGMENTATIONS:
-        if kind in kinds:
-            centred = AUGMENTATIONS[kind](centred, draws)
+    with torch.autocast(images.device.type, enabled=False):  # the penalty takes no images of 16 bit
+        for kind in AUGMENTATIONS:
+            if kind in kinds:
+                centred = AUGMENTATIONS[kind](centred, draws)
     return centred + 0.5
 
 

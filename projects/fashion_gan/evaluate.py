@@ -23,26 +23,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shared.data.arrays import Split, read_split
+from shared.data.arrays import read_split
 from shared.data.prepared import check_same, read_manifest
-from shared.errors import UserError
 from shared.evaluation.metrics import DIGITS
 from shared.files import replace_folder
 from shared.paths import Project
-from shared.seed import generator as random_generator
 from shared.stage import run
 from shared.training.checkpoint import open_checkpoint
 from shared.training.distributed import World, local
 from shared.training.weights import write_json
 
 from . import gallery, scores
+from .data import pick
 from .inception import inception_features, inception_scores, load_inception
 from .judge import Judge, Judged, accuracy, judge, save_judge, train_judge
 from .model import draw_labels, draw_noise, generate, load_model
 from .params import Evaluate, Params
 
 PROJECT = Project.of(__file__)
-FEWEST = 10  # images of each kind: of fewer nothing can be said
 Figures = dict[str, float]
 
 
@@ -78,31 +76,21 @@ def compare(generator: nn.Module, network: Judge, config: dict[str, Any], params
     """Draws and judges the images of each kind: all are a function of evaluate.seed."""
     train, test = (read_split(PROJECT.prepared, name, mapped=True) for name in ("train", "test"))
     number = min(params.num_images, len(train), len(test))
-    if number < FEWEST:
-        raise UserError(
-            f"evaluate: {len(train)} training and {len(test)} test images", expected=f"at least {FEWEST} of each"
-        )
     noise = draw_noise(params.seed, number, config["model"]["latent_size"], "evaluate")
     label = draw_labels(params.seed, number, config["class_counts"], "evaluate")
     made = generate(generator, noise, label, params.batch_size)
-    drawn = torch.from_numpy(scores.pca_gaussian(train.images, number, params.seed)[0])
+    drawn = torch.from_numpy(scores.pca_gaussian(train.images, number, params.seed))
 
     def seen(pixels: Tensor, asked: Tensor | None) -> Images:
         return Images(pixels, judge(network, pixels.numpy(), params.batch_size), asked)
 
     return Compared(
-        real=seen(*_some(test, number, params.seed)),
+        real=seen(*pick(test, number, params.seed)[1]),
         generated=seen(made, label if config["model"]["conditional"] else None),
-        floor=seen(_some(train, number, params.seed)[0], None),
+        floor=seen(pick(train, number, params.seed)[1].images, None),
         baseline=seen(drawn, None),
         train=judge(network, train.images, params.batch_size),
     )
-
-
-def _some(split: Split, number: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images and labels drawn without replacement, in random order."""
-    chosen = torch.randperm(len(split), generator=random_generator(seed, "chosen"))[:number].numpy()
-    return torch.from_numpy(split.images[chosen]), torch.from_numpy(split.labels[chosen])
 
 
 def figures(images: Images, real: Images, num_classes: int) -> Figures:
@@ -110,9 +98,9 @@ def figures(images: Images, real: Images, num_classes: int) -> Figures:
     points, truth = images.judged.features, real.judged.features
     found = {"frechet_distance": scores.frechet_distance(points, truth), **scores.neighbour_scores(points, truth)}
     found["variance_ratio"] = float(points.var(0).sum() / truth.var(0).sum())
-    within = [scores.within_class_variance(*one.judged) for one in (images, real)]
-    found["within_class_variance_ratio"] = within[0] / within[1] if within[1] else 1.0
-    if num_classes > 1:
+    if num_classes > 1:  # else the classifier's word is a quarter turn
+        within = [scores.within_class_variance(*one.judged) for one in (images, real)]
+        found["within_class_variance_ratio"] = within[0] / within[1] if within[1] else 1.0
         shares = scores.class_shares(images.judged.label, num_classes)
         found |= {"least_class_share": shares.min().item(), "class_entropy_score": scores.class_entropy(shares)}
         if images.asked is not None:
@@ -159,13 +147,12 @@ def class_figures(compared: Compared, classes: list[str]) -> dict[str, dict[str,
     return found
 
 
-def inception_figures(compared: Compared, params: Evaluate, device: torch.device) -> dict[str, Any]:
+def inception_figures(compared: Compared, network: nn.Module, seed: int) -> dict[str, Any]:
     """FID and KID of the generated images, of the floor and of the baseline, in the form of `measure`."""
-    network = load_inception(params.inception).to(device)
     kinds = {"generated": compared.generated, "floor": compared.floor, "baseline": compared.baseline}
     real = inception_features(network, compared.real.pixels)
     seen = {name: inception_features(network, images.pixels) for name, images in kinds.items()}
-    found = {name: scores.rounded(inception_scores(points, real, params.seed)) for name, points in seen.items()}
+    found = {name: scores.rounded(inception_scores(points, real, seed)) for name, points in seen.items()}
     found["baseline"] = {f"pca_gaussian_{name}": value for name, value in found["baseline"].items()}
     return found.pop("generated") | found
 
@@ -225,6 +212,7 @@ def main(params: Params) -> None:
     check_same(PROJECT, config, manifest, "classes", "channels", "image_size")
     world, results = local(params.runtime.device), PROJECT.results("evaluate")
     generator.to(world.device)
+    inception = load_inception(params.evaluate.inception).to(world.device) if params.evaluate.inception else None
 
     network, right = trained_judge(params, classes, world)
     with replace_folder(results / "classifier") as folder:
@@ -234,11 +222,12 @@ def main(params: Params) -> None:
     compared = compare(generator, network, config, params.evaluate)
     copied, near = memorised(compared)
     metrics = measure(compared, copied, classes, params.evaluate.seed)
-    if params.evaluate.inception:
-        for name, value in inception_figures(compared, params.evaluate, world.device).items():
+    if inception:
+        for name, value in inception_figures(compared, inception, params.evaluate.seed).items():
             metrics[name] = metrics[name] | value if isinstance(value, dict) else value
     metrics |= {"classifier_accuracy": round(right, DIGITS), "source": manifest["source"]}
-    metrics["made"] = class_figures(compared, classes)
+    if len(classes) > 1:
+        metrics["made"] = class_figures(compared, classes)
     write(compared, near, generator, metrics, config, params.evaluate)
     clock.append(time.perf_counter())
     train_seconds, predict_seconds = (round(end - start, 1) for start, end in pairwise(clock))

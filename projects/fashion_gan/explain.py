@@ -30,11 +30,11 @@ from shared.evaluation.plots import write_table
 from shared.explain.image_classes import explain
 from shared.files import replace_folder
 from shared.paths import Project
-from shared.seed import generator as random_generator
 from shared.stage import run
 from shared.training.device import pick_device
 from shared.training.weights import write_json
 
+from .data import Picked, pick
 from .latent import REACH, STEPS, check_directions, main_directions, random_directions, walk
 from .model import draw_labels, draw_noise, generate, load_model
 from .params import Explain, Params
@@ -49,7 +49,7 @@ VERDICTS = ["generated", "real"]
 DIGITS = 4
 
 CLEARLY = 1.2  # times a random step's effect: less is called hardly more
-KNOWN = 0.03  # by which training images are told better: less is called about as well
+KNOWN = 0.03  # by which training images are told better: then they are known by heart
 
 Figures = dict[str, float]
 Section = dict[str, Any]
@@ -84,32 +84,19 @@ def plain(network: nn.Module) -> nn.Module:
     return copied
 
 
-class Asked(NamedTuple):
-    """images: (N, C, S, S) uint8; label: (N,) int64, the class that the discriminator is told."""
-
-    images: Tensor
-    label: Tensor
-
-
 @torch.no_grad()
-def logits_of(discriminator: nn.Module, asked: Asked) -> Tensor:
+def logits_of(discriminator: nn.Module, asked: Picked) -> Tensor:
     """(N,) float on the CPU."""
     device = next(discriminator.parameters()).device
     parts = zip(*(torch.split(part, BATCH) for part in asked), strict=True)
     return torch.cat([discriminator(to_float(images.to(device)), label.to(device)).cpu() for images, label in parts])
 
 
-def some(split: Split, number: int, seed: int) -> tuple[np.ndarray, Asked]:
-    """Which images of a split are drawn, and these."""
-    chosen = torch.randperm(len(split), generator=random_generator(seed, "chosen"))[:number].numpy()
-    return chosen, Asked(torch.from_numpy(split.images[chosen]), torch.from_numpy(split.labels[chosen]))
-
-
-def made(generator: nn.Module, config: dict[str, Any], number: int, seed: int, *keys: str) -> Asked:
+def made(generator: nn.Module, config: dict[str, Any], number: int, seed: int, *keys: str) -> Picked:
     """Generated images, drawn anew for each of `keys`."""
     noise = draw_noise(seed, number, config["model"]["latent_size"], *keys)
     label = draw_labels(seed, number, config["class_counts"], *keys)
-    return Asked(generate(generator, noise, label, BATCH), label)
+    return Picked(generate(generator, noise, label, BATCH), label)
 
 
 def tell_apart(train: Tensor, fresh: Tensor, test: Tensor, others: Tensor) -> tuple[LogisticRegression, Figures]:
@@ -145,9 +132,9 @@ def explain_discriminator(
     """Writes the attributions and their tests; returns how well the discriminator tells."""
     train, test = (read_split(PROJECT.prepared, name, mapped=True) for name in ("train", "test"))
     number, seed = min(MOST, len(train), len(test)), params.seed
-    chosen, real = some(test, number, seed)
+    chosen, real = pick(test, number, seed)
     fake = made(generator, config, number, seed, "explained")
-    kinds = some(train, number, seed)[1], made(generator, config, number, seed, "fitted"), real, fake
+    kinds = pick(train, number, seed)[1], made(generator, config, number, seed, "fitted"), real, fake
     fit, figures = tell_apart(*(logits_of(discriminator, kind) for kind in kinds))
 
     labels = np.repeat([1, 0], number)
@@ -161,6 +148,8 @@ def explain_discriminator(
         params=params,
         results=PROJECT.results("explain"),
         extra=(torch.cat([real.label, fake.label]),),
+        note="The model here is the discriminator, and the class is its verdict, real or generated, on held-out real "
+        "images and on as many generated ones.",
     )
     return figures
 
@@ -261,7 +250,8 @@ def discriminator_section(figures: Figures) -> Section:
         + (
             f"Training images are told {known:.2f} better than held-out ones: it knows them by heart."
             if known > KNOWN
-            else "Training images are told about as well as held-out ones: it does not know them by heart."
+            else "Were training images told much better than held-out ones, it would know them by heart; near 1 the "
+            "two can no longer part."
         ),
         "columns": ["Real images", "Told from generated ones"],
         "rows": [["training", figures["train_auc_score"]], ["held-out", figures["test_auc_score"]]],

@@ -39,11 +39,11 @@ QUALITY = 70  # of WebP
 
 FIGURES = {
     "frechet_distance": ("Frechet distance", "lower"),
-    "precision_score": ("Precision: looks real", "higher"),
-    "recall_score": ("Recall: makes all kinds", "higher"),
-    "f1_score": ("F1 of these two", "higher"),
-    "density_score": ("Density", "higher"),
-    "coverage_score": ("Coverage", "higher"),
+    "precision_score": ("Precision: looks real", "higher, to the floor's"),
+    "recall_score": ("Recall: makes all kinds", "higher, to the floor's"),
+    "f1_score": ("F1 of these two", "higher, to the floor's"),
+    "density_score": ("Density", "near 1"),
+    "coverage_score": ("Coverage", "higher, to the floor's"),
     "variance_ratio": ("Variance, over that of real images", "near 1"),
     "within_class_variance_ratio": ("The same within classes", "near 1"),
     "least_class_share": ("Share of the rarest class", "higher"),
@@ -70,10 +70,12 @@ def figures_section(metrics: dict[str, Any]) -> Section:
         "title": "Beside real images, and beside a simple model",
         "intro": f"{metrics['num_samples']:,} images of each kind against as many held-out real ones, in the features "
         f"of a classifier that was trained on the same data and is right about {metrics['classifier_accuracy']:.1%} of "
-        "the test images. Real training images are the floor: about what a generator can be asked for. The "
-        "simple model draws from one Gaussian over the principal components of the pixels.",
+        "the test images. Real training images are the floor: about what a generator can be asked for, though the "
+        "classifier knows these better than the held-out ones. The simple model draws from one Gaussian over the "
+        "principal components of the pixels.",
         "columns": ["Figure", "Generated", "Real (train)", "PCA-Gaussian", "Better"],
         "rows": rows,
+        "metrics": [name for name, *_ in compared_rows(metrics)],
     }
 
 
@@ -133,11 +135,13 @@ def training_section(folder: Path, samples: Path) -> Section:
     frames = [Image.open(samples / row["file"]).convert("RGB") for row in index]
     write_atomic(folder / "training.webp", animation(frames))
     frames[-1].save(folder / "training.png")
-    shown = _sharp("training.webp", f"Epochs {index[0]['epoch']:.3g} to {index[-1]['epoch']:.3g}.")
+    shown = _sharp("training.webp", f"An animation: epochs {index[0]['epoch']:.3g} to {index[-1]['epoch']:.3g}.")
     return {
         "title": "Samples over training",
         "intro": "The same noise, and along each row the classes in turn, seen again and again while the generator "
-        "learned.",
+        "learned. In the curves above the losses of the two games say little of the images: look whether the logits of "
+        "real and generated images stay apart by a few units, and whether those of training and validation images stay "
+        "together. Where they part, the discriminator knows its training images by heart: train.augment helps.",
         "pictures": [shown | {"still": "pictures/training.png"}],
     }
 

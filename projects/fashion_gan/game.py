@@ -63,6 +63,7 @@ class Progress:
     """Where a training stands."""
 
     step: int = 0  # of the generator
+    updates: int = 0  # steps less those that its fp16 skipped: rates depend on them
     seconds: float = 0.0  # of training, over all runs that led here
 
 

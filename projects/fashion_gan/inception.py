@@ -46,8 +46,9 @@ def load_inception(chosen: str) -> nn.Module:
     try:  # the package unpickles whatever the file holds: what this reads holds nothing but tensors
         torch.load(path, map_location="cpu", weights_only=True)
         network: nn.Module = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path), antialias=False)
-    except FileNotFoundError:
-        raise UserError(f"evaluate.inception: {show(path)}: no such file", expected=f"weights from {URL}") from None
+    except OSError as error:
+        reason = f"evaluate.inception: {show(path)}: {error.strerror}"
+        raise UserError(reason, expected=f"weights from {URL}") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"evaluate.inception: {show(path)}: not these weights: {reason}", expected=URL) from None

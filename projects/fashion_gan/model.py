@@ -318,7 +318,7 @@ def load_model(folder: Path, command: str) -> tuple[nn.Module, nn.Module, dict[s
         folder: results/train.
         command: what makes the weights, told to the user where there are none.
     """
-    config = read_config(folder, command)
+    config = read_config(folder, command, Model)
     form = Model(**config["model"]), config["channels"], config["image_size"], len(config["classes"])
     both = nn.ModuleDict({"generator": build_generator(*form), "discriminator": build_discriminator(*form)})
     load_weights(folder, both)
@@ -326,9 +326,11 @@ def load_model(folder: Path, command: str) -> tuple[nn.Module, nn.Module, dict[s
     return both["generator"], both["discriminator"], config
 
 
-def draw_noise(seed: int, number: int, latent_size: int, *keys: int | str) -> Tensor:
-    """(number, L) standard normal, on the CPU: a function of the seed and the keys alone."""
-    return torch.randn(number, latent_size, generator=generator(seed, "noise", *keys))
+def draw_noise(
+    seed: int, number: int, latent_size: int, *keys: int | str, device: torch.device | str = "cpu"
+) -> Tensor:
+    """(number, L) standard normal: a function of the seed, the keys and the kind of device alone."""
+    return torch.randn(number, latent_size, generator=generator(seed, "noise", *keys, device=device), device=device)
 
 
 def draw_labels(seed: int, number: int, counts: Sequence[int], *keys: int | str) -> Tensor:

@@ -3,7 +3,7 @@
     python -m projects.fashion_gan.predict out.png                              # one image
     python -m projects.fashion_gan.predict out.png --seed 3 --number 16         # sixteen, in one picture
     python -m projects.fashion_gan.predict folder/ --number 100                 # a file an image
-    python -m projects.fashion_gan.predict out.png --class Sneaker --number 8   # of one class
+    python -m projects.fashion_gan.predict out.png --class 3 --number 8         # of one class
     python -m projects.fashion_gan.predict out.png --grid                       # a row a class, the same noise in each
     python -m projects.fashion_gan.predict out.png --interpolate 3 7 --steps 8  # on the way from seed 3 to seed 7
 
@@ -138,7 +138,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("out", help="a picture of all images (.png, .jpg, .webp, .bmp), or a folder: a file each")
-    parser.add_argument("--seed", type=int, default=0, help="what the images are drawn from (default 0)")
+    parser.add_argument("--seed", type=int, help="what the images are drawn from (default 0)")
     parser.add_argument("--number", type=int, metavar="N", help="of images; with --grid, in a row (default 1, 8)")
     parser.add_argument("--class", dest="class_name", metavar="NAME", help="of all images")
     parser.add_argument("--grid", action="store_true", help="a row a class, the same noise in each")
@@ -159,8 +159,8 @@ def _mistake(arguments: argparse.Namespace) -> str:
         return f"--number {number}: at least 1"
     if steps is not None and (steps < 2 or not arguments.interpolate):
         return f"--steps {steps}: at least 2, and with --interpolate"
-    if arguments.interpolate and (arguments.grid or number is not None):
-        return "--interpolate: without --grid, and with --steps in place of --number"
+    if arguments.interpolate and (arguments.grid or number is not None or arguments.seed is not None):
+        return "--interpolate: without --grid and --seed, and with --steps in place of --number"
     if arguments.grid and arguments.class_name is not None:
         return "--grid: shows all classes, so it takes no --class"
     if Path(arguments.out).suffix and not is_file(arguments.out) and not is_folder(arguments.out):
@@ -181,16 +181,17 @@ def is_file(out: str) -> bool:
 
 def draw(sampler: Sampler, arguments: argparse.Namespace) -> "tuple[Tensor, int, list[str]]":
     """Images, the columns of a picture of them, and the names of files without their suffix."""
+    seed = arguments.seed or 0
     if arguments.interpolate:
         start, end = arguments.interpolate
         images = sampler.interpolate(start, end, arguments.steps or STEPS, arguments.class_name)
         return images, len(images), [f"{start}_to_{end}_{index:04}" for index in range(len(images))]
     if arguments.grid and sampler.conditional:
         columns = arguments.number or COLUMNS
-        return sampler.classes(arguments.seed, columns), columns, []
+        return sampler.classes(seed, columns), columns, []
     number = arguments.number or (COLUMNS**2 if arguments.grid else 1)
-    images = sampler.sample(arguments.seed, number, arguments.class_name)
-    return images, math.ceil(math.sqrt(number)), [f"seed{arguments.seed}_{index:04}" for index in range(number)]
+    images = sampler.sample(seed, number, arguments.class_name)
+    return images, math.ceil(math.sqrt(number)), [f"seed{seed}_{index:04}" for index in range(number)]
 
 
 def save(out: str, images: "Tensor", columns: int, names: Sequence[str], force: bool) -> None:

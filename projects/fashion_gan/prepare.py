@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.data import image_classes
-from shared.data.image_folder import scan_folder
 from shared.data.params import PrepareImages
-from shared.errors import Problems, UserError
+from shared.errors import UserError
 from shared.paths import Project, show
 from shared.stage import run
 
@@ -27,7 +26,7 @@ from .official import is_official, read_official  # fetch
 from .params import Params, halvings
 
 PROJECT = Project.of(__file__)
-LEAST_TRAIN, LEAST_TEST = 16, 4  # images: fewer would be copied, and measured by nothing
+LEAST_TRAIN, LEAST_TEST = 16, 10  # images: fewer would be copied, and measured by nothing
 BATCH_SIZE, UPDATES, GRIDS = 64, 4000, 20  # what is suggested for images of one's own: about what the sample takes
 
 
@@ -68,9 +67,9 @@ def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of one's own images. Raises one UserError with everything that is wrong."""
     values = image_classes.suggest(root, labelled=False)
     side = max(size for size in range(8, values["prepare.image_size"] + 1) if halvings(size))
-    found = scan_folder(root, Problems(root), labelled=False).images
-    batch = min(BATCH_SIZE, sum(image.split in (None, "train") for image in found) // 2)
-    epochs = math.ceil(UPDATES * batch / len(found))
+    number = len(read(root, image_classes.SUGGESTED_SPLITS).splits["train"])
+    batch = min(BATCH_SIZE, number // 2)
+    epochs = math.ceil(UPDATES / (number // batch))
     return values | {
         "prepare.image_size": side,
         "train.batch_size": batch,

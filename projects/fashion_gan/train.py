@@ -11,7 +11,7 @@ pieces that `shared/training/fit.py` is made of.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ from shared.training.profile import profiler
 from shared.training.stage import train_stage
 from shared.training.step import Sums, make_scaler
 
-from .data import Latents
+from .data import Latents, pick
 from .game import Game, Player, Progress
 from .losses import DiscriminatorBatch, GeneratorBatch, discriminator_loss, generator_loss
 from .model import build_discriminator, build_generator, generate, power_iteration, standing
@@ -95,20 +95,21 @@ def play(
 
     with profiling as profile, _naming_divergence(game, len(reals) / turns):
         for step in range(progress.step, total):
-            set_rates([discriminator.optimizer, generator.optimizer], schedule(step))
+            set_rates([discriminator.optimizer, generator.optimizer], schedule(progress.updates))
+            judged = []
             for turn in range(step * turns, (step + 1) * turns):
                 seed = derive(chosen.seed, "discriminator", turn)
                 penalised = chosen.penalty != "none" and turn % chosen.penalty_steps == 0
                 pairs = zip(next(stream), latents.share("discriminator", turn), strict=True)
                 power_iteration(discriminator.network)
-                judged, _ = discriminator.learn(
-                    tell_apart, [DiscriminatorBatch(*pair, seed, penalised) for pair in pairs], seed
-                )
+                batches = [DiscriminatorBatch(*pair, seed, penalised) for pair in pairs]
+                judged.append(discriminator.learn(tell_apart, batches, seed)[0])
 
             seed = derive(chosen.seed, "generator", step)
             drawn = [GeneratorBatch(latent, seed) for latent in latents.share("generator", step)]
             with discriminator.frozen():
                 fooled, done = generator.learn(deceive, drawn, seed)
+            progress.updates += done
             if done and game.average:
                 game.average.update_parameters(generator.network)
 
@@ -135,10 +136,16 @@ def _steps(epochs: float, reals: Batches, turns: int) -> int:
     return max(1, round(epochs * len(reals) / turns))
 
 
-def _row(judged: Sums, fooled: Sums) -> Sums:
-    """What a step adds to the history; of several steps of the discriminator the last."""
-    losses = {"discriminator_loss": judged.loss, "generator_loss": fooled.loss}
-    return Sums(judged.loss + fooled.loss, fooled.count, losses | judged.extras)
+def _row(judged: Sequence[Sums], fooled: Sums) -> Sums:
+    """What a step adds to the history; of several steps of the discriminator the mean."""
+    loss = _mean([sums.loss for sums in judged])
+    extras = {name: _mean([sums.extras[name] for sums in judged]) for name in judged[0].extras}
+    losses = {"discriminator_loss": loss, "generator_loss": fooled.loss}
+    return Sums(loss + fooled.loss, fooled.count, losses | extras)
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack(tuple(values)).mean(0)
 
 
 @contextmanager
@@ -160,15 +167,14 @@ def show(game: Game, latents: Latents, epoch: float, out: Path) -> None:
         return
     noise = latents.draw(ROWS * COLUMNS, "shown").noise
     label = torch.arange(ROWS * COLUMNS) % COLUMNS % len(latents.counts)
-    images = generate(kept_generator(game, latents), noise, label, latents.params.micro_batch_size)
+    images = generate(kept_generator(game, latents), noise, label, latents.group)
     game.frames.append({"step": game.progress.step, "epoch": epoch, "image": grid(spaced(images))})
     write_frames(out, game.frames)
 
 
 def kept_generator(game: Game, latents: Latents) -> nn.Module:
     """The shown generator for use. Its statistics are those of micro-batches as large as in training."""
-    size = latents.params.micro_batch_size
-    drawn = (latents.draw(size, "standing", number) for number in range(STANDING_BATCHES))
+    drawn = (latents.draw(latents.group, "standing", number) for number in range(STANDING_BATCHES))
     return standing(game.shown, ((latent.noise, latent.label) for latent in drawn))
 
 
@@ -177,9 +183,9 @@ def kept_discriminator(game: Game, shown: nn.Module, reals: Batches, latents: La
 
     def seen() -> Iterator[tuple[Tensor, Tensor]]:
         for number in range(STANDING_BATCHES):
-            images, label = reals.read(reals.samples(number)[: latents.params.micro_batch_size])
+            images, label = reals.read(reals.samples(number)[: latents.group])
             yield to_float(images.to(latents.world.device)), label.to(latents.world.device)
-            latent = latents.draw(latents.params.micro_batch_size, "standing", number)
+            latent = latents.draw(latents.group, "standing", number)
             yield shown(latent.noise, latent.label), latent.label
 
     return standing(game.discriminator.network, seen())
@@ -190,7 +196,7 @@ def make_validation(prepared: Path, world: World) -> Validate | None:
     two part. None where there are no validation images."""
     if "valid" not in read_manifest(prepared)["splits"]:
         return None
-    asked = {f"{name}_logit": _on_device(read_split(prepared, name), world) for name in ("valid", "train")}
+    asked = {f"{name}_logit": _some(read_split(prepared, name, mapped=True), world) for name in ("valid", "train")}
 
     @torch.no_grad()
     def validate(discriminator: nn.Module) -> Row:
@@ -199,9 +205,19 @@ def make_validation(prepared: Path, world: World) -> Validate | None:
     return validate
 
 
-def _on_device(split: Split, world: World) -> tuple[Tensor, Tensor]:
-    images, label = (torch.from_numpy(part[:ASKED_IMAGES].copy()) for part in (split.images, split.labels))
-    return to_float(images.to(world.device)), label.to(world.device)
+def _some(split: Split, world: World) -> tuple[Tensor, Tensor]:
+    """Images of all classes, as a folder is read class by class, and their labels; the same in every run."""
+    images, labels = pick(split, ASKED_IMAGES, 0)[1]
+    return to_float(images.to(world.device)), labels.to(world.device)
+
+
+def check(params: Train) -> None:
+    """Raises UserError on a penalty that does not go with batch norm, which mixes the images of a batch."""
+    if params.penalty == "interpolates" and params.model.normalise == "batch":
+        raise UserError(
+            "train.penalty: interpolates bounds the slope at each image, and train.model.normalise=batch mixes images",
+            fix="take train.model.normalise=none, or train.penalty=r1",
+        )
 
 
 def start(params: Train, prepared: Path, world: World) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
@@ -238,6 +254,7 @@ def train(
         out: folder for the samples over training.
     """
     chosen = params.train
+    check(chosen)
     discriminator, generator, config = start(chosen, prepared, world)
     reals = train_batches(prepared, lambda images, sample, epoch: to_float(images), chosen, params.runtime, world)
     latents = Latents(chosen, config["class_counts"], world)

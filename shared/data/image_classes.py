@@ -27,6 +27,7 @@ from shared.paths import Project, show
 SIZES_PX = (32, 48, 64)  # what is suggested: more pixels cost more than they teach a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
 UPDATES = 300  # and about how many updates: what the samples take
+SUGGESTED_SPLITS = PrepareImages(seed=0, image_size=SIZES_PX[0], channels=3, valid_fraction=0.1, test_fraction=0.2)
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,7 @@ def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
 
     Reads every image once. Raises one UserError with everything that is wrong.
     """
-    params = PrepareImages(seed=0, image_size=SIZES_PX[0], channels=3, valid_fraction=0.1, test_fraction=0.2)
-    data = read_folder(root, params, labelled=labelled)
+    data = read_folder(root, SUGGESTED_SPLITS, labelled=labelled)
     files = scan_folder(root, Problems(root), labelled=labelled).images
     images = np.concatenate([split.images for split in data.splits.values()])
     batch = min(max(8, len(data.splits["train"]) // 20), 125)

@@ -36,6 +36,14 @@ def test_nothing_is_done_unasked() -> None:
     torch.testing.assert_close(seen(IMAGES, SAMPLE), IMAGES)
 
 
+@pytest.mark.parametrize("kind", sorted(AUGMENTATIONS))
+def test_autocast_does_not_shorten_what_the_discriminator_sees(kind: str) -> None:
+    images = IMAGES.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        short = seen(images, SAMPLE, kind)
+    torch.testing.assert_close(short, seen(images, SAMPLE, kind))
+
+
 def test_translation_moves_by_up_to_an_eighth_and_fills_with_grey() -> None:
     images = torch.zeros(200, 1, 16, 16)
     images[:, 0, 8, 8] = 1

@@ -28,6 +28,7 @@ GAMES = {
     },
     "spectral": {
         "model__name": "residual",
+        "model__normalise": "spectral",
         "loss": "wasserstein",
         "penalty": "interpolates",
         "penalty_steps": 1,

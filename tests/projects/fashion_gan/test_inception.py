@@ -33,7 +33,7 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(importlib.util.find_spec("torch_fidelity") is None, reason="torch-fidelity is optional")
 def test_files_that_are_no_weights_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="No such file"):
         inception.load_inception(str(tmp_path / "none.pth"))
     (tmp_path / "text.pth").write_text("not weights")
     with pytest.raises(UserError, match="not these weights"):

@@ -32,11 +32,11 @@ def fill(folder: Path, number: int, side: int = 16) -> None:
 
 
 def test_a_folder_without_classes_is_one_class(checkout: Path) -> None:
-    fill(checkout / RAW, 40)
+    fill(checkout / RAW, 50)
     run()
     manifest = read_manifest(checkout / PREPARED)
     assert (manifest["source"], manifest["classes"]) == ("own", ["images"])
-    assert {name: split["count"] for name, split in manifest["splits"].items()} == {"train": 29, "valid": 3, "test": 8}
+    assert {name: split["count"] for name, split in manifest["splits"].items()} == {"train": 36, "valid": 4, "test": 10}
     split = read_split(checkout / PREPARED, "test")
     for image, id_ in zip(split.images, split.ids, strict=True):
         with Image.open(checkout / RAW / id_) as picture:
@@ -45,16 +45,16 @@ def test_a_folder_without_classes_is_one_class(checkout: Path) -> None:
 
 def test_folders_without_classes_may_be_split(checkout: Path) -> None:
     fill(checkout / RAW / "train", 20)
-    fill(checkout / RAW / "test", 6)
+    fill(checkout / RAW / "test", 10)
     run("prepare.valid_fraction=0.0")
     manifest = read_manifest(checkout / PREPARED)
     assert manifest["classes"] == ["images"]
-    assert {name: split["count"] for name, split in manifest["splits"].items()} == {"train": 20, "test": 6}
+    assert {name: split["count"] for name, split in manifest["splits"].items()} == {"train": 20, "test": 10}
 
 
 def test_folders_are_classes(checkout: Path) -> None:
-    fill(checkout / RAW / "shoe", 20)
-    fill(checkout / RAW / "bag", 20)
+    fill(checkout / RAW / "shoe", 30)
+    fill(checkout / RAW / "bag", 30)
     run()
     assert read_manifest(checkout / PREPARED)["classes"] == ["bag", "shoe"]
 
@@ -72,7 +72,13 @@ def test_a_side_that_no_network_makes_is_refused_before_anything_is_read(
 
 @pytest.mark.parametrize(
     ("number", "problem"),
-    [(1, "1 image for train"), (3, "2 images for train"), (19, "15 images for train"), (0, "no images")],
+    [
+        (1, "1 image for train"),
+        (3, "2 images for train"),
+        (19, "15 images for train"),
+        (45, "9 images for test"),
+        (0, "no images"),
+    ],
 )
 def test_too_few_images_are_refused(checkout: Path, number: int, problem: str) -> None:
     fill(checkout / RAW, number)
@@ -102,9 +108,14 @@ def test_a_mixed_folder_is_refused(checkout: Path) -> None:
 
 @pytest.mark.parametrize("side", [16, 20, 33, 60])
 def test_what_is_suggested_can_be_made(checkout: Path, side: int) -> None:
-    fill(checkout / RAW, 30, side)
+    fill(checkout / RAW, 60, side)
     values = prepare.suggest(checkout / RAW)
     assert halvings(values["prepare.image_size"])
     assert values["prepare.channels"] == 1
-    assert values["train.batch_size"] <= 15
-    assert values["train.epochs"] * 30 / 15 >= 4000
+    assert (values["train.batch_size"], values["train.epochs"]) == (21, 2000)  # 42 of 60 to train on: two steps a pass
+
+
+def test_what_is_suggested_for_many_small_classes_can_be_trained(checkout: Path) -> None:
+    for number in range(20):
+        fill(checkout / RAW / ("x" * (number + 1)), 3)
+    assert prepare.suggest(checkout / RAW)["train.batch_size"] == 10  # one of three is for training

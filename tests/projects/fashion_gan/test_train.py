@@ -11,8 +11,10 @@ from PIL import Image
 
 from projects.fashion_gan import train
 from projects.fashion_gan.losses import LOSSES, Adversaries
+from shared.data.arrays import Split
 from shared.errors import UserError
 from shared.training.checkpoint import Checkpoint
+from shared.training.distributed import local
 
 from . import tiny
 
@@ -42,7 +44,14 @@ def left(trained: train.Trained, out: Path) -> dict[str, Any]:
     "changes",
     [
         {"augment": "[colour, translation, cutout]", "model__normalise": "batch", "loss": "non_saturating"},
-        {"model__name": "residual", "penalty": "r1", "penalty_steps": 4, "loss": "hinge", "ema_decay": 0.0},
+        {
+            "model__name": "residual",
+            "model__normalise": "spectral",
+            "penalty": "r1",
+            "penalty_steps": 4,
+            "loss": "hinge",
+            "ema_decay": 0.0,
+        },
         {
             "penalty": "interpolates",
             "penalty_steps": 1,
@@ -51,7 +60,7 @@ def left(trained: train.Trained, out: Path) -> dict[str, Any]:
             "epochs": 20.0,
         },
     ],
-    ids=["batch norm", "residual", "wasserstein"],
+    ids=["batch norm", "spectral", "wasserstein"],
 )
 def test_an_interrupted_run_ends_with_the_same_bytes(prepared: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     chosen = tiny.params(**changes)
@@ -92,6 +101,28 @@ def test_it_learns_which_bars_there_are(prepared: Path, tmp_path: Path) -> None:
     assert set(trained.history.validation[0]) == {"step", "epoch", "valid_logit", "train_logit"}
 
 
+def test_of_several_steps_of_the_discriminator_the_mean_is_logged(prepared: Path, tmp_path: Path) -> None:
+    several = {"discriminator_steps": 4, "epochs": 8.0}
+    every, fourth = (
+        tiny.play(prepared, tmp_path / str(steps), tiny.params(**several, penalty="r1", penalty_steps=steps))
+        for steps in (1, 4)
+    )
+    first = [trained.history.train[0]["train_penalty"] for trained in (every, fourth)]
+    assert 0.1 < first[1] / first[0] < 10  # of the last of the four alone it would be 0
+
+
+def test_a_penalty_that_batch_norm_makes_meaningless_is_refused(prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="interpolates"):
+        tiny.play(prepared, tmp_path / "out", tiny.params(penalty="interpolates", model__normalise="batch"))
+
+
+def test_the_discriminator_is_asked_about_all_classes_of_a_sorted_split() -> None:
+    images, labels = np.zeros((2000, 1, 8, 8), np.uint8), np.repeat(np.arange(4), 500)
+    asked = train._some(Split(images, labels, [""] * 2000), local())
+    assert len(asked[0]) == train.ASKED_IMAGES
+    assert asked[1].bincount().min() > 90
+
+
 @pytest.mark.parametrize(
     ("name", "broken"),
     [
@@ -110,9 +141,13 @@ def test_a_loss_that_is_not_finite_names_step_and_network(
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize("penalty", ["r1", "interpolates"])
-def test_penalties_stay_finite_in_short_precision(prepared: Path, tmp_path: Path, precision: str, penalty: str) -> None:
-    chosen = tiny.params(precision=precision, epochs=4.0, penalty=penalty, penalty_steps=1, loss="hinge")
+@pytest.mark.parametrize(("penalty", "augment"), [("r1", "[]"), ("interpolates", "[colour, translation, cutout]")])
+def test_penalties_stay_finite_in_short_precision(
+    prepared: Path, tmp_path: Path, precision: str, penalty: str, augment: str
+) -> None:
+    chosen = tiny.params(
+        precision=precision, epochs=4.0, penalty=penalty, penalty_steps=1, loss="hinge", augment=augment
+    )
     rows = tiny.play(prepared, tmp_path / "out", chosen).history.train
     assert len(rows) == 20
     assert all(np.isfinite(list(row.values())).all() for row in rows)

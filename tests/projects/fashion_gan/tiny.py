@@ -46,7 +46,7 @@ def bars(number: int, seed: int) -> Split:
     return Split(images.astype(np.uint8), labels.astype(np.int64), [str(index) for index in range(number)])
 
 
-def prepare(folder: Path, channels: int = 1) -> Path:
+def prepare(folder: Path) -> Path:
     """40 images for training, 12 for validation, 12 for test."""
     splits = {
         name: bars(number, seed) for seed, (name, number) in enumerate({"train": 40, "valid": 12, "test": 12}.items())

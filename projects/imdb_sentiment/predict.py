@@ -1,11 +1,11 @@
 """A trained model on new texts, from the shell and from Python. A JSON object a text comes out.
 
-    python -m projects.imdb_sentiment.predict "Not bad at all."             # a text
+    python -m projects.imdb_sentiment.predict "This is not, in my view, a dull film."
     python -m projects.imdb_sentiment.predict --file reviews.txt --top 2    # a text a line
     tail -f reviews.txt | python -m projects.imdb_sentiment.predict         # as they arrive
 
     from projects.imdb_sentiment.predict import load_predictor
-    for said in load_predictor()(["Not bad at all.", "Not good."]):
+    for said in load_predictor()(["This is, in my view, a dull film.", "This is not, in my view, a dull film."]):
         print(said["label"], said["probability"])
 
 Lines that cannot be read are named at the end; the others are predicted, and the exit code is 2.

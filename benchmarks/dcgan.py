@@ -5,8 +5,9 @@ convolutions, batch norm in both, 64 channels at the largest map, 100 numbers of
 batches of 64, binary cross-entropy, one step each. The images are enlarged for it as its own resize does, and what it
 makes is brought back to the size of the data.
 
-For each seed ours is trained as the preset says, then the example for the same time on the same images. Both are judged
-by the one classifier of our evaluate stage, as many generated images against as many test images.
+For each seed ours is trained as the preset says, then the example for the same time on the same images. Ours is told
+the classes, as its preset has it, the example is not. Both are judged by the one classifier of our evaluate stage, as
+many generated images against as many test images.
 """
 
 import tempfile

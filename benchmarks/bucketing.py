@@ -79,7 +79,7 @@ def measure(name: str, texts: Ragged) -> dict[str, Any]:
             rates[key].append(tokens_a_second(network, streams[key]))
     medians = {f"{key}, tokens/s": round(statistics.median(found[1:])) for key, found in rates.items()}  # first: warm
     ratio = medians["by length, tokens/s"] / medians["random, tokens/s"]
-    return {"network": name} | medians | {"ratio": round(ratio, 2)}
+    return {"network": name} | medians | {"by length over random": round(ratio, 2)}
 
 
 def main() -> bool:
@@ -88,4 +88,4 @@ def main() -> bool:
     rows = [measure(name, texts) for name in NETWORKS]
     report("bucketing", rows, texts=TEXTS, mean_tokens=round(float(texts.lengths.mean())), batch_tokens=BATCH_TOKENS,
            rounds=ROUNDS, threads=torch.get_num_threads())  # fmt: skip
-    return all(row["ratio"] >= LEAST for row in rows)
+    return all(row["by length over random"] >= LEAST for row in rows)

@@ -173,7 +173,7 @@ def main() -> bool:
         rounds=ROUNDS,
         steps_timed=STEPS - 1 - FIRST,
     )
-    return bool(rows[1]["ratio"] >= LEAST_RATIO)
+    return bool(rows[1]["speed over by hand"] >= LEAST_RATIO)
 
 
 def _row(name: str, speed: list[float], by_hand: list[float]) -> dict[str, Any]:
@@ -182,6 +182,6 @@ def _row(name: str, speed: list[float], by_hand: list[float]) -> dict[str, Any]:
     return {
         "loop": name,
         "images_per_second": round(statistics.median(speed), 1),
-        "ratio": round(statistics.median(ratios), 3),
+        "speed over by hand": round(statistics.median(ratios), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
     }

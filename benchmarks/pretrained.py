@@ -134,7 +134,7 @@ def main() -> bool:
         {
             "training": name,
             "seconds": round(seconds, 1),
-            "ratio": round(seconds / first, 3),
+            "time over fit()": round(seconds / first, 3),
             "dev accuracy": round(float(right.mean()), 4),
             "95 % interval": bootstrap(right, seed=0),
         }

@@ -33,7 +33,7 @@ def report(
     print(markdown(rows), flush=True)
     versions = {"python": platform.python_version()} | {package: version(package) for package in packages}
     RESULTS.mkdir(exist_ok=True)
-    tree = {"setup": setup, "rows": rows, "hardware": hardware(device), "versions": versions}
+    tree = {"setup": setup, "columns": list(rows[0]), "rows": rows, "hardware": hardware(device), "versions": versions}
     write_json(RESULTS / f"{name}.json", tree)
 
 
@@ -56,7 +56,8 @@ def _shown(tree: Mapping[str, Any]) -> str:
     machine, versions = tree["hardware"], ", ".join(f"{name} {number}" for name, number in tree["versions"].items())
     setup = "".join(f"; {name.replace('_', ' ')}: {_word(value)}" for name, value in tree["setup"].items())
     gpu = f"{machine['gpu']}, " if "gpu" in machine else ""
-    return f"{markdown(tree['rows'])}\n\n{gpu}{machine['cores']} cores of {machine['cpu']}; {versions}{setup}."
+    rows = [{name: row[name] for name in tree["columns"]} for row in tree["rows"]]
+    return f"{markdown(rows)}\n\n{gpu}{machine['cores']} cores of {machine['cpu']}; {versions}{setup}."
 
 
 def markdown(rows: Sequence[Row]) -> str:

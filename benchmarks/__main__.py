@@ -26,6 +26,7 @@ WHAT = {
     "bucketing": "tokens a second in training: batches by length, beside random order with padding",
     "pretrained": "MiniLM fine-tuned on SST-2 by imdb_sentiment, beside transformers' Trainer",
     "dcgan": "Fashion-MNIST by fashion_gan's preset official-cpu, beside PyTorch's own DCGAN example in the same time",
+    "gan_loop": "images a second that fashion_gan trains on, beside the same game in plain PyTorch",
     "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
 }
 

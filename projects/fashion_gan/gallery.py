@@ -114,7 +114,7 @@ def samples_section(
     """
     several = len(classes) > 1
     parts = [
-        by_class(*kind, len(classes)) if several else grid(kind[0][: 10 * COLUMNS], COLUMNS)
+        by_class(*kind, len(classes)) if several else grid(spaced(kind[0][: ROWS * COLUMNS]), COLUMNS)
         for kind in (generated, real)
     ]
     gap = torch.full((*parts[0].shape[:2], GAP_PX), WHITE, dtype=torch.uint8)
@@ -135,13 +135,14 @@ def training_section(folder: Path, samples: Path) -> Section:
     frames = [Image.open(samples / row["file"]).convert("RGB") for row in index]
     write_atomic(folder / "training.webp", animation(frames))
     frames[-1].save(folder / "training.png")
-    shown = _sharp("training.webp", f"An animation: epochs {index[0]['epoch']:.3g} to {index[-1]['epoch']:.3g}.")
+    shown = _sharp("training.webp", f"An animation: epochs {index[0]['epoch']:g} to {index[-1]['epoch']:g}.")
     return {
         "title": "Samples over training",
-        "intro": "The same noise, and along each row the classes in turn, seen again and again while the generator "
-        "learned. In the curves above the losses of the two games say little of the images: look whether the logits of "
-        "real and generated images stay apart by a few units, and whether those of training and validation images stay "
-        "together. Where they part, the discriminator knows its training images by heart: train.augment helps.",
+        "intro": "The same noise (along each row the classes in turn, where there are several), seen again and again "
+        "while the generator learned. In the curves above the losses of the two networks say little of the images: "
+        "look whether the logits of real and generated images stay apart by a few units, and whether those of training "
+        "and validation images stay together. Where they part, the discriminator knows its training images by heart: "
+        "train.augment helps.",
         "pictures": [shown | {"still": "pictures/training.png"}],
     }
 

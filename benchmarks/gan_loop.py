@@ -32,8 +32,8 @@ from projects.fashion_gan.data import Latents
 from projects.fashion_gan.game import Game
 from projects.fashion_gan.params import Params
 from shared.data.arrays import read_split
-from shared.data.image_batches import to_float, train_batches
-from shared.data.sources import mirror_folder
+from shared.data.source import mirror_folder
+from shared.image.batches import to_float, train_batches
 from shared.training.average import make_average
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import AUTOCAST, resolve_precision

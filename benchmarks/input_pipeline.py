@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.table import report
 from projects.cifar_cnn.data import augment
 from projects.cifar_cnn.params import Params
+from shared.core.params import load
+from shared.core.paths import ROOT
 from shared.data.arrays import Split
-from shared.data.image_batches import ImageBatch, reader
-from shared.data.loaders import Batches, EqualBatches
-from shared.params import load
-from shared.paths import ROOT
+from shared.data.batches import Batches, EqualBatches
+from shared.image.batches import ImageBatch, reader
 from shared.training.distributed import local
 
 IMAGES, BATCH, ROUNDS = 10_000, 500, 5

@@ -21,10 +21,10 @@ from PIL import Image
 
 from benchmarks.table import report
 from shared.data.archive import extract
-from shared.data.check.findings import Findings, examine
-from shared.data.check.near_duplicates import Pairs, align, find_pairs, warp
-from shared.data.cifar import CIFAR10, read_cifar10
-from shared.data.sources import bring, mirror_folder
+from shared.data.source import bring, mirror_folder
+from shared.image.cifar import CIFAR10, read_cifar10
+from tools.check.findings import Findings, examine
+from tools.check.near_duplicates import Pairs, align, find_pairs, warp
 
 SEED = 2026
 COPIES, FRAMES_APART, FRAME_COPIES = 400, 2, 20  # copies of each kind; every second frame

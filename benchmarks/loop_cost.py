@@ -27,11 +27,11 @@ from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.table import report
-from shared.data.loaders import Batches, EqualBatches
+from shared.core.sections import FitParams, Runtime
+from shared.data.batches import Batches, EqualBatches
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 from shared.training.fit import fit
-from shared.training.params import FitParams, Runtime
 
 ROUNDS, STEPS, FIRST = 12, 300, 40  # FIRST: the step from which time is taken, the ones before warm up
 BATCH, SIDE, CLASSES, IMAGES = 8, 16, 10, 4096

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from shared.params import Section, check, override, read_yaml
-from shared.paths import Project
-from shared.repro import preset_changes
+from shared.core.params import Section, check, override, read_yaml
+from shared.core.paths import Project
+from tools.repro import preset_changes
 
 P = TypeVar("P", bound=Section)
 

@@ -22,15 +22,15 @@ from projects.imdb_sentiment import prepare, train
 from projects.imdb_sentiment.data import tokens_and_labels
 from projects.imdb_sentiment.evaluate import predict
 from projects.imdb_sentiment.params import Params
-from shared.data import text_classes
+from shared.core.seed import derive
 from shared.data.columns import read_columns
-from shared.data.sources import mirror_folder
+from shared.data.source import mirror_folder
 from shared.evaluation.metrics import bootstrap
-from shared.seed import derive
+from shared.text import classes as text_classes
+from shared.text.pretrained import find_checkpoint
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import resolve_precision
 from shared.training.distributed import local
-from shared.training.pretrained import find_checkpoint
 
 PRESET = "minilm"
 FILES = {"train.tsv": "phrase_train.tsv.gz", "test.tsv": "dev.tsv.gz"}

@@ -15,11 +15,11 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from projects.cifar_cnn.sample import SHAPES, make_images
+from shared.core.files import write_json
+from shared.core.params import override, read_yaml
+from shared.core.paths import ROOT
 from shared.data.arrays import Split, write_split
 from shared.data.prepared import SPLITS
-from shared.params import override, read_yaml
-from shared.paths import ROOT
-from shared.training.weights import write_json
 
 PROJECT = "cifar_cnn"
 

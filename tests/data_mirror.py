@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.paths import ROOT
+from shared.core.paths import ROOT
 
 MIRROR = ROOT / (os.environ.get("DATASET_MIRROR") or "../shared/datasets")  # read before a test changes either
 

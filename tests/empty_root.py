@@ -10,7 +10,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty root, in which the code believes to lie."""
     root = tmp_path / "checkout"
     root.mkdir()
-    monkeypatch.setattr("shared.paths.ROOT", root)
+    monkeypatch.setattr("shared.core.paths.ROOT", root)
     monkeypatch.delenv("DATASET_MIRROR", raising=False)
     return root
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shared.params import Section
-from shared.predict_images import ImagePredictor
+from shared.core.params import Section
+from shared.image.predict import ImagePredictor
 from tests import whole_pipeline
 from tests.whole_pipeline import run_all
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from shared.imports import imported
-from shared.params import read_yaml
-from shared.paths import ROOT
+from shared.core.params import read_yaml
+from shared.core.paths import ROOT
+from tools.imports import imported
 
 __all__ = ["PROJECTS", "imported", "stages"]
 

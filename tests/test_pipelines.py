@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.params import flatten, read_yaml
-from shared.paths import ROOT
+from shared.core.params import flatten, read_yaml
+from shared.core.paths import ROOT
 from tests.pipelines import PROJECTS, imported, stages
 
 STAGES = [(project, stage) for project in PROJECTS for stage in stages(project)]

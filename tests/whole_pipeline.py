@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared import paths
-from shared.params import Section, load
-from shared.paths import Project
+from shared.core import paths
+from shared.core.params import Section, load
+from shared.core.paths import Project
 from shared.report.page import build
 from shared.report.results import Results
 

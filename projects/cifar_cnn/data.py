@@ -5,9 +5,9 @@ B batch, C channels, H height, W width.
 
 from torch import Tensor
 
-from shared.data.augment import flip, resize, translate
-from shared.data.image_batches import to_float
-from shared.seed import Draws
+from shared.data.draws import Draws
+from shared.image.augment import flip, resize, translate
+from shared.image.batches import to_float
 
 from .params import Train
 

@@ -11,11 +11,11 @@ What the files hold, and which figure means what: shared/explain/image_classes.p
 import torch
 from torch import Tensor
 
+from shared.core.cli import run
+from shared.core.paths import Project
 from shared.data.arrays import read_split
-from shared.data.image_batches import to_float
 from shared.explain.image_classes import explain
-from shared.paths import Project
-from shared.stage import run
+from shared.image.batches import to_float
 from shared.training.device import pick_device
 
 from .model import load_model

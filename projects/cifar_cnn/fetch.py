@@ -11,9 +11,9 @@ verified. With data of your own this stage goes: put it where `prepare` looks, s
 from functools import partial
 from pathlib import Path
 
+from shared.core.cli import run
+from shared.core.paths import Project
 from shared.data.raw import fetch
-from shared.paths import Project
-from shared.stage import run
 
 from .params import Fetch, Params
 
@@ -29,8 +29,8 @@ def _bring(params: Fetch, folder: Path) -> None:
 
         write_sample(folder, params)
     else:
-        from shared.data.cifar import CIFAR10
-        from shared.data.sources import bring
+        from shared.data.source import bring
+        from shared.image.cifar import CIFAR10
 
         bring(CIFAR10, folder)
 

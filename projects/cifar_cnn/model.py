@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shared.errors import UserError
+from shared.core.errors import UserError
 from shared.training.weights import load_weights, read_config
 
 from .params import Model

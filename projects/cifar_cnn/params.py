@@ -4,10 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.data.params import PrepareImages
-from shared.explain.params import Explain
-from shared.params import Section
-from shared.training.params import FitParams, Runtime
+from shared.core.params import Section
+from shared.core.sections import Explain, FitParams, Runtime
+from shared.image.params import PrepareImages
 
 
 class Fetch(Section):  # fetch

@@ -14,11 +14,11 @@ Images that cannot be read are named at the end; the others are predicted, and t
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared import predict_images
-from shared.params import load
-from shared.paths import Project
-from shared.predict_images import ImagePredictor
-from shared.stage import errors_for_people
+from shared.core.cli import errors_for_people
+from shared.core.params import load
+from shared.core.paths import Project
+from shared.image import predict as predict_images
+from shared.image.predict import ImagePredictor
 
 from .params import Params
 
@@ -34,7 +34,7 @@ def load_predictor(folder: Path | None = None) -> ImagePredictor:
     Raises:
         UserError: there are no weights, with the command that makes them.
     """
-    from shared.data.image_batches import to_float  # torch takes seconds to import: --help must not wait for it
+    from shared.image.batches import to_float  # torch takes seconds to import: --help must not wait for it
 
     from .model import load_model, predict_logits
 

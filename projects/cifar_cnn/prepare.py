@@ -15,11 +15,11 @@ with the data is listed at once, and nothing is written then.
 from pathlib import Path
 from typing import Any
 
-from shared.data import image_classes
-from shared.data.cifar import FOLDER, read_cifar10  # fetch
-from shared.data.params import PrepareImages
-from shared.paths import Project
-from shared.stage import run
+from shared.core.cli import run
+from shared.core.paths import Project
+from shared.image import classes as image_classes
+from shared.image.cifar import FOLDER, read_cifar10  # fetch
+from shared.image.params import PrepareImages
 
 from .params import Params
 

@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from shared.core.paths import ROOT, Project
+from shared.core.seed import derive
 from shared.data.arrays import read_split
-from shared.data.image_batches import ImageBatch, to_float, train_batches
 from shared.data.prepared import read_manifest
 from shared.evaluation.validation import classification
-from shared.paths import ROOT, Project
-from shared.seed import derive
+from shared.image.batches import ImageBatch, to_float, train_batches
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, run
 from shared.training.fit import Run, fit

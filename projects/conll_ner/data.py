@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from shared.data.columns import Columns, Ragged
-from shared.data.text import PAD, UNK, PieceEncoder, Vocabulary, load_encoder
-from shared.seed import Draws
+from shared.data.draws import Draws
+from shared.text.tokens import PAD, UNK, PieceEncoder, Vocabulary, load_encoder
 
 from .formats import Sentence
 from .params import Train

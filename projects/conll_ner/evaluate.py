@@ -23,18 +23,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.core.files import replace_folder, write_json
+from shared.core.paths import Project
+from shared.core.seed import derive
+from shared.data.batches import length_shares
 from shared.data.columns import Columns, Ragged, read_columns
-from shared.data.loaders import length_shares
 from shared.data.prepared import check_same, read_manifest
-from shared.data.text_batches import text_reader
 from shared.evaluation.metrics import DIGITS, calibration_error, reliability
 from shared.evaluation.plots import write_predictions, write_reliability
 from shared.evaluation.records import Records, collect
-from shared.files import replace_folder
-from shared.paths import Project
-from shared.seed import derive
+from shared.text.batches import text_reader
 from shared.training.distributed import World, join, run
-from shared.training.weights import write_json
 
 from . import scores
 from .data import NEWLINE, read_features

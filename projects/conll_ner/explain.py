@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from shared.core.cli import run
+from shared.core.errors import UserError
+from shared.core.paths import Project
 from shared.data.columns import Columns, Ragged, read_columns, select
+from shared.data.draws import generator
 from shared.data.prepared import read_manifest
-from shared.data.text_batches import Padded
-from shared.errors import UserError
 from shared.explain.choose import draw
 from shared.explain.text import Fact, Score, TextScene, explain_texts
-from shared.paths import Project
-from shared.seed import generator
-from shared.stage import run
+from shared.text.batches import Padded
 from shared.training.device import pick_device
 
 from .data import NEWLINE

@@ -9,9 +9,9 @@ With data of your own this stage goes.
 from functools import partial
 from pathlib import Path
 
+from shared.core.cli import run
+from shared.core.paths import Project
 from shared.data.raw import fetch
-from shared.paths import Project
-from shared.stage import run
 
 from .params import Fetch, Params
 

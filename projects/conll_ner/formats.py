@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from shared.data.text import normalise, words
-from shared.errors import Problems
+from shared.core.errors import Problems
+from shared.text.tokens import normalise, words
 
 from .tags import EXPECTED, OUTSIDE, Entity, faults, is_tag, recognise, tags_of, to_bio
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shared.data.text import PAD
-from shared.errors import UserError
-from shared.training.pretrained import find_checkpoint
+from shared.core.errors import UserError
+from shared.text.pretrained import find_checkpoint
+from shared.text.tokens import PAD
 from shared.training.weights import load_weights, read_config
 
 from .crf import CRF

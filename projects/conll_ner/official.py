@@ -9,9 +9,9 @@ import hashlib
 import zlib
 from pathlib import Path
 
-from shared.data.sources import MIRROR, mirror_folder
-from shared.errors import Problems, UserError
-from shared.paths import show
+from shared.core.errors import Problems, UserError
+from shared.core.paths import show
+from shared.data.source import MIRROR, mirror_folder
 
 NAME = "conll2003"
 URL = "https://www.clips.uantwerpen.be/conll2003/ner/"

@@ -4,9 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.explain.params import Explain
-from shared.params import Section
-from shared.training.params import FitParams, Runtime
+from shared.core.params import Section
+from shared.core.sections import Explain, FitParams, Runtime
 
 
 class Fetch(Section):  # fetch

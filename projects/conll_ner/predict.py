@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import predict_text
-from shared.paths import Project
-from shared.stage import errors_for_people
+from shared.core.cli import errors_for_people
+from shared.core.paths import Project
+from shared.text import predict as predict_text
 
 if TYPE_CHECKING:
     from .data import Features
@@ -50,7 +50,7 @@ def load_predictor(folder: Path | None = None) -> Callable[[list[str]], list[dic
 
 def predict(texts: list[str], model: "Tagger", features: "Features", config: dict[str, Any]) -> list[dict[str, Any]]:
     """The entities of each text."""
-    from shared.data.text import normalise
+    from shared.text.tokens import normalise
 
     from .data import sequences
 
@@ -66,7 +66,7 @@ def predict(texts: list[str], model: "Tagger", features: "Features", config: dic
 
 
 def _sentence(name: str, text: str) -> "Sentence":
-    from shared.data.text import words
+    from shared.text.tokens import words
 
     from .formats import Sentence
     from .tags import OUTSIDE
@@ -83,8 +83,8 @@ def _tag(pieces: list["Sentence"], model: "Tagger", features: "Features", classe
     import numpy as np
     import torch
 
-    from shared.data.loaders import length_shares
-    from shared.data.text_batches import Padded
+    from shared.data.batches import length_shares
+    from shared.text.batches import Padded
     from shared.training.distributed import local
 
     from .data import ragged
@@ -121,7 +121,7 @@ def _entities(one: "Sentence", rows: list[Row], raw: str) -> list[dict[str, Any]
 
 def _in_raw(raw: str, text: str, left: int, right: int) -> dict[str, int]:
     """Places in the text as it came, from those in the normalised one: both sides grow alike, sign by sign."""
-    from shared.data.text import normalise
+    from shared.text.tokens import normalise
 
     def place(wanted: int, low: int = 0) -> int:
         high = len(raw)

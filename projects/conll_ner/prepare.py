@@ -22,16 +22,16 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.cli import run
+from shared.core.errors import MAX_LISTED, Problems, UserError
+from shared.core.files import replace_folder
+from shared.core.paths import Project, show
 from shared.data.columns import write_columns
 from shared.data.prepared import SPLITS, write_manifest
 from shared.data.raw import NOTE, source_of
-from shared.data.splits import hold_out
-from shared.data.text import checkpoint_pieces, write_vectors
-from shared.errors import MAX_LISTED, Problems, UserError
-from shared.files import replace_folder
-from shared.paths import Project, show
-from shared.stage import run
-from shared.training.pretrained import find_checkpoint
+from shared.data.split import hold_out
+from shared.text.pretrained import find_checkpoint
+from shared.text.tokens import checkpoint_pieces, write_vectors
 
 from .data import Features, PieceFeatures, WordFeatures, sequences, to_columns
 from .formats import Sentence, find_files, read_files

@@ -16,18 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from shared.core.paths import ROOT, Project
+from shared.core.seed import derive
+from shared.data.batches import Batches, length_shares
 from shared.data.columns import Columns, Ragged, read_columns
-from shared.data.loaders import Batches, length_shares
 from shared.data.prepared import read_manifest
-from shared.data.text_batches import TextBatch, text_batches, text_reader
 from shared.evaluation.records import Records, collect
-from shared.paths import ROOT, Project
-from shared.seed import derive
+from shared.text.batches import TextBatch, text_batches, text_reader
+from shared.text.pretrained import start_from_vectors
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, run
 from shared.training.fit import Run, Validate, fit
 from shared.training.optim import linear
-from shared.training.pretrained import start_from_vectors
 from shared.training.stage import train_stage
 
 from .data import WordFeatures, forget, load_features, read_features

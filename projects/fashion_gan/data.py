@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from shared.data.arrays import Split
-from shared.seed import Draws, generator
+from shared.data.draws import Draws, generator
 from shared.training.distributed import World
 
 from .model import draw_labels, draw_noise

@@ -23,15 +23,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shared.core.cli import run
+from shared.core.files import replace_folder, write_json
+from shared.core.paths import Project
 from shared.data.arrays import read_split
 from shared.data.prepared import check_same, read_manifest
 from shared.evaluation.metrics import DIGITS
-from shared.files import replace_folder
-from shared.paths import Project
-from shared.stage import run
 from shared.training.checkpoint import open_checkpoint
 from shared.training.distributed import World, local
-from shared.training.weights import write_json
 
 from . import gallery, scores
 from .data import pick

@@ -23,16 +23,15 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from shared.core.cli import run
+from shared.core.files import replace_folder, write_json
+from shared.core.paths import Project
 from shared.data.arrays import Split, read_split
-from shared.data.image_batches import to_float
 from shared.data.prepared import check_same, read_manifest
 from shared.evaluation.plots import write_table
 from shared.explain.image_classes import explain
-from shared.files import replace_folder
-from shared.paths import Project
-from shared.stage import run
+from shared.image.batches import to_float
 from shared.training.device import pick_device
-from shared.training.weights import write_json
 
 from .data import Picked, pick
 from .latent import REACH, STEPS, check_directions, main_directions, random_directions, walk

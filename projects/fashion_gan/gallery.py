@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from shared.training.weights import write_atomic
+from shared.core.files import write_atomic
 
 from .latent import slerp
 from .model import draw_noise, generate

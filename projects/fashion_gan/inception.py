@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from shared.core.errors import UserError
+from shared.core.files import digest
+from shared.core.paths import original_root, show
+from shared.core.seed import derive
 from shared.data.download import download
-from shared.errors import UserError
-from shared.files import digest
-from shared.paths import original_root, show
-from shared.seed import derive
 
 from .scores import frechet_distance
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import jvp
 
-from shared.seed import generator as random_generator
+from shared.data.draws import generator as random_generator
 
 from .model import generate
 

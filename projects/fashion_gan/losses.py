@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared.data.image_batches import ImageBatch
-from shared.seed import Draws
+from shared.data.draws import Draws
+from shared.image.batches import ImageBatch
 
 from .data import Latent, augment
 from .params import Train

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from shared.seed import generator
+from shared.data.draws import generator
 from shared.training.weights import load_weights, read_config
 
 from .params import Model, halvings

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from shared.data import cifar, mnist
 from shared.data.arrays import Split
+from shared.image import cifar, mnist
 
 OFFICIAL = mnist.OFFICIAL | {"cifar10": cifar.CIFAR10}
 

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.data.params import PrepareImages
-from shared.explain import params as explain
-from shared.params import Section
-from shared.training.params import Runtime, TrainParams
+from shared.core import sections as explain
+from shared.core.params import Section
+from shared.core.sections import Runtime, TrainParams
+from shared.image.params import PrepareImages
 
 
 class Fetch(Section):  # fetch

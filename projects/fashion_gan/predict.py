@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import UserError
-from shared.paths import Project, show
-from shared.stage import errors_for_people
+from shared.core.cli import errors_for_people
+from shared.core.errors import UserError
+from shared.core.paths import Project, show
 
 if TYPE_CHECKING:  # takes seconds: --help must not wait for it
     from torch import Tensor, nn
@@ -217,7 +217,7 @@ def save(out: str, images: "Tensor", columns: int, names: Sequence[str], force: 
 def _write(path: Path, image: Any) -> None:
     import io
 
-    from shared.training.weights import write_atomic
+    from shared.core.files import write_atomic
 
     file = io.BytesIO()
     image.save(file, {".jpg": "JPEG"}.get(path.suffix.lower(), path.suffix[1:].upper()))

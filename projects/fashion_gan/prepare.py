@@ -16,11 +16,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from shared.data import image_classes
-from shared.data.params import PrepareImages
-from shared.errors import UserError
-from shared.paths import Project, show
-from shared.stage import run
+from shared.core.cli import run
+from shared.core.errors import UserError
+from shared.core.paths import Project, show
+from shared.image import classes as image_classes
+from shared.image.params import PrepareImages
 
 from .official import is_official, read_official  # fetch
 from .params import Params, halvings

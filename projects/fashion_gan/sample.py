@@ -1,8 +1,8 @@
-"""The embedded sample: the handwritten digits of shared/data/digits.py, as they are."""
+"""The embedded sample: the handwritten digits of shared/image/digits.py, as they are."""
 
 from pathlib import Path
 
-from shared.data.digits import write_digits
+from shared.image.digits import write_digits
 
 
 def write_sample(folder: Path) -> None:

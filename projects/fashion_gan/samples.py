@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from shared.files import replace_folder
+from shared.core.files import replace_folder
 
 ROWS, COLUMNS = 8, 10  # of a grid; classes go along a row
 GREY = 96  # between images

@@ -14,8 +14,9 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from shared.core.seed import derive
+from shared.data.draws import generator
 from shared.evaluation.metrics import DIGITS
-from shared.seed import derive, generator
 
 PRECISION_K = 3  # neighbours that make a point's radius: Kynkaanniemi et al. 2019
 DENSITY_K = 5  # Naeem et al. 2020

@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from shared.core.errors import UserError
+from shared.core.paths import ROOT, Project
+from shared.core.seed import derive
 from shared.data.arrays import Split, read_split
-from shared.data.image_batches import to_float, train_batches
-from shared.data.loaders import Batches
+from shared.data.batches import Batches
 from shared.data.prepared import read_manifest
-from shared.errors import UserError
-from shared.paths import ROOT, Project
-from shared.seed import derive
+from shared.image.batches import to_float, train_batches
 from shared.training.average import make_average
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import resolve_precision

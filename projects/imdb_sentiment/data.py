@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.core.sections import Runtime
+from shared.data.batches import Batches
 from shared.data.columns import Columns, Ragged, read_columns
-from shared.data.loaders import Batches
-from shared.data.text import Encoder
-from shared.data.text_batches import text_batches
+from shared.text.batches import text_batches
+from shared.text.tokens import Encoder
 from shared.training.distributed import World
-from shared.training.params import Runtime
 
 from .params import Train
 

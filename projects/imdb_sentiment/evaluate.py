@@ -17,14 +17,14 @@ import time
 
 from torch import nn
 
+from shared.core.files import write_json
+from shared.core.paths import Project
 from shared.data.columns import Columns, read_columns
 from shared.data.prepared import check_same, read_manifest
-from shared.data.text_classes import read_encoder
 from shared.evaluation import text_classes
 from shared.evaluation.records import Records
-from shared.paths import Project
+from shared.text.classes import read_encoder
 from shared.training.distributed import World, join, run
-from shared.training.weights import write_json
 
 from .data import tokens_and_labels
 from .model import load_model, predict_logits

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shared.core.cli import run
+from shared.core.paths import Project
 from shared.data.columns import Columns, Ragged, read_columns, select
-from shared.data.text_batches import Padded
 from shared.explain.text import TextScene, draw, explain_texts
-from shared.paths import Project
-from shared.stage import run
+from shared.text.batches import Padded
 from shared.training.device import pick_device
 from shared.training.distributed import local
 

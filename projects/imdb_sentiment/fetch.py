@@ -11,9 +11,9 @@ Both become train.jsonl and test.jsonl: id, text, label a line. With data of you
 from functools import partial
 from pathlib import Path
 
+from shared.core.cli import run
+from shared.core.paths import Project
 from shared.data.raw import fetch
-from shared.paths import Project
-from shared.stage import run
 
 from .params import Fetch, Params
 

@@ -15,15 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from shared.core.errors import UserError
+from shared.data.batches import length_shares
 from shared.data.columns import Ragged
-from shared.data.loaders import length_shares
-from shared.data.text import PAD, load_encoder
-from shared.data.text_batches import Padded
-from shared.errors import UserError
+from shared.data.draws import Draws
 from shared.evaluation.records import Records, collect
-from shared.seed import Draws
+from shared.text.batches import Padded
+from shared.text.pretrained import find_checkpoint
+from shared.text.tokens import PAD, load_encoder
 from shared.training.distributed import World
-from shared.training.pretrained import find_checkpoint
 from shared.training.weights import load_weights, read_config
 
 from .data import special_ids
@@ -330,7 +330,7 @@ def load_model(folder: Path, command: str) -> tuple[nn.Module, dict[str, Any]]:
         command: what makes the weights, told to the user where there are none.
 
     Returns:
-        The model, and model (its params), classes, max_tokens, encoder (see shared/data/text.py) and, of a
+        The model, and model (its params), classes, max_tokens, encoder (see shared/text/tokens.py) and, of a
         checkpoint, network (its config as transformers keeps it).
     """
     config = read_config(folder, command, Model)

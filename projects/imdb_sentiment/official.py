@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.core.errors import UserError
+from shared.core.paths import show
 from shared.data.archive import is_archive
-from shared.data.sources import Official, downloaded, mirror_folder
-from shared.errors import UserError
-from shared.paths import show
+from shared.data.source import Official, downloaded, mirror_folder
 
 ARCHIVE = Official(
     name="imdb",

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shared import predict_text
-from shared.paths import Project
-from shared.predict_text import Predict
-from shared.stage import errors_for_people
+from shared.core.cli import errors_for_people
+from shared.core.paths import Project
+from shared.text import predict as predict_text
+from shared.text.predict import Predict
 
 PROJECT = Project.of(__file__)
 BATCH_TOKENS = 16384  # of one forward, padding included
@@ -37,7 +37,7 @@ def load_predictor(folder: Path | None = None) -> Predict:
     import numpy as np
 
     from shared.data.columns import Ragged
-    from shared.data.text import load_encoder, normalise
+    from shared.text.tokens import load_encoder, normalise
     from shared.training.distributed import local
 
     from .model import load_model, predict_logits

@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shared.data import text_classes
-from shared.data.params import PrepareTexts
-from shared.paths import Project, show
-from shared.stage import run
+from shared.core.cli import run
+from shared.core.paths import Project, show
+from shared.text import classes as text_classes
+from shared.text.params import PrepareTexts
 
 from .params import Params
 

@@ -17,20 +17,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from shared.core.errors import UserError
+from shared.core.paths import ROOT, Project
+from shared.core.seed import derive
+from shared.data.batches import length_shares
 from shared.data.columns import read_columns
-from shared.data.loaders import length_shares
 from shared.data.prepared import read_manifest
-from shared.data.text_batches import TextBatch, text_reader
-from shared.data.text_classes import read_encoder
-from shared.errors import UserError
 from shared.evaluation.records import Records, collect
-from shared.paths import ROOT, Project
-from shared.seed import derive
+from shared.text.batches import TextBatch, text_reader
+from shared.text.classes import read_encoder
+from shared.text.pretrained import start_from_vectors
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, run
 from shared.training.fit import Run, Validate, fit
 from shared.training.optim import linear
-from shared.training.pretrained import start_from_vectors
 from shared.training.stage import train_stage
 from shared.training.step import Loss
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.data.image_batches import to_float
-from shared.seed import Draws
+from shared.data.draws import Draws
+from shared.image.batches import to_float
 
 from .params import Train
 

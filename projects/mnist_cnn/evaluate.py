@@ -15,15 +15,15 @@ import time
 import torch
 from torch import Tensor, nn
 
+from shared.core.files import write_json
+from shared.core.paths import Project
 from shared.data.arrays import Split, read_split
-from shared.data.image_batches import reader, to_float
-from shared.data.loaders import evaluation_shares
+from shared.data.batches import evaluation_shares
 from shared.data.prepared import check_same, read_manifest
 from shared.evaluation import image_classes
 from shared.evaluation.records import Records, collect
-from shared.paths import Project
+from shared.image.batches import reader, to_float
 from shared.training.distributed import World, join, run
-from shared.training.weights import write_json
 
 from .model import load_model
 from .params import Evaluate, Params

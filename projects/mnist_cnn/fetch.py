@@ -10,9 +10,9 @@ Official files are looked for in $DATASET_MIRROR first, and each is verified. Wi
 from functools import partial
 from pathlib import Path
 
+from shared.core.cli import run
+from shared.core.paths import Project
 from shared.data.raw import fetch
-from shared.paths import Project
-from shared.stage import run
 
 from .params import Fetch, Params
 
@@ -28,8 +28,8 @@ def _bring(params: Fetch, folder: Path) -> None:
 
         write_sample(folder)
     else:
-        from shared.data.mnist import OFFICIAL
-        from shared.data.sources import bring
+        from shared.data.source import bring
+        from shared.image.mnist import OFFICIAL
 
         bring(OFFICIAL[params.dataset], folder)
 

@@ -14,10 +14,10 @@ Images that cannot be read are named at the end; the others are predicted, and t
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared import predict_images
-from shared.paths import Project
-from shared.predict_images import ImagePredictor
-from shared.stage import errors_for_people
+from shared.core.cli import errors_for_people
+from shared.core.paths import Project
+from shared.image import predict as predict_images
+from shared.image.predict import ImagePredictor
 
 PROJECT = Project.of(__file__)
 
@@ -33,7 +33,7 @@ def load_predictor(folder: Path | None = None) -> ImagePredictor:
     """
     import torch  # takes seconds: --help must not wait for it
 
-    from shared.data.image_batches import to_float
+    from shared.image.batches import to_float
 
     from .model import load_model
 

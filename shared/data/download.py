@@ -12,9 +12,9 @@ from typing import IO, TypeVar
 
 from tqdm import tqdm
 
-from shared.errors import UserError
-from shared.files import digest, writing
-from shared.paths import show
+from shared.core.errors import UserError
+from shared.core.files import digest, writing
+from shared.core.paths import show
 
 TRIES = 4  # in a row that brought nothing; one that brought something starts the count again
 FIRST_WAIT_S = 1.0  # doubles with every try

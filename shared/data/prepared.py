@@ -7,8 +7,8 @@ from pathlib import Path
 from reprlib import repr as shorten
 from typing import Any
 
-from shared.errors import UserError
-from shared.paths import Project, show
+from shared.core.errors import UserError
+from shared.core.paths import Project, show
 
 SPLITS = ("train", "valid", "test")
 AGAIN = "run the prepare stage, or `dvc repro` of the project"

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.errors import UserError
-from shared.files import replace_folder
-from shared.paths import Project, show
+from shared.core.errors import UserError
+from shared.core.files import replace_folder
+from shared.core.paths import Project, show
 
 NOTE = "source.json"
 

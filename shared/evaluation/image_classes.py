@@ -14,14 +14,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
+from shared.core.files import replace_folder, write_json
+from shared.core.paths import Project
+from shared.core.seed import derive
 from shared.data.arrays import Split, read_split
 from shared.evaluation.metrics import DIGITS, classification, probabilities, reliability, top
 from shared.evaluation.plots import write_predictions, write_reliability
 from shared.evaluation.records import Records
-from shared.files import replace_folder
-from shared.paths import Project
-from shared.seed import derive
-from shared.training.weights import write_json
 
 PICTURE_PX = 128  # least side of the pictures of errors; pixels stay sharp squares
 # Of the linear baseline: squared weights against the mean loss, for each pixel, so that it suits any size of data.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.training.weights import write_atomic
+from shared.core.files import write_atomic
 
 from .metrics import DIGITS, Bin
 

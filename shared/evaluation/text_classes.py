@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
+from shared.core.files import replace_folder, write_json
+from shared.core.paths import Project
+from shared.core.seed import derive
 from shared.data.columns import Columns, Ragged, read_columns
-from shared.evaluation import text_linear
 from shared.evaluation.metrics import DIGITS, bootstrap, classification, probabilities, reliability, top
 from shared.evaluation.plots import write_predictions, write_reliability, write_table
 from shared.evaluation.records import Records
-from shared.files import replace_folder
-from shared.paths import Project
-from shared.seed import derive
-from shared.training.weights import write_json
+from shared.text import linear as text_linear
 
 SLICES = 4  # of equal numbers of texts, from the shortest to the longest
 GRID = np.linspace(0, 1, 201)  # where the curves are kept

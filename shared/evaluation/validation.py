@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.data.arrays import Split
-from shared.data.image_batches import reader, to_float
-from shared.data.loaders import evaluation_shares
+from shared.data.batches import evaluation_shares
 from shared.evaluation.records import Records, collect
+from shared.image.batches import reader, to_float
 from shared.training.distributed import World
 from shared.training.fit import Validate
 

@@ -20,8 +20,9 @@ from captum.attr import GradientShap, IntegratedGradients, LayerGradCam, Occlusi
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shared.errors import UserError
-from shared.seed import derive, seed_default
+from shared.core.errors import UserError
+from shared.core.seed import derive
+from shared.data.draws import seed_default
 
 BATCH = 256  # inputs that go through the network at once
 STEPS = 12  # of the integral, by Gauss-Legendre: completeness within a few percent on convolutional nets

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shared.explain.params import Explain
-from shared.seed import derive
+from shared.core.sections import Explain
+from shared.core.seed import derive
 
 POOL = 2000  # test samples, drawn, among which the wrongly answered ones are looked for
 

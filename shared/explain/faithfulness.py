@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
+from shared.data.draws import generator
 from shared.explain.attribution import BATCH
-from shared.seed import generator
 
 POINTS = 11  # of a curve: every tenth of the parts
 SQUARES = 10  # random squares removed to measure infidelity

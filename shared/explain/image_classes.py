@@ -25,17 +25,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from shared.core.errors import UserError
+from shared.core.files import replace_folder, write_atomic, write_json
+from shared.core.sections import Explain
 from shared.data.arrays import Split
-from shared.errors import UserError
 from shared.explain import faithfulness
 from shared.explain.attribution import BATCH, METHODS, Method, find_method
 from shared.explain.choose import choose, draw
 from shared.explain.image_score import ImageExplainer, ImageScene
-from shared.explain.params import Explain
 from shared.explain.render import attribution_row, curves_plot
 from shared.explain.score import DIGITS, RANDOM, Curves, curve_lines, score_all, table
-from shared.files import replace_folder
-from shared.training.weights import write_atomic, write_json
 
 Fact = dict[str, Any]  # what index.json says of a shown image
 

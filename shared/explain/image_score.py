@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from shared.core.seed import derive
 from shared.explain import faithfulness
 from shared.explain.attribution import attribute
 from shared.explain.score import Curves, Explained, Metrics
-from shared.seed import derive
 
 
 @dataclass(frozen=True)

@@ -31,15 +31,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shared.errors import UserError
+from shared.core.errors import UserError
+from shared.core.files import write_atomic, write_json
+from shared.core.sections import Explain
 from shared.explain.attribution import find_method
 from shared.explain.choose import choose, draw
-from shared.explain.params import Explain
 from shared.explain.render import robust_scale
 from shared.explain.score import DIGITS, curve_lines, score_all, table
 from shared.explain.text_attribution import TEXT_METHODS, Questions, Score, Scorer, gathered
 from shared.explain.text_score import TextExplainer, WordScene
-from shared.training.weights import write_atomic, write_json
 
 __all__ = ["Fact", "Score", "Span", "TextScene", "draw", "explain_texts"]
 

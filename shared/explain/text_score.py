@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.core.seed import derive
+from shared.data.draws import generator
 from shared.explain import faithfulness
 from shared.explain.score import Curves, Explained, Metrics
 from shared.explain.text_attribution import Questions, Scorer, attribute_texts, beyond_tolerance, keep, spread
-from shared.seed import derive, generator
 
 SETS = 10  # random sets of words removed to measure infidelity
 SET_SHARES = (1 / 8, 1 / 4)  # of the words: with larger ones any map that is positive does well

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from shared.paths import show
-
-from .headline import better
+from shared.core.headline import better
+from shared.core.paths import show
 
 PICTURE_BYTES = 48_000  # larger pictures are made smaller, so that a page stays below 3 MB
 PICTURE_PX = 900

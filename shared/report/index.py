@@ -6,8 +6,8 @@ python -m shared.report.index
 import sys
 from pathlib import Path
 
-from shared.paths import ROOT, show
-from shared.stage import errors_for_people
+from shared.core.cli import errors_for_people
+from shared.core.paths import ROOT, show
 
 from .html import render
 from .page import write

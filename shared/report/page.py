@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.errors import UserError
-from shared.files import writing
-from shared.paths import show
-from shared.stage import errors_for_people
+from shared.core.cli import errors_for_people
+from shared.core.errors import UserError
+from shared.core.files import writing
+from shared.core.paths import show
 
 from . import attributions, sections
 from .html import Section, render

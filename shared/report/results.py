@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.paths import ROOT
-
-from .headline import Headline, find_headline
+from shared.core.headline import Headline, find_headline
+from shared.core.paths import ROOT
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.params import flatten, read_yaml
+from shared.core.params import flatten, read_yaml
 
 from . import charts
 from .html import Section, inside, pictures, render, words

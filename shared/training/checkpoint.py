@@ -19,11 +19,11 @@ from typing import Any
 
 import torch
 
-from shared.errors import UserError
-from shared.params import read_yaml
-from shared.paths import ROOT, Project, original_root, show
+from shared.core.errors import UserError
+from shared.core.files import write_atomic
+from shared.core.params import read_yaml
+from shared.core.paths import ROOT, Project, original_root, show
 from shared.training.distributed import World
-from shared.training.weights import write_atomic
 
 
 @dataclass(frozen=True)

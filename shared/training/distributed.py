@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
-from shared import stage
-from shared.params import Section
-from shared.paths import ROOT
-from shared.stage import FIRST_ERROR
+from shared.core import cli
+from shared.core.cli import FIRST_ERROR
+from shared.core.params import Section
+from shared.core.paths import ROOT
+from shared.core.sections import Runtime
 from shared.training.device import pick_device, use_threads
-from shared.training.params import Runtime
 
 P = TypeVar("P", bound=Section)
 
@@ -150,7 +150,7 @@ def count_processes(runtime: Runtime) -> int:
 
 
 def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) -> None:
-    """`shared.stage.run` for a stage that can run in several processes: starts as many as runtime.processes says."""
+    """`shared.core.cli.run` for a stage that can run in several processes: starts as many as runtime.processes says."""
 
     def start(loaded: P) -> None:
         processes = count_processes(loaded.runtime)  # type: ignore[attr-defined]  # every project's params have it
@@ -159,7 +159,7 @@ def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) 
             raise SystemExit(launch(".".join(module.parts), sys.argv[1:], processes))
         main(loaded)
 
-    stage.run(start, params, file, doc)
+    cli.run(start, params, file, doc)
 
 
 def launch(module: str, words: Sequence[str], processes: int) -> int:

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from shared.data.loaders import Batches
-from shared.errors import UserError
-from shared.seed import derive
+from shared.core.errors import UserError
+from shared.core.sections import FitParams, Runtime
+from shared.core.seed import derive
+from shared.data.batches import Batches
 from shared.training.average import make_average
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import resolve_precision
 from shared.training.distributed import World, average_buffers, wrap
 from shared.training.history import Diverged, History, Row
 from shared.training.optim import Schedule, set_rates
-from shared.training.params import FitParams, Runtime
 from shared.training.profile import profiler
 from shared.training.step import Loss, accumulate, make_scaler, update
 

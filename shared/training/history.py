@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from shared.core.files import write_atomic
 from shared.training.distributed import World, reduce_sum
 from shared.training.step import Sums
-from shared.training.weights import write_atomic
 
 Row = dict[str, float]
 

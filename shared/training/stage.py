@@ -7,13 +7,14 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import nn
 
-from shared.params import Section
-from shared.paths import Project
+from shared.core.files import write_json
+from shared.core.params import Section
+from shared.core.paths import Project
 from shared.training.checkpoint import Checkpoint, open_checkpoint
 from shared.training.distributed import World, join
 from shared.training.history import History
 from shared.training.run_info import run_info
-from shared.training.weights import save_model, write_json
+from shared.training.weights import save_model
 
 P = TypeVar("P", bound=Section)
 

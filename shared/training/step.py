@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shared.seed import derive, seed_default
+from shared.core.seed import derive
+from shared.data.draws import seed_default
 from shared.training.device import autocast
 from shared.training.distributed import World, reduce_sum
 

@@ -4,7 +4,6 @@ Evaluate, explain and predict need only these two files. Neither can run code wh
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from shared.errors import UserError
-from shared.params import Section
-from shared.paths import show
-
-
-def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """The whole file or none of it: temporary file, fsync, rename. A full disk is a UserError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{show(path)}: cannot be written: {error.strerror}", fix="free space or permissions") from None
-
-
-def write_json(path: Path, tree: Any) -> None:
-    """JSON with sorted keys and a final newline, so that the same content is the same bytes."""
-    write_atomic(path, (json.dumps(tree, indent=2, sort_keys=True) + "\n").encode())
+from shared.core.errors import UserError
+from shared.core.files import write_atomic, write_json
+from shared.core.params import Section
+from shared.core.paths import show
 
 
 def save_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import UserError
-from shared.files import replace_folder
+from shared.core.errors import UserError
+from shared.core.files import replace_folder
 from tests.empty_root import everything_below
 
 
@@ -65,7 +65,7 @@ def test_a_missing_file_inside_is_a_bug_and_not_a_full_disk(tmp_path: Path) -> N
 
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib, signal; from shared.files import replace_folder\n"
+        "import os, pathlib, signal; from shared.core.files import replace_folder\n"
         f"with replace_folder(pathlib.Path({str(tmp_path / 'data')!r})) as folder:\n"
         "    (folder / 'half').write_text('')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import Field
 
-from shared.errors import UserError
-from shared.params import Section, flatten, load
+from shared.core.errors import UserError
+from shared.core.params import Section, flatten, load
 
 
 class Train(Section):

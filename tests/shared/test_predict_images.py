@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from shared import predict_images
-from shared.errors import UserError
-from shared.predict_images import ImagePredictor
+from shared.core.errors import UserError
+from shared.image import predict as predict_images
+from shared.image.predict import ImagePredictor
 
 CLASSES = ["cat", "Bär", "飛行機"]
 

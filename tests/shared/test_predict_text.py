@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from shared import predict_text
-from shared.errors import UserError
-from shared.paths import ROOT
+from shared.core.errors import UserError
+from shared.core.paths import ROOT
+from shared.text import predict as predict_text
 
 CLASSES = ["short", "long"]
 

@@ -1,9 +1,9 @@
 import pytest
 
-from shared import readme, repro
-from shared.errors import UserError
-from shared.paths import ROOT, Project
+from shared.core.errors import UserError
+from shared.core.paths import ROOT, Project
 from tests.pipelines import PROJECTS
+from tools import readme, repro
 
 PRESETS = [(path.parts[-3], path.stem) for path in ROOT.glob("projects/*/presets/*.yaml")]
 
@@ -48,13 +48,13 @@ def test_a_row_names_the_figure_the_unit_and_the_best_baseline():
 
 def test_the_readmes_table_is_that_of_the_records():
     text = (ROOT / "README.md").read_text()
-    assert readme.updated(text) == text, "stale: run python -m shared.readme"
+    assert readme.updated(text) == text, "stale: run python -m tools.readme"
 
 
 def test_help_and_unknown_options_write_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(readme, "ROOT", tmp_path)  # without a README.md
     readme.main(["--help"])
-    assert "python -m shared.readme --check" in capsys.readouterr().out
+    assert "python -m tools.readme --check" in capsys.readouterr().out
     with pytest.raises(UserError, match="--chekc: no such option"):
         readme.main(["--chekc"])
     assert list(tmp_path.iterdir()) == []

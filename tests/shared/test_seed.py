@@ -2,7 +2,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.seed import Draws, derive, generator
+from shared.core.seed import derive
+from shared.data.draws import Draws, generator
 
 keys = st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.text()), max_size=4)
 

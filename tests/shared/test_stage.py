@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from shared.errors import Problems, UserError
-from shared.paths import ROOT
+from shared.core.errors import Problems, UserError
+from shared.core.paths import ROOT
 from tests.pipelines import PROJECTS, stages
 
 COMMANDS = [f"projects.{project}.{script}" for project in PROJECTS for script in [*stages(project), "predict"]]
@@ -30,14 +30,14 @@ def test_a_wrong_key_is_one_block_and_exit_2():
 
 
 def test_a_bug_shows_its_traceback():
-    code = "from shared.stage import errors_for_people as e\nwith e(): 1 / 0"
+    code = "from shared.core.cli import errors_for_people as e\nwith e(): 1 / 0"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
 
 
 def test_a_reader_that_leaves_early_sees_no_traceback():
-    code = "from shared.stage import errors_for_people as e\nwith e(): print('x' * 1_000_000, flush=True)"
+    code = "from shared.core.cli import errors_for_people as e\nwith e(): print('x' * 1_000_000, flush=True)"
     command = f'{sys.executable} -c "{code}" | head -c 1'
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("x", "")

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.errors import UserError
-from shared.params import read_yaml
-from shared.paths import ROOT
-from shared.starter import code, data, pipeline, publish, readme, repository, staging, tools
-from shared.starter.__main__ import main, next_steps, start
+from shared.core.errors import UserError
+from shared.core.params import read_yaml
+from shared.core.paths import ROOT
+from tools.starter import code, data, pipeline, publish, readme, repository, staging, tools
+from tools.starter.__main__ import main, next_steps, start
 
 FROM = "cifar_cnn"
-NOT_NEEDED = ("benchmarks", "docs", "data", ".ci", "shared/starter/", "requirements-bench.lock")
+NOT_NEEDED = ("benchmarks", "docs", "data", ".ci", "tools/starter/", "requirements-bench.lock")
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_the_pipeline_fits_its_code(roses: Path, repo: Path) -> None:
     deps = {dep.replace("${project}", "roses") for stage in stages.values() for dep in stage["deps"]}
     code_deps = {dep for dep in deps if dep.endswith(".py")}
     assert [dep for dep in code_deps if not (repo / dep).exists()] == []
-    assert "shared/data/sources.py" not in code_deps
+    assert "shared/data/source.py" not in code_deps
     text = (roses / "dvc.yaml").read_text()
     assert "# times differ from run to run" in text
     root = read_yaml(repo / "dvc.yaml")["stages"]
@@ -392,7 +392,7 @@ def test_what_is_wrong_with_the_data_is_listed(repo: Path, photos: Path, tmp_pat
 
 
 def test_a_disk_too_small_is_named_first(repo: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.starter.plan.SPARE_BYTES", 10**18)
+    monkeypatch.setattr("tools.starter.plan.SPARE_BYTES", 10**18)
     with pytest.raises(UserError, match="GB free, expected"):
         start(repo, FROM, "lilies", photos)
 
@@ -536,7 +536,7 @@ def test_a_repository_holds_what_it_needs_and_no_more(own: Path) -> None:
     assert not [name for name in files if name.startswith(NOT_NEEDED) and not name.startswith("data/")]
     assert {"Makefile", "pyproject.toml", "requirements.lock", ".dvc/config", ".dvcignore", ".gitignore"} <= files
     assert {"README.md", "data/README.md", "data/raw/roses.dvc", "tests/test_pipelines.py"} <= files
-    assert {"shared/report/index.py", "shared/report/templates/page.html", "shared/repro.py"} <= files
+    assert {"shared/report/index.py", "shared/report/templates/page.html", "tools/repro.py"} <= files
     assert not [name for name in files if name.startswith("data/raw/roses/")]
     old = [name for name in files if name.endswith(".py") and FROM in (own / name).read_text()]
     assert old == []
@@ -557,7 +557,7 @@ def test_its_tests_import_and_hold_there(own: Path) -> None:
 def test_its_commands_are_those_it_can_run(own: Path) -> None:
     text = (own / "Makefile").read_text()
     assert "benchmarks" not in text
-    assert "shared.starter" not in text
+    assert "tools.starter" not in text
     assert f"{FROM}" not in text
     assert "bench =" not in (own / "pyproject.toml").read_text()
     assert list(read_yaml(own / "dvc.yaml")["stages"]) == ["projects/roses"]

@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 from projects.cifar_cnn import explain, params
 from projects.cifar_cnn.model import build_model
+from shared.core.errors import UserError
+from shared.core.params import load
+from shared.core.paths import ROOT, Project
 from shared.data.arrays import Split, write_split
-from shared.data.image_batches import to_float
-from shared.errors import UserError
 from shared.explain import image_classes
-from shared.params import load
-from shared.paths import ROOT, Project
+from shared.image.batches import to_float
 from shared.training.weights import save_model
 
 SIDE, SQUARE = 16, 8

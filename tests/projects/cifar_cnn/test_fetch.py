@@ -8,8 +8,8 @@ import pytest
 
 from projects.cifar_cnn import fetch
 from projects.cifar_cnn.params import Params
-from shared import params as params_
-from shared.errors import UserError
+from shared.core import params as params_
+from shared.core.errors import UserError
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]

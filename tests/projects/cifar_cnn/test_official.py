@@ -11,11 +11,11 @@ import pytest
 
 from projects.cifar_cnn import fetch, prepare
 from projects.cifar_cnn.params import Params
-from shared import params as params_
+from shared.core import params as params_
+from shared.core.errors import UserError
 from shared.data.arrays import read_split
-from shared.data.cifar import CIFAR10, FOLDER
 from shared.data.prepared import read_manifest
-from shared.errors import UserError
+from shared.image.cifar import CIFAR10, FOLDER
 from tests.data_mirror import mirror
 from tests.empty_root import checkout
 

@@ -13,10 +13,10 @@ from PIL import Image
 from projects.cifar_cnn import predict
 from projects.cifar_cnn.model import build_model, load_model, predict_logits
 from projects.cifar_cnn.params import Model, Params
-from shared.data.image_batches import to_float
-from shared.errors import UserError
-from shared.params import load
-from shared.paths import ROOT
+from shared.core.errors import UserError
+from shared.core.params import load
+from shared.core.paths import ROOT
+from shared.image.batches import to_float
 from shared.training.weights import save_model
 
 CLASSES = ["cat", "Bär", "飛行機"]

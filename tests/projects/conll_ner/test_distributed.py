@@ -10,8 +10,8 @@ import torch
 from projects.conll_ner import prepare, train
 from projects.conll_ner.params import Params
 from projects.conll_ner.sample import write_sample
-from shared.params import load
-from shared.paths import ROOT
+from shared.core.params import load
+from shared.core.paths import ROOT
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import join, launch
 

@@ -10,9 +10,9 @@ import pytest
 from projects.conll_ner import fetch, official, prepare
 from projects.conll_ner.params import Params
 from projects.conll_ner.sample import deciding_words, draw_names, write_sample
-from shared.errors import UserError
-from shared.params import load
-from shared.paths import ROOT
+from shared.core.errors import UserError
+from shared.core.params import load
+from shared.core.paths import ROOT
 from tests.data_mirror import mirror
 from tests.empty_root import checkout, everything_below
 

@@ -7,8 +7,8 @@ from projects.conll_ner.data import NEWLINE, PieceFeatures, WordFeatures
 from projects.conll_ner.formats import Sentence
 from projects.conll_ner.model import body_of, build_model, load_model
 from projects.conll_ner.params import Model
-from shared.data.text import PieceEncoder
-from shared.errors import UserError
+from shared.core.errors import UserError
+from shared.text.tokens import PieceEncoder
 from shared.training.weights import save_model
 
 CLASSES = ["LOC", "PER"]

@@ -9,11 +9,11 @@ import pytest
 from projects.conll_ner import prepare
 from projects.conll_ner.formats import split_of
 from projects.conll_ner.params import Params
+from shared.core.errors import UserError
+from shared.core.params import load
+from shared.core.paths import ROOT
 from shared.data.columns import read_columns
 from shared.data.prepared import read_manifest
-from shared.errors import UserError
-from shared.params import load
-from shared.paths import ROOT
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from projects.fashion_gan.data import AUGMENTATIONS, Latents, augment
-from shared.seed import Draws
+from shared.data.draws import Draws
 from shared.training.distributed import World
 
 from .tiny import params

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from projects.fashion_gan import train
 from projects.fashion_gan.params import Params
-from shared.paths import ROOT
+from shared.core.paths import ROOT
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import join, launch
 from shared.training.weights import save_model

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from projects.fashion_gan import inception
-from shared.errors import UserError
+from shared.core.errors import UserError
 
 
 def normal(number: int, seed: int) -> Tensor:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from projects.fashion_gan import judge
+from shared.core.errors import UserError
 from shared.data.arrays import Split
-from shared.errors import UserError
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 

@@ -16,7 +16,7 @@ from projects.fashion_gan.losses import (
     penalty,
     squared_slope,
 )
-from shared.data.image_batches import ImageBatch
+from shared.image.batches import ImageBatch
 
 from .tiny import params
 

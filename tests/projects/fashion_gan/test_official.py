@@ -6,7 +6,7 @@ import pytest
 
 from projects.fashion_gan import fetch, prepare
 from projects.fashion_gan.params import Params
-from shared import params as params_
+from shared.core import params as params_
 from shared.data.prepared import read_manifest
 from tests.data_mirror import mirror
 from tests.empty_root import checkout

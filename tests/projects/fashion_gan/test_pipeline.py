@@ -12,7 +12,7 @@ from PIL import Image
 
 from projects.fashion_gan import evaluate, explain, predict, prepare, train
 from projects.fashion_gan.params import Params
-from shared import paths
+from shared.core import paths
 from tests.whole_pipeline import run_all
 
 from . import tiny

@@ -12,8 +12,8 @@ from torch import nn
 
 from projects.fashion_gan import predict
 from projects.fashion_gan.model import build_discriminator, build_generator, standing
-from shared.errors import UserError
-from shared.paths import ROOT
+from shared.core.errors import UserError
+from shared.core.paths import ROOT
 from shared.training.weights import save_model
 
 from . import tiny

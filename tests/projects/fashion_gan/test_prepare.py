@@ -8,10 +8,10 @@ from PIL import Image
 
 from projects.fashion_gan import prepare
 from projects.fashion_gan.params import Params, halvings
-from shared import params as params_
+from shared.core import params as params_
+from shared.core.errors import UserError
 from shared.data.arrays import read_split
 from shared.data.prepared import read_manifest
-from shared.errors import UserError
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]

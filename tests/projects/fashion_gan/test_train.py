@@ -11,8 +11,8 @@ from PIL import Image
 
 from projects.fashion_gan import train
 from projects.fashion_gan.losses import LOSSES, Adversaries
+from shared.core.errors import UserError
 from shared.data.arrays import Split
-from shared.errors import UserError
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 

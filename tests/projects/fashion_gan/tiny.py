@@ -7,10 +7,10 @@ import numpy as np
 
 from projects.fashion_gan import train
 from projects.fashion_gan.params import Params
+from shared.core.params import load
+from shared.core.paths import ROOT
 from shared.data.arrays import Split
-from shared.data.image_classes import ImageClasses, write
-from shared.params import load
-from shared.paths import ROOT
+from shared.image.classes import ImageClasses, write
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 

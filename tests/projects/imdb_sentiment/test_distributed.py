@@ -11,9 +11,9 @@ import torch
 from projects.imdb_sentiment import prepare, train
 from projects.imdb_sentiment.params import Params
 from projects.imdb_sentiment.sample import write_sample
-from shared.data import text_classes
-from shared.params import load
-from shared.paths import ROOT
+from shared.core.params import load
+from shared.core.paths import ROOT
+from shared.text import classes as text_classes
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import join, launch
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from projects.imdb_sentiment import official
-from shared.errors import UserError
+from shared.core.errors import UserError
 from tests.data_mirror import mirror
 from tests.empty_root import checkout, everything_below
 

@@ -22,7 +22,7 @@ from projects.imdb_sentiment.sample import (
     find_evidence,
     write_sample,
 )
-from shared.evaluation import text_linear
+from shared.text import linear as text_linear
 
 PARAMS = Fetch(source="sample", seed=1, num_train=1500, num_test=400)
 DECIDING = {*GOOD, *BAD, *NEGATIONS, *MOCKING, *SUBORDINATING, *ADVERSATIVE, *map(str.lower, CARES)}

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from shared.data.augment import flip, resize, translate
-from shared.seed import Draws
+from shared.data.draws import Draws
+from shared.image.augment import flip, resize, translate
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.data.check.__main__ import lines, locate, main, parse
-from shared.data.check.copies import Group
-from shared.data.check.findings import balance, caution, class_counts, examine, modes, sizes
-from shared.data.check.labels import find_hints
-from shared.data.check.page import page
-from shared.errors import UserError
-from shared.paths import ROOT
+from shared.core.errors import UserError
+from shared.core.paths import ROOT
 from tests.shared.data.test_near_duplicates import PICTURES, SIDE
+from tools.check.__main__ import lines, locate, main, parse
+from tools.check.copies import Group
+from tools.check.findings import balance, caution, class_counts, examine, modes, sizes
+from tools.check.labels import find_hints
+from tools.check.page import page
 
 HOSTILE = "<script>alert(1)<&.png"
 
@@ -235,8 +235,8 @@ def test_words_that_are_not_one_folder(words: list[str]) -> None:
 
 
 def test_a_project_means_its_raw_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.data.check.__main__.ROOT", tmp_path)
-    monkeypatch.setattr("shared.paths.ROOT", tmp_path)
+    monkeypatch.setattr("tools.check.__main__.ROOT", tmp_path)
+    monkeypatch.setattr("shared.core.paths.ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "projects/flowers").mkdir(parents=True)
     with pytest.raises(UserError, match="data/raw/flowers: no such folder") as caught:

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.errors import UserError
 from shared.data.columns import Ragged, read_columns, select, write_columns
-from shared.errors import UserError
 
 ROWS = st.lists(st.lists(st.integers(-5, 5), max_size=4), max_size=6)
 

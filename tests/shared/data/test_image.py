@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.data.image import MAX_PIXELS, read_image, read_images, read_mask
-from shared.data.image_folder import find_copies, scan_folder
-from shared.errors import Problems, UserError
+from shared.core.errors import Problems, UserError
+from shared.image.files import MAX_PIXELS, read_image, read_images, read_mask
+from shared.image.folder import find_copies, scan_folder
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (20, 20, 3), dtype=np.uint8)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.data import image_classes
+from shared.core.errors import UserError
 from shared.data.arrays import read_split
-from shared.data.image_classes import read_folder, suggest, write
-from shared.data.params import PrepareImages
 from shared.data.prepared import read_manifest
-from shared.errors import UserError
+from shared.image import classes as image_classes
+from shared.image.classes import read_folder, suggest, write
+from shared.image.params import PrepareImages
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]
@@ -163,7 +163,7 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(
     save(raw / "train/dog/tiny.png", some_pixels(0, 1, 1, 3))
     save(raw / "train/dog/HUGE.png", some_pixels(0, 90, 90, 3))
     save(raw / "train/dog/huge.png", some_pixels(77, 32, 32, 3))
-    monkeypatch.setattr("shared.data.image.MAX_PIXELS", 8000)
+    monkeypatch.setattr("shared.image.files.MAX_PIXELS", 8000)
     open_ = Path.open
 
     def refuse(self: Path, *args: object, **options: object) -> object:

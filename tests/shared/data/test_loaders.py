@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.data.loaders import Batches, EqualBatches, LengthBatches, evaluation_shares, length_shares
-from shared.errors import UserError
+from shared.core.errors import UserError
+from shared.data.batches import Batches, EqualBatches, LengthBatches, evaluation_shares, length_shares
 from shared.training.distributed import World
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from shared.data.check.near_duplicates import (
+from tools.check.near_duplicates import (
     LEAST_LIKENESS,
     SIDE,
     align,

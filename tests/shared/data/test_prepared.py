@@ -1,8 +1,8 @@
 import pytest
 
+from shared.core.errors import UserError
+from shared.core.paths import Project
 from shared.data.prepared import check_same
-from shared.errors import UserError
-from shared.paths import Project
 
 
 def test_weights_of_other_data_are_refused_without_printing_all_of_them() -> None:

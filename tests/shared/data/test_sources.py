@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from shared.core.errors import UserError
 from shared.data.archive import extract
-from shared.data.sources import Official, bring
-from shared.errors import UserError
+from shared.data.source import Official, bring
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.data.splits import hold_out
+from shared.data.split import hold_out
 
 
 def some(counts: list[int]) -> tuple[list[str], np.ndarray]:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import paths
-from shared.data.text import (
+from shared.core import paths
+from shared.core.errors import UserError
+from shared.text.tokens import (
     PAD,
     TOKENIZERS,
     UNK,
@@ -19,7 +20,6 @@ from shared.data.text import (
     normalise,
     train_pieces,
 )
-from shared.errors import UserError
 
 TEXTS = ["The film is good.", "The film isn't good, it is great!", "A dull film"]
 

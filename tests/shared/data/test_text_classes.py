@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.data import text_classes
+from shared.core.errors import UserError
 from shared.data.columns import Ragged, read_columns
-from shared.data.params import PrepareTexts
 from shared.data.prepared import read_manifest
-from shared.data.text import VECTORS, load_encoder
-from shared.data.text_classes import read_encoder
-from shared.errors import UserError
+from shared.text import classes as text_classes
+from shared.text.classes import read_encoder
+from shared.text.params import PrepareTexts
+from shared.text.tokens import VECTORS, load_encoder
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]

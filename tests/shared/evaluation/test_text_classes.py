@@ -9,7 +9,8 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import roc_auc_score
 
 from shared.data.columns import Columns, Ragged
-from shared.evaluation import text_classes, text_linear
+from shared.evaluation import text_classes
+from shared.text import linear as text_linear
 
 TEXTS = ["good good film", "a good plot", "bad film", "a bad bad plot"] * 5
 LABELS = np.array([1, 1, 0, 0] * 5)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from shared.errors import UserError
+from shared.core.errors import UserError
 from shared.explain import attribution
 from shared.explain.attribution import METHODS, attribute
 from shared.explain.image_score import ImageExplainer, ImageScene

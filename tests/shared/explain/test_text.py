@@ -10,9 +10,9 @@ import torch
 from captum.attr import LayerIntegratedGradients
 from torch import Tensor
 
-from shared.errors import UserError
+from shared.core.errors import UserError
+from shared.core.sections import Explain
 from shared.explain import text, text_attribution
-from shared.explain.params import Explain
 from shared.explain.text import TextScene, explain_texts
 from shared.explain.text_attribution import TEXT_METHODS, Questions, Scorer, attribute_texts
 from shared.explain.text_score import TextExplainer, WordScene, random_sets

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.errors import UserError
+from shared.core.errors import UserError
 from shared.report import index, page
 from shared.report.attributions import TESTS, verdict
 from shared.report.results import Results

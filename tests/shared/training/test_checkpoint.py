@@ -5,8 +5,8 @@ from contextlib import suppress
 import pytest
 import torch
 
-from shared.errors import UserError
-from shared.paths import Project
+from shared.core.errors import UserError
+from shared.core.paths import Project
 from shared.training import checkpoint as module
 from shared.training.checkpoint import Checkpoint, code_deps, fingerprint, open_checkpoint
 from shared.training.distributed import local
@@ -16,7 +16,7 @@ from tests.pipelines import PROJECTS
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr("shared.paths.ROOT", tmp_path)
+    monkeypatch.setattr("shared.core.paths.ROOT", tmp_path)
     project = Project("flowers")
     project.folder.mkdir(parents=True)
     (tmp_path / "core").mkdir()

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from shared.paths import ROOT
+from shared.core.paths import ROOT
 from shared.training.distributed import average_buffers, gather_records, join, launch, local
 from shared.training.step import share_batch_norm_momentum
 from tests.checkout import make_checkout

@@ -4,7 +4,7 @@ import os
 import pytest
 import torch
 
-from shared.errors import UserError
+from shared.core.errors import UserError
 from tests.shared.training.tiny import PARAMS, RUNTIME, SIZE, Data, Killed, batches, net, train, weights
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from shared.data.text import VECTORS
-from shared.errors import UserError
-from shared.training.pretrained import find_checkpoint, start_from_vectors
+from shared.core.errors import UserError
+from shared.text.pretrained import find_checkpoint, start_from_vectors
+from shared.text.tokens import VECTORS
 
 
 def test_a_folder_and_an_id_of_the_hub_stay_as_they_are(tmp_path):

@@ -1,8 +1,8 @@
 import pytest
 from torch import nn
 
-from shared.errors import UserError
-from shared.params import Section
+from shared.core.errors import UserError
+from shared.core.params import Section
 from shared.training.weights import load_weights, read_config, save_model
 
 

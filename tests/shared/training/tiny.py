@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared.data.loaders import Batches, EqualBatches
-from shared.seed import Draws
+from shared.core.sections import FitParams, Runtime
+from shared.data.batches import Batches, EqualBatches
+from shared.data.draws import Draws
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, local
 from shared.training.fit import Run, fit
 from shared.training.optim import linear
-from shared.training.params import FitParams, Runtime
 
 SIZE, FEATURES, CLASSES = 96, 6, 3
 

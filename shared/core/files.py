@@ -1,0 +1,118 @@
+"""Files and folders that appear whole or not at all, and their checksums."""
+
+import errno
+import glob
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shared.core.errors import UserError
+from shared.core.paths import show
+
+# What a user can mend. None: numpy reports a short write as an OSError without a number.
+_DISK_ERRORS = {
+    None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENAMETOOLONG, errno.ENOTDIR,
+}  # fmt: skip
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turns what a disk refuses (full, read-only, no permission) into a UserError that names `target`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise UserError(
+            f"{show(target)}: cannot be written: {error.strerror or error}", fix="free space or permissions, run again"
+        ) from error
+
+
+@contextmanager
+def replace_folder(target: Path) -> Iterator[Path]:
+    """A new, empty folder to work in, which takes the place of `target` when the block ends.
+
+    It lies beside `target`, so that the last step is a rename on one disk. If the block raises, `target` is as it
+    was and the new folder is gone; what a killed process left is removed by the next one.
+
+    Raises:
+        UserError: the disk refused (full, read-only, no permission).
+    """
+    new, old = (target.with_name(f".{target.name}.{word}.{os.getpid()}.tmp") for word in ("new", "old"))
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        try:
+            new.mkdir()
+            yield new
+            _swap(new, target, old)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path, old: Path) -> None:
+    if target.exists():  # a folder with content cannot be renamed over
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+
+
+def _sweep(target: Path) -> None:
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.*.tmp"):
+        if not _alive(int(left.suffixes[-2][1:])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # alive, and someone else's
+        return True
+    return True
+
+
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
+    """The whole file or none of it: temporary file, fsync, rename. A full disk is a UserError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{show(path)}: cannot be written: {error.strerror}", fix="free space or permissions") from None
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """JSON with sorted keys and a final newline, so that the same content is the same bytes."""
+    write_atomic(path, (json.dumps(tree, indent=2, sort_keys=True) + "\n").encode())
+
+
+def digest(path: Path, like: str) -> str:
+    """The checksum of a file, in hexadecimal, by the algorithm that `like` was made with: md5 or sha256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm(like)).hexdigest()
+
+
+def algorithm(checksum: str) -> str:
+    """The algorithm of a hexadecimal checksum, told by its length.
+
+    >>> algorithm("c58f30108f718f92721af3b95e74349a")
+    'md5'
+    """
+    return {32: "md5", 64: "sha256"}[len(checksum)]

@@ -1,0 +1,51 @@
+"""Sections of params.yaml that every project has; a project's own keys come on top."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.core.params import Section
+
+
+class TrainParams(Section):
+    """What every training reads of a project's `train` section, also one with a loop of its own."""
+
+    seed: int = Field(ge=0)
+    epochs: float = Field(gt=0)  # passes over the training data; a fraction ends inside one
+    batch_size: int = Field(ge=1)  # images, or tokens with padding, of one update: all processes and micro-batches
+    micro_batch_size: int = Field(ge=1)  # the same of one forward in one process; batch norm groups are this large
+    precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"]
+    ema_decay: float = Field(ge=0, lt=1)  # of the averaged weights that are validated and kept; 0: none
+
+
+class FitParams(TrainParams):
+    """What `fit()` reads besides."""
+
+    clip_norm: float = Field(ge=0)  # largest gradient norm; 0: no clipping
+    validate_epochs: float = Field(gt=0)  # between two validations
+    monitor: str  # the validation metric that chooses; *_loss and *_error are better lower, others higher
+    keep: Literal["best", "last"]  # which weights are the result
+    patience: int = Field(ge=0)  # validations without improvement before training stops; 0: never stops early
+
+
+class Runtime(Section):
+    """What does not change results: no stage depends on it and no fingerprint holds it."""
+
+    device: str  # auto, cpu, cuda, mps
+    processes: Literal["auto"] | int  # auto: one a GPU, or one
+    loader: Literal["device", "workers"]  # all data on the device, or read by worker processes
+    workers: int = Field(ge=0)
+    log_steps: int = Field(ge=1)
+    checkpoint_steps: int = Field(ge=1)
+    profile: bool
+    tensorboard: bool
+
+
+class Explain(Section):
+    """A project's `explain` section. What is asked about is an image, a text, or an entity in one."""
+
+    seed: int = Field(ge=0)
+    methods: list[str] = Field(min_length=1)
+    num_scored: int = Field(ge=1)  # of the test split, that the faithfulness figures are computed over
+    num_shown: int = Field(ge=1)  # on the page, half of them wrongly answered where there are so many
+    num_randomised: int = Field(ge=1)  # weight-randomised models to compare with

@@ -1,0 +1,152 @@
+"""Official data: from $DATASET_MIRROR if it is there, else from its owner, and verified alike.
+
+A mirror is a folder with a folder a data set, which holds the official files, or one archive of them with any
+compression. Its outer archive need not be the owner's: what counts are the checksums of the files inside.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+
+from shared.core.errors import Problems, UserError
+from shared.core.files import digest, writing
+from shared.core.paths import original_root, show
+from shared.data.archive import extract, is_archive
+from shared.data.download import download
+
+MIRROR = "DATASET_MIRROR"
+
+
+@dataclass(frozen=True)
+class Official:
+    """A public data set as its owner publishes it.
+
+    Args:
+        name: its folder below $DATASET_MIRROR.
+        url: of the archive at its owner; or, ending in /, of the folder of the single files.
+        checksum: of that archive, md5 or sha256 in hexadecimal; None where there is no archive.
+        files: relative path -> checksum of every file wanted.
+    """
+
+    name: str
+    url: str
+    checksum: str | None
+    files: Mapping[str, str]
+
+
+def bring(official: Official, folder: Path) -> None:
+    """Puts the official files below `folder`, each verified; all of them, or none.
+
+    Raises:
+        UserError: no mirror and no network, a file is missing or has a wrong checksum, the archive is damaged or
+            unsafe, the disk is full.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".tmp") as scratch:
+            found = _gather(official, Path(scratch))
+            verify(official, found)
+            for name in official.files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (found / name).replace(folder / name)
+
+
+def verify(official: Official, root: Path) -> None:
+    """Compares every official file below `root` with its checksum. Raises one UserError that names all that differ."""
+    problems = Problems(show(root))
+    for name, expected in official.files.items():
+        if not (root / name).is_file():
+            problems.add(name, "no such file")
+        elif (found := digest(root / name, like=expected)) != expected:
+            problems.add(name, f"wrong checksum: found {found}, expected {expected}")
+    problems.raise_if_any(fix=f"get {official.name} again from {official.url}")
+
+
+def mirror_folder(name: str) -> Path | None:
+    """The folder of a data set in the mirror, or None. A relative $DATASET_MIRROR hangs from the user's checkout."""
+    mirror = os.environ.get(MIRROR)
+    folder = original_root() / mirror / name if mirror else None
+    return folder if folder and folder.is_dir() else None
+
+
+def _gather(official: Official, scratch: Path) -> Path:
+    """The root of the official files, copied, extracted or downloaded below `scratch`."""
+    mirror = mirror_folder(official.name)
+    if mirror is None:
+        return _from_owner(official, scratch)
+    print(f"{official.name}: from {show(mirror)}")
+    root = _root_of(official, mirror)
+    if root is None:
+        return _unpack(official, _only_archive(official, mirror), scratch)
+    for name in official.files:
+        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, scratch / name)
+    return scratch
+
+
+def _root_of(official: Official, folder: Path) -> Path | None:
+    """Where in `folder` the official files are: archives and mirrors may wrap them in folders of their own."""
+    first = Path(next(iter(official.files)))
+    for found in sorted(folder.rglob(escape(str(first)))):
+        root = found.parents[len(first.parts) - 1]
+        if all((root / name).is_file() for name in official.files):
+            return root
+    return None
+
+
+def _only_archive(official: Official, mirror: Path) -> Path:
+    archives = [path for path in sorted(mirror.iterdir()) if is_archive(path)]
+    if len(archives) == 1:
+        return archives[0]
+    found = ", ".join(path.name for path in archives) or "neither"
+    raise UserError(
+        f"{show(mirror)}: not a mirror of {official.name}: found {found}",
+        expected=f"{', '.join(official.files)}, or one archive of them",
+        fix=f"put {official.url} there",
+    )
+
+
+def _unpack(official: Official, archive: Path, scratch: Path) -> Path:
+    extract(archive, scratch)
+    root = _root_of(official, scratch)
+    if root is None:
+        raise UserError(f"{show(archive)}: files are missing in it", expected=", ".join(official.files))
+    return root
+
+
+def _from_owner(official: Official, scratch: Path) -> Path:
+    print(f"{official.name}: from {official.url}")
+    if official.checksum is None:
+        for name, checksum in official.files.items():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            downloaded(official, official.url + name, checksum).replace(scratch / name)
+        return scratch
+    archive = downloaded(official, official.url, official.checksum)
+    try:
+        return _unpack(official, archive, scratch)
+    finally:
+        archive.unlink()  # the files are the stage's out, so DVC keeps them; the archive would be a second copy
+
+
+def downloaded(official: Official, url: str, checksum: str) -> Path:
+    """A file from its owner, verified. It stays, so that a download that was interrupted goes on where it was.
+
+    Raises:
+        UserError: no network, with what to put where by hand; a wrong checksum; the disk is full.
+    """
+    filename = url.rsplit("/", 1)[-1]
+    # Not below the stage's out, which DVC deletes before every run, nor in DVC's temporary copy: a download that
+    # was interrupted goes on from here. Data sets have files of one name: MNIST and Fashion-MNIST all four.
+    path = original_root() / "data" / "raw" / ".downloads" / f"{official.name}-{filename}"
+    download(url, path, checksum, fix=_by_hand(official, url, filename))
+    return path
+
+
+def _by_hand(official: Official, url: str, filename: str) -> str:
+    mirror = os.environ.get(MIRROR) or "../datasets"
+    place = Path(mirror) / official.name / filename
+    return f"download {url} elsewhere, put it at {place} and run again with {MIRROR}={mirror}"

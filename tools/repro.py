@@ -1,0 +1,183 @@
+"""Runs a pipeline from data to report: as params.yaml says, or with a preset as an experiment of its own.
+
+    make repro PROJECT=cifar_cnn                               = dvc repro projects/cifar_cnn
+    make repro PROJECT=cifar_cnn PRESET=official-cpu           in a temporary copy, the workspace stays clean
+    python -m tools.repro cifar_cnn official --seeds 0 1 2    one experiment a seed, one record of all
+
+A preset (projects/<name>/presets/<preset>.yaml) holds only the keys that change. Its run is listed by `dvc exp show`
+and leaves projects/<name>/records/<preset>.json: what was reached, on which data, with what.
+"""
+
+import argparse
+import importlib
+import json
+import re
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from shared.core.cli import errors_for_people
+from shared.core.errors import UserError
+from shared.core.files import write_json
+from shared.core.headline import headline_of
+from shared.core.params import Section, check, flatten, override, read_yaml
+from shared.core.paths import ROOT, Project, show
+
+
+def projects() -> list[str]:
+    """The names of all projects, in alphabetical order."""
+    return sorted(path.parent.name for path in ROOT.glob("projects/*/params.yaml"))
+
+
+def find(name: str) -> Project:
+    """A project by name, also as `projects/<name>/`. Raises UserError with the names there are."""
+    name = name.rstrip("/").removeprefix("projects/")
+    if name not in projects():
+        raise UserError(f"{name}: no such project", expected=f"one of {', '.join(projects())}")
+    return Project(name)
+
+
+def reproduce(project: Project) -> None:
+    """`dvc repro projects/<name>`; raises SystemExit with its status if it fails."""
+    _dvc("repro", f"projects/{project.name}")
+    metrics = json.loads((project.folder / "results/evaluate/metrics.json").read_text())
+    data = "the embedded sample" if metrics["source"] == "sample" else f"{metrics['source']} data"
+    headline = headline_of(metrics)
+    name = headline.name.replace("_", " ")
+    print(f"\n{name} {headline.value:.4f} on {headline.num_samples:,} test {headline.unit} of {data}")
+    print(f"the report: {show(project.folder / 'results/report.html')}")
+
+
+def run_preset(project: Project, preset: str, seeds: list[int]) -> None:
+    """Runs a preset as one experiment a seed and writes the record of all."""
+    changes = preset_changes(project, preset)
+    _refuse_unknown_files(project)
+    runs, revisions = [], []
+    for seed in seeds:
+        name = f"{project.name}-{preset}-{seed}"
+        words = [f"{key}={_word(value)}" for key, value in (changes | {"train.seed": seed}).items()]
+        sets = [part for word in words for part in ("-S", f"projects/{project.name}/params.yaml:{word}")]
+        _dvc("exp", "run", "--temp", "--force", "--name", name, *sets, f"projects/{project.name}")
+        revisions.append(_revision(name))
+        runs.append(read_run(project, revisions[-1]))
+    path = project.folder / "records" / f"{preset}.json"
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, record(preset, changes, runs))
+    print(f"\n{path.read_text()}the record: {show(path)} (commit it when it is good)")
+    print(f"its model and page{f', of seed {seeds[0]}' * (len(seeds) > 1)}: {apply_command(project, revisions[0])}")
+
+
+def apply_command(project: Project, revision: str) -> str:
+    """What to type for an experiment's files in the workspace, once its record is committed.
+
+    Its commit and not its name, which each commit it was run from has; and the records, which it is older than, as they
+    are now.
+    """
+    return f"dvc exp apply {revision[:10]} && git checkout HEAD -- {show(project.folder / 'records')}"
+
+
+def preset_changes(project: Project, preset: str) -> dict[str, Any]:
+    """The dotted keys a preset changes, checked against the project's params. Raises UserError."""
+    path = project.folder / "presets" / f"{preset}.yaml"
+    if not path.exists():
+        names = sorted(file.stem for file in path.parent.glob("*.yaml"))
+        raise UserError(f"{preset}: no such preset of {project.name}", expected=f"one of {', '.join(names)}")
+    changes = flatten(read_yaml(path))
+    tree = read_yaml(project.folder / "params.yaml")
+    for key, value in changes.items():
+        override(tree, key, value)
+    model: type[Section] = importlib.import_module(f"projects.{project.name}.params").Params
+    check(model, tree, show(path))
+    return changes
+
+
+def read_run(project: Project, revision: str) -> dict[str, Any]:
+    """What one experiment left, read from its commit: DVC brings only declared files back."""
+
+    def read(path: str) -> Any:
+        return json.loads(_git("show", f"{revision}:projects/{project.name}/results/{path}"))
+
+    lock = read_yaml_text(_git("show", f"{revision}:projects/{project.name}/dvc.lock"))
+    stages = [lock["stages"][stage] for stage in ("fetch", "prepare") if stage in lock["stages"]]  # own data: no fetch
+    data = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+    params = read_yaml_text(_git("show", f"{revision}:projects/{project.name}/params.yaml"))
+    evaluate = {key: value for key, value in read("evaluate/metrics.json").items() if key != "by_class"}
+    return {
+        "seed": params["train"]["seed"],
+        "metrics": evaluate,
+        "explain": read("explain/metrics.json"),
+        "training": read("train/run.json") | read("evaluate/run.json"),
+        "data_md5": data,
+        "params": flatten(params),
+    }
+
+
+def record(preset: str, changes: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """One record of all runs of a preset: the mean and spread of the headline, and each run."""
+    headlines = [headline_of(run["metrics"]) for run in runs]
+    values = [headline.value for headline in headlines]
+    headline = {
+        "name": headlines[0].name,
+        "mean": statistics.mean(values),
+        "standard_deviation": statistics.stdev(values) if len(values) > 1 else None,
+        "num_seeds": len(values),
+    }
+    return {"preset": preset, "headline": headline, "changes": changes, "runs": runs}
+
+
+def read_yaml_text(text: str) -> dict[str, Any]:
+    """YAML from a string, read as DVC reads it."""
+    from ruamel.yaml import YAML
+
+    tree: dict[str, Any] = YAML(typ="safe").load(text)
+    return tree
+
+
+def _word(value: Any) -> str:
+    return json.dumps(value) if not isinstance(value, str) else value
+
+
+def _refuse_unknown_files(project: Project) -> None:
+    unknown = _git("ls-files", "--others", "--exclude-standard", f"projects/{project.name}", "shared").split("\n")
+    unknown = [path for path in unknown if path and not re.search("/(records|results)/|dvc.lock$", path)]
+    if unknown:
+        raise UserError(
+            "files that git does not know, so that DVC would not take them into the experiment:\n  - "
+            + "\n  - ".join(unknown),
+            fix=f"git add {' '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''}, or remove them",
+        )
+
+
+def _revision(name: str) -> str:
+    # the newest: each commit it was run from keeps an experiment of this name
+    newest_first = ("--sort=-committerdate", "--format=%(objectname) %(refname)")
+    references = _git("for-each-ref", "refs/exps", *newest_first).splitlines()
+    found = [line.split()[0] for line in references if line.endswith(f"/{name}")]
+    assert found, f"DVC ran {name} and left no commit of it"
+    return found[0]
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def _dvc(*words: str) -> None:
+    status = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=ROOT).returncode
+    if status:
+        raise SystemExit(status)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("project")
+    parser.add_argument("preset", nargs="?")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    words = parser.parse_args()
+    with errors_for_people():
+        project = find(words.project)
+        run_preset(project, words.preset, words.seeds) if words.preset else reproduce(project)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,16 +13,16 @@ worst/            the most confident errors, as pictures, with index.json
 import time
 
 import torch
+from shared.data.arrays import Split, read_split
+from shared.image.batches import reader, to_float
 from torch import Tensor, nn
 
 from shared.core.files import write_json
 from shared.core.paths import Project
-from shared.data.arrays import Split, read_split
 from shared.data.batches import evaluation_shares
 from shared.data.prepared import check_same, read_manifest
 from shared.evaluation import image_classes
 from shared.evaluation.records import Records, collect
-from shared.image.batches import reader, to_float
 from shared.training.distributed import World, join, run
 
 from .model import load_model

@@ -68,10 +68,11 @@ def headline(metrics: Mapping[str, Any]) -> list[Block]:
     over = f"{name} over {found.num_samples:,} test {found.unit}" if found.num_samples else name
     detail = f"95 % interval {figure(found.low)} to {figure(found.high)}; {found.direction} is better"
     verdicts = {"better": "Clearly better than", "worse": "Worse than", "": "Not clearly different from"}
-    told = [(found.against(value), f"{words(key)} ({figure(value)})") for key, value in found.baselines.items()]
+    baselines = {key.replace("_", " "): value for key, value in found.baselines.items()}
+    told = [(found.against(value), f"{key} ({figure(value)})") for key, value in baselines.items()]
     ranked = [(start, [baseline for way, baseline in told if way == verdict]) for verdict, start in verdicts.items()]
     lines = [f"{start} the baseline{'s' * (len(names) > 1)} {', '.join(names)}." for start, names in ranked if names]
-    rows = {"this model": found.value} | {words(key): value for key, value in found.baselines.items()}
+    rows = {"this model": found.value} | baselines
     made = [number(figure(found.value), over, detail)]
     lost = any(way != "better" for way, _ in told)
     made += [text(" ".join(lines), "note" if lost else "plain")] if lines else []
@@ -121,9 +122,7 @@ def lines(
     return {"block": "lines", "name": name, "title": title, **drawn}
 
 
-def bars(
-    name: str, title: str, rows: Mapping[str, float | None], interval: tuple[float, float] | None = None
-) -> Block:
+def bars(name: str, title: str, rows: Mapping[str, float | None], interval: tuple[float, float] | None = None) -> Block:
     """Horizontal bars, label -> value. The first bar is this model's, with its interval; the others are grey."""
     return {"block": "bars", "name": name, "title": title, "rows": rows, "interval": interval}
 
@@ -131,7 +130,7 @@ def bars(
 def scatter(
     name: str, title: str, xs: Numbers, ys: Numbers, sizes: Numbers, x: str, y: str, diagonal: bool = False
 ) -> Block:
-    """Points, as large as their share of the sum of `sizes`; `diagonal` draws y = x and lets both axes go from 0 to 1."""
+    """Points, as large as their share of the sum of `sizes`; `diagonal` draws y = x over axes from 0 to 1."""
     drawn = {"xs": xs, "ys": ys, "sizes": sizes, "x": x, "y": y, "diagonal": diagonal}
     return {"block": "scatter", "name": name, "title": title, **drawn}
 
@@ -145,18 +144,17 @@ def matrix(
     column: str = "predicted",
 ) -> Block:
     """K x K counts, coloured by their share of the row; `row` and `column` label the axes."""
-    return {"block": "matrix", "name": name, "title": title, "counts": counts, "names": names} | {
-        "row": row,
-        "column": column,
-    }
+    return {
+        "block": "matrix", "name": name, "title": title, "counts": counts, "names": names, "row": row, "column": column
+    }  # fmt: skip
 
 
 def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, large: bool = False) -> Block:
     """A grid of pictures, or one below the other.
 
     Args:
-        rows: {"file", "caption"} and, if wanted, "alt", "id", "href", and "still": the file that stands for a moving
-            picture on paper and for readers who want nothing to move. PNG, WebP, JPEG or GIF.
+        rows: {"file", "caption"} and, if wanted, "note", "alt", "id", "href", and "still": the file that stands for a
+            moving picture on paper and for readers who want nothing to move. PNG, WebP, JPEG or GIF.
         sharp: small pictures are enlarged in sharp squares.
         large: as wide as the text.
     """
@@ -212,15 +210,15 @@ def words(key: str) -> str:
 def figure(value: object) -> str:
     """A value as the page shows it: three decimals, thousands separated, a dash for nothing.
 
-    >>> figure(0.98765), figure(10000), figure(2.5e-5), figure(None), figure("cat")
-    ('0.988', '10,000', '2.5e-05', '–', 'cat')
+    >>> figure(0.98765), figure(10000), figure(2.5e-5), figure("cat")
+    ('0.988', '10,000', '2.5e-05', 'cat')
     """
     if value is None or value != value:
-        return "–"
+        return "\u2013"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.1e}" if 0 < abs(value) < 0.0005 else f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+        return f"{value:.1e}" if 0 < abs(value) < 0.0005 else f"{value:,.3f}"
     return str(value)

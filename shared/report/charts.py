@@ -19,6 +19,7 @@ SIZE = (4.4, 2.9)  # inches; small, so that the letters stay readable on a phone
 MAX_POINTS = 200  # of a line
 NUMBERS_UP_TO, NAMES_UP_TO = 12, 30  # classes, in a matrix
 NAME_LENGTH = 22
+REM_AN_INCH = 6.4  # so that letters are at most as large as the page's
 
 # Drawn in these colours, then replaced by the page's own variables
 INK, SOFT = "#010101", "#020202"
@@ -65,7 +66,7 @@ def _drawing(size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure, Axes]]:
 
 
 def _svg(drawn: Figure, name: str, label: str) -> Markup:
-    file = io.StringIO()
+    file, width = io.StringIO(), REM_AN_INCH * drawn.get_figwidth()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # measured with another font than it is shown in
         drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
@@ -73,7 +74,9 @@ def _svg(drawn: Figure, name: str, label: str) -> Markup:
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
     text = re.sub(
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
-        lambda found: f'<svg viewBox="{found[1]}" role="img" aria-label="{escape(label)}">',
+        lambda found: (
+            f'<svg viewBox="{found[1]}" style="max-width: {width:.1f}rem" role="img" aria-label="{escape(label)}">'
+        ),
         text,
         count=1,
     )

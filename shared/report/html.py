@@ -22,6 +22,8 @@ MEDIA = {
     ".wav": "audio/wav", ".ogg": "audio/ogg", ".flac": "audio/flac",
 }  # fmt: skip
 MOVING = ".webp", ".gif"
+PLAIN = "text", "number", "table", "article"  # kinds of blocks whose values go into a template as they are
+ROWS = "pictures", "strips", "highlights", "sounds"
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -68,27 +70,26 @@ class Renderer:
         return Markup("\n").join(parts)
 
     def _block(self, block: Block) -> Markup:
+        """Of an unknown kind: a bug of a stage."""
         kind = block["block"]
         if kind in DRAW:
             return Markup(self._macros.chart(block, chart(block, f"{self._stage}{next(self._number)}")))
-        prepare = {
-            "fold": lambda: {"html": self.blocks(block["blocks"])},
-            "pictures": lambda: {"rows": [self._files(row, bool(block["large"])) for row in block["rows"]]},
-            "sounds": lambda: {"rows": [self._files(row, False) for row in block["rows"]]},
-            "strips": lambda: {"rows": [self._strip(row) for row in block["rows"]]},
-            "highlights": lambda: {"rows": [_highlight(row) for row in block["rows"]]},
-            **dict.fromkeys(("text", "number", "table", "article"), dict),
-        }
-        assert kind in prepare, f"unknown kind of block: {kind}"
-        return Markup(getattr(self._macros, kind)(block | prepare[kind]()))
+        if kind == "fold":
+            block = block | {"html": self.blocks(block["blocks"])}
+        elif kind in ROWS:
+            block = block | {"rows": [self._row(kind, row, bool(block.get("large"))) for row in block["rows"]]}
+        else:
+            assert kind in PLAIN, f"unknown kind of block: {kind}"
+        return Markup(getattr(self._macros, kind)(block))
 
-    def _strip(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {**row, "pictures": [self._files(one, False) for one in row["pictures"]]}
-
-    def _files(self, row: Mapping[str, Any], large: bool) -> dict[str, Any]:
-        """The row with `uri`, and `still_uri` where it names a still picture."""
-        uris = {"uri": row["file"], "still_uri": row.get("still")}
-        return {**row, **{key: data_uri(self.folder, file, large) for key, file in uris.items() if file}}
+    def _row(self, kind: str, row: Mapping[str, Any], large: bool) -> dict[str, Any]:
+        """A row with what the templates need of it: files as `uri` (and `still_uri`), highlighted texts."""
+        if kind == "highlights":
+            return {**row, "marks": {label: highlighted(row, label) for label in row["marks"]}}
+        if kind == "strips":
+            return {**row, "pictures": [self._row("pictures", one, large) for one in row["pictures"]]}
+        files = {"uri": row["file"], "still_uri": row.get("still")}
+        return {**row, **{key: data_uri(self.folder, file, large) for key, file in files.items() if file}}
 
 
 def data_uri(folder: Path, file: str, large: bool = False) -> str:
@@ -112,10 +113,6 @@ def _smaller(data: bytes, px: int) -> bytes:
         small = io.BytesIO()
         image.convert("RGB").save(small, "WEBP", quality=80, method=4)
     return small.getvalue()
-
-
-def _highlight(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "marks": {label: highlighted(row, label) for label in row["marks"]}}
 
 
 def highlighted(row: Mapping[str, Any], label: str) -> Markup:

@@ -127,14 +127,15 @@ def build(results: Results) -> Path:
         raise UserError(f"{show(results.folder / 'results')}: no results to show", fix=fix)
     params = results.params()
     again = render("reproduce.html", project=results.project, presets=results.presets, params=params)
-    run, places = _run(results, params), {"README": "../README.md"}
+    run = _run(results, params)
     page = render(
         "page.html",
         title=results.title,
         on_sample=results.source == "sample",
-        places=places | {f"preset {name}": f"../presets/{name}.yaml" for name in results.presets},
+        readme=(results.folder / "README.md").exists(),
+        presets=results.presets,
         run=run,
-        run_line=" · ".join(f"{name.lower()} {run[name]}" for name in ("Trained", "Commit", "Took") if name in run),
+        run_line=_run_line(run),
         summary=Markup("\n").join(_summary(results, stage) for stage in SUMMARIES),
         sections=[*made, ("How to reproduce", again)],
     )
@@ -188,21 +189,19 @@ def _learning(results: Results) -> list[Block]:
 def _run(results: Results, params: dict[str, list[tuple[str, str, bool]]]) -> dict[str, str]:
     """What is known of the run, as words: what is missing is left out."""
     run, model = results.json("train", "run.json"), results.json("train", "model.json")
-    where, train = run.get("hardware", {}), {key: value for key, value, _ in params.get("train", [])}
-    clean = {True: "clean tree", False: "with uncommitted changes"}.get(run.get("clean"))
-    hardware = [where.get("gpu"), f"{where['cores']} cores of {where['cpu']}" if "cpu" in where else None]
-    precision = [f"{run[key]} {unit}" for key, unit in (("steps", "steps"), ("processes", "process(es)")) if key in run]
-    changed = [
-        f"{stage}.{key} = {value}" for stage, keys in params.items() for key, value, changed in keys if changed
-    ]
+    where, network = run.get("hardware", {}), model.get("model", {})
+    clean = {True: "no uncommitted changes", False: "with uncommitted changes"}.get(run.get("clean"))
+    network = flatten(network) if isinstance(network, dict) else {"": network}
+    changed = [f"{stage}.{key} = {value}" for stage, keys in params.items() for key, value, new in keys if new]
     facts = {
         "Trained": run.get("date", "")[:16].replace("T", " "),
         "Commit": _joined(run.get("commit", "")[:10], clean),
-        "Model": _joined(*(f"{key} {value}" for key, value in _flat(model.get("model")).items())),
+        "Model": _joined(*(f"{key} {value}" for key, value in network.items())),
         "Weights": f"{run['num_weights']:,}" if "num_weights" in run else "",
-        "Seed": train.get("seed", ""),
-        "Took": _joined(_duration(run["seconds"]) if "seconds" in run else "", *precision, run.get("precision")),
-        "Hardware": _joined(*hardware),
+        "Seed": next((value for key, value, _ in params.get("train", []) if key == "seed"), ""),
+        "Training time": _duration(run["seconds"]) if "seconds" in run else "",
+        "Training": _joined(_counted(run, "steps"), _counted(run, "processes"), run.get("precision")),
+        "Hardware": _joined(where.get("gpu"), f"{where['cores']} cores of {where['cpu']}" if "cpu" in where else ""),
         "Versions": _joined(*(f"{name} {version}" for name, version in run.get("versions", {}).items())),
         "Data": _joined(results.source, f"digest {model['trained_on'][:16]}" if "trained_on" in model else ""),
         "Overrides": _joined(*changed),
@@ -210,8 +209,15 @@ def _run(results: Results, params: dict[str, list[tuple[str, str, bool]]]) -> di
     return {name: value for name, value in facts.items() if value}
 
 
-def _flat(value: Any) -> dict[str, Any]:
-    return flatten(value) if isinstance(value, dict) else {"": value} if value else {}
+def _run_line(run: dict[str, str]) -> str:
+    """The most important of it."""
+    start = {"Trained": "Trained {}", "Commit": "commit {}", "Weights": "{} weights", "Training time": "{}"}
+    parts = [text.format(run[name]) for name, text in (start | {"Hardware": "{}"}).items() if name in run]
+    return " · ".join(parts) or "What was run"
+
+
+def _counted(run: dict[str, Any], name: str) -> str:
+    return f"{run[name]:,} {name}" if run.get(name, 1) > 1 else ""
 
 
 def _joined(*parts: str | None) -> str:

@@ -4,7 +4,8 @@
 
 A block is a plain dict that JSON can hold; `shared/report/html.py` renders it. Texts are shown as they are: nothing in
 them is markup. Numbers may be Python's or numpy's; NaN and infinities are shown as missing. Pictures and sounds are
-named relative to the stage's results folder. An `id` must be unique on the page; an `href` is "#" and an id.
+named relative to the stage's results folder. An `id` must be unique on the page; an `href` is "#" and an id; that of a
+chart is `<stage>-<name>`.
 """
 
 import json
@@ -36,9 +37,11 @@ def leave(
 
 
 def _plain(value: Any) -> Any:
-    """Python's own types instead of numpy's, and None instead of NaN and infinities."""
+    """What JSON and UTF-8 can hold: Python's types instead of numpy's, None instead of NaN, no lone surrogates."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {_plain(str(key)): _plain(one) for key, one in value.items()}
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     if hasattr(value, "tolist"):

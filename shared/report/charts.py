@@ -53,7 +53,7 @@ def chart(block: Block, name: str) -> Markup:
 
     Args:
         block: as made by `blocks.lines`, `bars`, `scatter` or `matrix`.
-        name: unique on the page; keeps the ids inside two charts apart.
+        name: of word characters and hyphens, unique on the page; keeps the ids inside two charts apart.
     """
     return DRAW[block["block"]](block, name)
 

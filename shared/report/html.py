@@ -2,8 +2,9 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Mapping
-from itertools import count, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ MEDIA = {
     ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
     ".wav": "audio/wav", ".ogg": "audio/ogg", ".flac": "audio/flac",
 }  # fmt: skip
-MOVING = ".webp", ".gif"
 PLAIN = "text", "number", "table", "article"  # kinds of blocks whose values go into a template as they are
 ROWS = "pictures", "strips", "highlights", "sounds"
 
@@ -53,11 +53,11 @@ class Renderer:
 
     Args:
         folder: what the names of files in the blocks are relative to.
-        stage: keeps the ids inside its charts apart from those of other stages.
+        stage: begins the ids of its charts, so that those of two stages differ: `<stage>-<name>`.
     """
 
     def __init__(self, folder: Path, stage: str) -> None:
-        self.folder, self._stage, self._number = folder, stage, count(1)
+        self.folder, self._stage, self._names = folder, stage, set[str]()
         self._macros: Any = _templates.get_template("blocks.html").module
 
     def blocks(self, blocks: Iterable[Block]) -> Markup:
@@ -73,7 +73,7 @@ class Renderer:
         """Of an unknown kind: a bug of a stage."""
         kind = block["block"]
         if kind in DRAW:
-            return Markup(self._macros.chart(block, chart(block, f"{self._stage}{next(self._number)}")))
+            return self._chart(block)
         if kind == "fold":
             block = block | {"html": self.blocks(block["blocks"])}
         elif kind in ROWS:
@@ -81,6 +81,12 @@ class Renderer:
         else:
             assert kind in PLAIN, f"unknown kind of block: {kind}"
         return Markup(getattr(self._macros, kind)(block))
+
+    def _chart(self, block: Block) -> Markup:
+        name = re.sub(r"[^\w-]", "-", f"{self._stage}-{block['name']}")
+        assert name not in self._names, f"two charts are called {name}"
+        self._names.add(name)
+        return Markup(self._macros.chart(block, name, chart(block, name)))
 
     def _row(self, kind: str, row: Mapping[str, Any], large: bool) -> dict[str, Any]:
         """A row with what the templates need of it: files as `uri` (and `still_uri`), highlighted texts."""
@@ -93,25 +99,33 @@ class Renderer:
 
 
 def data_uri(folder: Path, file: str, large: bool = False) -> str:
-    """A file inside a folder as a data: URI. Large pictures are made smaller; those that may move stay as they are.
+    """A file inside a folder as a data: URI. Large pictures are made smaller; those that move stay as they are.
 
     A file outside the folder, or of another kind than those in `MEDIA`, is a bug of a stage.
     """
     path = (folder / file).resolve()
     assert path.is_relative_to(folder.resolve()), f"{show(path)} is not in {show(folder)}"
     data, media = path.read_bytes(), MEDIA[path.suffix]
-    if media.startswith("image/") and path.suffix not in MOVING and len(data) > KEEP_BYTES:
-        data, media = _smaller(data, LARGE_PX if large else SMALL_PX), "image/webp"
+    if (
+        media.startswith("image/")
+        and len(data) > KEEP_BYTES
+        and (small := _smaller(data, LARGE_PX if large else SMALL_PX))
+    ):
+        data, media = small, "image/webp"
     return f"data:{media};base64,{base64.b64encode(data).decode()}"
 
 
 def _smaller(data: bytes, px: int) -> bytes:
+    """The picture as a WebP of at most `px` a side; nothing for one that moves."""
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as image:
-        image.thumbnail((px, px))
-        small = io.BytesIO()
-        image.convert("RGB").save(small, "WEBP", quality=80, method=4)
+        if getattr(image, "is_animated", False):
+            return b""
+        whole = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    whole.thumbnail((px, px))
+    small = io.BytesIO()
+    whole.save(small, "WEBP", quality=80, method=4)
     return small.getvalue()
 
 

@@ -7,6 +7,7 @@ Readable offline, on a phone and printed; no script; the same results give the s
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class Results:
 
     @property
     def presets(self) -> list[str]:
+        """Names of the files in presets/."""
         return sorted(path.stem for path in (self.folder / "presets").glob("*.yaml"))
 
     def params(self) -> dict[str, list[tuple[str, str, bool]]]:
@@ -146,7 +148,7 @@ def write_page(path: Path, page: str) -> Path:
     """Writes the whole page or none of it, and returns its path."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, page.encode("utf-8", "replace"))
+    write_atomic(path, page.encode())
     return path
 
 
@@ -176,14 +178,18 @@ def _learning(results: Results) -> list[Block]:
         table = results.table(name)
         for key in [key for key in table if key not in ("step", "epoch")]:
             split, _, metric = key.partition("_") if key.startswith(("train_", "valid_")) else ("", "", key)
-            pairs = [(float(x), float(y)) for x, y in zip(table["epoch"], table[key], strict=True) if y]
+            pairs = [(float(x), float(y)) for x, y in zip(table["epoch"], table[key], strict=True) if _known(y)]
             label = {"train": "training", "valid": "validation", "": words(key)}[split]
             charts.setdefault(metric, {})[label] = [x for x, _ in pairs], [y for _, y in pairs]
     changing = {
         metric: series for metric, series in charts.items() if any(len(set(ys)) > 1 for _, ys in series.values())
     }
-    made = [lines(metric, words(metric), series, "epoch", "") for metric, series in changing.items()]
+    made = [lines(f"learning-{metric}", words(metric), series, "epoch", "") for metric, series in changing.items()]
     return [section("Learning curves"), text(LEARNING, "small"), *made] if made else []
+
+
+def _known(value: str) -> bool:
+    return bool(value) and math.isfinite(float(value))
 
 
 def _run(results: Results, params: dict[str, list[tuple[str, str, bool]]]) -> dict[str, str]:

@@ -22,7 +22,7 @@ MEDIA = {
     ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
     ".wav": "audio/wav", ".ogg": "audio/ogg", ".flac": "audio/flac",
 }  # fmt: skip
-PLAIN = "text", "number", "table", "article"  # kinds of blocks whose values go into a template as they are
+PLAIN = "text", "number", "article"  # kinds of blocks whose values go into a template as they are
 ROWS = "pictures", "strips", "highlights", "sounds"
 
 _templates = Environment(
@@ -74,7 +74,9 @@ class Renderer:
         kind = block["block"]
         if kind in DRAW:
             return self._chart(block)
-        if kind == "fold":
+        if kind == "table":
+            block = block | {"numeric": [_numeric(column) for column in zip(*block["rows"], strict=True)]}
+        elif kind == "fold":
             block = block | {"html": self.blocks(block["blocks"])}
         elif kind in ROWS:
             block = block | {"rows": [self._row(kind, row, bool(block.get("large"))) for row in block["rows"]]}
@@ -96,6 +98,12 @@ class Renderer:
             return {**row, "pictures": [self._row("pictures", one, large) for one in row["pictures"]]}
         files = {"uri": row["file"], "still_uri": row.get("still")}
         return {**row, **{key: data_uri(self.folder, file, large) for key, file in files.items() if file}}
+
+
+def _numeric(column: Iterable[Any]) -> bool:
+    """Whether a column of a table holds nothing but numbers, and so is aligned to the right."""
+    cells = [one if isinstance(one, dict) else {"value": one} for one in column]
+    return all(isinstance(one["value"], int | float | None) and not one.get("note") for one in cells)
 
 
 def data_uri(folder: Path, file: str, large: bool = False) -> str:

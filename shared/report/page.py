@@ -202,7 +202,7 @@ def _run(results: Results, params: dict[str, list[tuple[str, str, bool]]]) -> di
     facts = {
         "Trained": run.get("date", "")[:16].replace("T", " "),
         "Commit": _joined(run.get("commit", "")[:10], clean),
-        "Model": _joined(*(f"{key} {value}" for key, value in network.items())),
+        "Model": _joined(*(f"{'' if key == 'name' else key} {value}" for key, value in network.items())),
         "Weights": f"{run['num_weights']:,}" if "num_weights" in run else "",
         "Seed": next((value for key, value, _ in params.get("train", []) if key == "seed"), ""),
         "Training time": _duration(run["seconds"]) if "seconds" in run else "",

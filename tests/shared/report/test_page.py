@@ -183,6 +183,13 @@ def test_numbers_that_are_missing_are_shown_so(results: Results) -> None:
     assert cells == ["\u2013", "\u2013", "\u2013", "1,234", "0.500"]
 
 
+def test_a_column_of_numbers_is_aligned_to_the_right(results: Results) -> None:
+    rows = [["a", 1, 0.5, blocks.cell(0.5, None, "a note")], ["b", 2, None, 0.5]]
+    text = left(results, "evaluate", blocks.table(["name", "n", "score", "test"], rows))
+    assert re.findall(r'<th scope="col" class="number">(\w+)', text) == ["n", "score"]
+    assert text.count('<td class="number">') == 4
+
+
 def test_sections_come_in_the_order_of_the_stages(results: Results) -> None:
     left(results, "explain", blocks.section("Attributions"), blocks.text("e"), summary=[blocks.text("holds")])
     left(results, "evaluate", blocks.text("no section begun"), summary=[blocks.text("good")])
@@ -215,7 +222,7 @@ def test_it_says_what_was_run(results: Results) -> None:
     text = left(results, "train", blocks.text("trained"), params={"seed": 0})
     line = "Trained 2026-03-01 12:34 · commit 1a2b3c4d5e, with uncommitted changes · 1,234,567 weights · 9 min 32 s"
     assert f"<summary>{line} · 2 cores of EPYC</summary>" in text
-    for fact in ("name compact", "288 steps", "digest abcdabcdabcdabcd", "train.seed = 3", "<strong>3</strong>"):
+    for fact in ("<dd>compact</dd>", "288 steps", "digest abcdabcdabcdabcd", "train.seed = 3", "<strong>3</strong>"):
         assert fact in text
     assert "Versions" not in text
     assert "processes" not in text

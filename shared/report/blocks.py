@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from shared.core.files import write_atomic
 from shared.core.headline import headline_of
 
 Block = dict[str, Any]
-Numbers = Sequence[float]
+Numbers = Sequence[float] | np.ndarray
 
 
 def leave(
@@ -141,7 +143,7 @@ def scatter(
 def matrix(
     name: str,
     title: str,
-    counts: Sequence[Sequence[float]],
+    counts: Sequence[Sequence[float]] | np.ndarray,
     names: Sequence[str],
     row: str = "actual",
     column: str = "predicted",

@@ -82,7 +82,7 @@ class Headline:
 
 
 def find_headline(metrics: Mapping[str, Any]) -> Headline | None:
-    """The metric named by the key `headline`, or else the first `x` with `x_low` and `x_high`; None where none has them.
+    """The metric that `headline` names, or else the first `x` with `x_low` and `x_high`; None where none has them.
 
     Baselines are the entries `<baseline>_<metric>` of `baseline`; `direction` declares what names do not say.
 

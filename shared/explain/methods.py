@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from captum.attr import FeatureAblation, ShapleyValueSampling
 from torch import Tensor
+from torch.nn import functional as F
 
 from shared.core.errors import UserError
 from shared.core.seed import derive
@@ -66,7 +67,7 @@ def scene_groups(subject: Subject, row: int) -> Tensor:
     if not hasattr(subject.scene, "groups"):
         raise Unsuitable(f"explain.methods: {type(subject.scene).__name__} has no groups of parts")
     groups: Tensor = subject.scene.groups(row)
-    return groups
+    return F.pad(groups, (0, subject.num_parts - groups.shape[1]))
 
 
 def occlude_parts(subject: Subject, seed: int) -> Tensor:

@@ -36,8 +36,8 @@ Link = Literal["probability", "share"]
 class Scene(Protocol):
     """N questions, each about an input of sizes[n] parts. All batches are plain dicts of tensors (M, ...).
 
-    Optional methods: `groups(row) -> (G, P) bool`, parts of one question that are removed together by methods that
-    occlude, which may overlap; `removals(seed) -> (N, S, P) bool`, random sets of parts that suit infidelity.
+    Optional methods: `groups(row) -> (G, sizes[row]) bool`, parts of one question that are removed together by methods
+    that occlude, which may overlap; `removals(seed) -> (N, S, P) bool`, random sets of parts that suit infidelity.
     """
 
     @property

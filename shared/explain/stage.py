@@ -18,7 +18,7 @@ N questions, P parts, K classes, T points of a curve.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -35,14 +35,13 @@ from shared.report import blocks
 from shared.report.blocks import Block
 
 POOL = 1000  # test samples, drawn, among which the wrongly answered ones are looked for
-SIMILAR = 0.5  # to the maps of weight-randomised models: above, a method shows the input rather than the model
-INCOMPLETE = 0.1  # of the change of the score, that the sum of a map may miss
 DIGITS = 4
 RANDOM = "random"
 MARKS = {True: "✓", False: "✗", None: "?"}
 
 Figures = dict[str, Tensor]  # metric -> (N,), one figure a question
 Maps = dict[str, Tensor]  # method -> (N, P)
+Lines = dict[str, tuple[Tensor, Tensor]]  # method -> mean deletion and insertion curve (T,) each
 
 
 class Fact(TypedDict):
@@ -97,7 +96,7 @@ def explain(
         value: the score that is explained, for classes their `log_odds`.
         facts: of each question.
         methods: those that suit the scene; params.methods names some of them.
-        show: the room's, (scene of the shown questions, maps by title, facts, folder for pictures) -> blocks.
+        show: the room's.
         results: folder to write to.
         unit, part: plurals of what is asked about and of what is removed, such as "reviews" and "words".
         link: what the curves show: sigmoid(value), or for a value that is no log-odds its share of the way from the
@@ -111,48 +110,45 @@ def explain(
     asked = torch.nonzero(scene.sizes > 0)[:, 0]
     if not len(asked):
         raise UserError(f"explain: no {part} in any of {len(scene)} {unit}", fix="see what prepare made of the data")
-    correct = torch.tensor([facts[row]["correct"] for row in asked.tolist()])
-    num_scored, shown = choose(correct, params)
+    facts = [facts[row] for row in asked.tolist()]
     subject = Subject(model, scene[asked], value, int(scene.sizes.max()))
-    wanted, places = torch.unique(torch.cat([torch.arange(num_scored), shown]), return_inverse=True)
+    scored, shown = choose(torch.tensor([fact["correct"] for fact in facts]), params)
+    wanted, places = torch.unique(torch.cat([scored, shown]), return_inverse=True)  # the scored come first
     maps, left_out = attribute(subject[wanted], chosen, params.seed)
-    tested = subject[torch.arange(num_scored)]
-    figures, lines = measure(
-        tested,
-        {name: chosen[name] for name in maps},
-        {name: of[:num_scored] for name, of in maps.items()},
-        params,
-        link,
+    tested, lines = measure(
+        subject[scored], chosen, {name: of[: len(scored)] for name, of in maps.items()}, params, link
     )
-    verdicts = {name: judge(of, params.seed) for name, of in figures.items()}
 
-    titles = {name: f"{chosen[name].title} {MARKS[total(verdicts[name]).good]}" for name in maps}
     with replace_folder(results / "pictures") as folder:
-        drawn = {titles[name]: of[places[num_scored:]] for name, of in maps.items()}
-        pictures = show(subject.scene[shown], drawn, [facts[row] for row in asked[shown].tolist()], folder)
+        drawn = {f"{one.method.title} {MARKS[one.total.good]}": maps[one.name][places[len(scored) :]] for one in tested}
+        pictures = show(subject.scene[shown], drawn, [facts[row] for row in shown.tolist()], folder)
+    counts = {"num_samples": len(scored), "unit": unit, "part": part, "link": link}
+    write_json(results / "metrics.json", counts | {one.name: one.means for one in tested})
     write_atomic(results / "curves.tsv", "\n".join(curve_table(lines, link)).encode() + b"\n")
-    means = {name: {key: round(of.double().mean().item(), DIGITS) for key, of in row.items()}
-             for name, row in figures.items()}  # fmt: skip
-    write_json(results / "metrics.json", {"num_samples": num_scored, "unit": unit, "part": part, "link": link} | means)
-    wrong = int((~correct[shown]).sum())
-    titled = {name: chosen[name] for name in maps}
     page = [
-        *pictures_section(titled, verdicts, pictures, [*left_out, note]),
-        *tests_section(titled, verdicts, num_scored, unit, part),
-        *curves_section(titled, lines, part, link),
+        blocks.section("What the model looked at"),
+        *(blocks.text(text, "note") for text in (*left_out, note) if text),
+        *pictures,
+        reading_table(tested),
+        blocks.section("Can these attributions be believed?"),
+        tests_table(tested, len(scored), unit, part),
+        blocks.section("Insertion and deletion"),
+        blocks.text(CURVES.format(part=part.capitalize())),
+        *(curve_chart(one, lines, part, link) for one in tested),
     ]
-    blocks.leave(results, page, summary=[blocks.text(sentence(titled, verdicts))], params=params.model_dump())
-    print(sentence(titled, verdicts))
-    print(f"{num_scored} {unit} scored; shown: {len(shown)}, {wrong} of them wrong")
+    blocks.leave(results, page, summary=[blocks.text(sentence(tested))], params=params.model_dump())
+    wrong = sum(not facts[row]["correct"] for row in shown.tolist())
+    print(f"{sentence(tested)}\n{len(scored)} {unit} scored; shown: {len(shown)}, {wrong} of them wrong")
 
 
-def choose(correct: Tensor, params: Explain) -> tuple[int, Tensor]:
-    """How many of the pool (N,) bool, in random order, are scored (the first), and the rows of those that are shown:
-    wrongly answered ones first, half of all or as many as there are.
+def choose(correct: Tensor, params: Explain) -> tuple[Tensor, Tensor]:
+    """Rows of the pool (N,) bool, in random order: those that are scored, and those that are shown, wrongly answered
+    ones first, half of all or as many as there are.
     """
     wrong, right = (torch.nonzero(some)[:, 0] for some in (~correct, correct))
     num_wrong = min(len(wrong), max(params.num_shown // 2, params.num_shown - len(right)))
-    return min(params.num_scored, len(correct)), torch.cat([wrong[:num_wrong], right[: params.num_shown - num_wrong]])
+    shown = torch.cat([wrong[:num_wrong], right[: params.num_shown - num_wrong]])
+    return torch.arange(min(params.num_scored, len(correct))), shown
 
 
 def attribute(subject: Subject, methods: Mapping[str, Method], seed: int) -> tuple[Maps, list[str]]:
@@ -169,22 +165,61 @@ def attribute(subject: Subject, methods: Mapping[str, Method], seed: int) -> tup
     return maps, left_out
 
 
-# --- figures --------------------------------------------------------------------------------------------------------
+# --- figures and verdicts -------------------------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """good: True, False, or None where the intervals do not tell; text: the same in words, with figures."""
+
+    good: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test of an attribution: a figure must be better than those of references, or below the limit."""
+
+    key: str
+    title: str
+    meaning: str
+    references: tuple[str, ...] = ()
+    limit: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A method with its figures and a verdict for each test that applies, by its key."""
+
+    name: str
+    method: Method
+    figures: Figures
+    verdicts: dict[str, Verdict]
+
+    @property
+    def means(self) -> dict[str, float]:
+        return {key: round(of.double().mean().item(), DIGITS) for key, of in self.figures.items()}
+
+    @property
+    def total(self) -> Verdict:
+        goods = [(test.title, self.verdicts[test.key].good) for test in TESTS if test.key in self.verdicts]
+        failed, open_ = (", ".join(title for title, good in goods if good is which) for which in (False, None))
+        passed = sum(good is True for _, good in goods)
+        text = f"passes {passed} of {len(goods)} tests"
+        text += f", fails: {failed}" * bool(failed) + f", cannot tell: {open_}" * bool(open_)
+        return Verdict(overall([good for _, good in goods]), text)
 
 
 def measure(
     subject: Subject, methods: Mapping[str, Method], maps: Maps, params: Explain, link: Link
-) -> tuple[dict[str, Figures], dict[str, tuple[Tensor, Tensor]]]:
-    """All figures of each method's maps (N, P), and the deletion and insertion curves (T,) of these and of a random
-    attribution, means over the questions.
-    """
-    seed, scene = params.seed, subject.scene
-    randomised = randomised_maps(subject, methods, params)
-    sets = scene.removals(seed) if hasattr(scene, "removals") else parts.random_sets(subject.inside, seed)
+) -> tuple[list[Tested], Lines]:
+    """All figures of each method's maps (N, P), and the curves of these and of a random attribution."""
+    seed, scene, inside = params.seed, subject.scene, subject.inside
+    randomised = randomised_maps(subject, {name: methods[name] for name in maps}, params)
+    sets = scene.removals(seed) if hasattr(scene, "removals") else parts.random_sets(inside, seed)
     effects = parts.removal_effects(subject, sets)
     found, lines = {}, {}
-    for name, some in (maps | {RANDOM: parts.random_maps(subject.inside, seed)}).items():
-        # Where a number falls on the way from empty to full, what speaks for it are the parts that lower it
+    for name, some in (maps | {RANDOM: parts.random_maps(inside, seed)}).items():
+        # Where a number falls on the way from empty to full, the parts that speak for it are those that lower it
         ordered = some * subject.change.sign()[:, None] if link == "share" else some
         pair = [parts.linked(line, subject.full, subject.empty, link) for line in parts.curves(subject, ordered, seed)]
         lines[name] = pair[0].mean(0), pair[1].mean(0)
@@ -194,12 +229,15 @@ def measure(
             "infidelity_error": parts.infidelity(some, sets, effects),
         }
     random = suffixed(found.pop(RANDOM), RANDOM)
-    for name, method in methods.items():
-        found[name] |= random | suffixed(on_evidence(scene, randomised[name]), "randomised")
-        if method.complete:
-            found[name]["completeness_error"] = parts.completeness(maps[name], subject.change)
-        found[name]["randomised_similarity"] = parts.similarity(maps[name], randomised[name], subject.inside)
-    return found, lines
+    for name, figures in found.items():
+        figures |= random | suffixed(on_evidence(scene, randomised[name]), "randomised")
+        figures["randomised_similarity"] = parts.similarity(maps[name], randomised[name], inside)
+        if methods[name].complete:
+            figures["completeness_error"] = parts.completeness(maps[name], subject.change)
+    return [
+        Tested(name, methods[name], of, {test.key: judge(test, of, seed) for test in TESTS if test.key in of})
+        for name, of in found.items()
+    ], lines
 
 
 def randomised_maps(subject: Subject, methods: Mapping[str, Method], params: Explain) -> Maps:
@@ -207,7 +245,7 @@ def randomised_maps(subject: Subject, methods: Mapping[str, Method], params: Exp
     maps = {name: torch.zeros(len(subject), subject.num_parts) for name in methods}
     for number in range(min(params.num_randomised, len(subject))):
         rows = torch.arange(number, len(subject), params.num_randomised)
-        # All questions are there when batch norm takes its statistics
+        # Of all questions: batch norm takes its statistics from more than a share of them
         other = parts.randomise(subject, derive(params.seed, "randomised", number))[rows]
         for name, method in methods.items():
             maps[name][rows] = method.run(other, params.seed).to(maps[name])
@@ -226,20 +264,6 @@ def suffixed(figures: Figures, word: str) -> Figures:
     return {f"{name}_{word}": of for name, of in figures.items()}
 
 
-# --- verdicts -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Test:
-    """A test of an attribution. A figure must be better than those of references, or stay below the limit."""
-
-    key: str
-    title: str
-    meaning: str
-    references: tuple[str, ...] = ()
-    limit: float | None = None
-
-
 TESTS = (
     Test("evidence_score", "Lies on the evidence", "Share of the attribution on what truly decides. Higher is better.",
          references=(RANDOM, "randomised")),
@@ -251,57 +275,32 @@ TESTS = (
          "are removed (infidelity, Yeh et al. 2019). Lower is better, 1 is an empty attribution's.",
          references=(RANDOM,)),
     Test("randomised_similarity", "Depends on the weights", "Similarity to the attribution of a model whose weights "
-         "were shuffled. Below 0.5, or the method shows the input rather than the model.", limit=SIMILAR),
+         "were shuffled. Below 0.5, or the method shows the input rather than the model.", limit=0.5),
     Test("completeness_error", "Adds up", "What its sum misses of the change of the score that it should equal; some "
-         "methods promise this. Below 0.1.", limit=INCOMPLETE),
+         "methods promise this. Below 0.1.", limit=0.1),
 )  # fmt: skip
 REFERENCES = {RANDOM: "a random attribution", "randomised": "a model with shuffled weights"}
+VERDICTS = {True: "better than", False: "no better than", None: "cannot tell from"}
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """good: True, False, or None where the interval does not tell; text: the same in words, with figures."""
-
-    good: bool | None
-    text: str
-    value: float
-
-
-def judge(figures: Figures, seed: int) -> dict[str, Verdict]:
-    """A verdict for each test of which there are figures, by its key."""
-    return {test.key: verdict(test, figures, seed) for test in TESTS if test.key in figures}
-
-
-def verdict(test: Test, figures: Figures, seed: int) -> Verdict:
-    """Paired over the questions, with 95 % intervals from a bootstrap; all comparisons must be better.
+def judge(test: Test, figures: Figures, seed: int) -> Verdict:
+    """Compares pairs of figures, question by question, with 95 % intervals; all comparisons must be better.
 
     >>> figures = {"deletion_score": torch.tensor([0.9, 0.8]), "deletion_score_random": torch.tensor([0.5, 0.5])}
-    >>> verdict(TESTS[1], figures, seed=0).text
+    >>> judge(TESTS[1], figures, seed=0).text
     'better than a random attribution (0.500): by 0.350 (0.300 to 0.400)'
     """
-    own = figures[test.key]
-    found: list[tuple[bool | None, str]] = []
-    if test.limit is not None:
-        mean, low, high = parts.mean_interval(own, seed)
-        good = told(test.limit - high, test.limit - low)
-        word = {True: "below", False: "above", None: "cannot tell from"}[good]
-        found.append((good, f"{word} {test.limit:g} ({low:.3f} to {high:.3f})"))
-    sign = -1 if test.key.endswith("_error") else 1
-    for name in test.references:
-        if (other := figures.get(f"{test.key}_{name}")) is not None:
-            mean, low, high = parts.mean_interval(sign * (own - other), seed)
-            good = told(low, high)
-            word = {True: "better than", False: "no better than", None: "cannot tell from"}[good]
-            reference = f"{REFERENCES[name]} ({other.double().mean():.3f})"
-            found.append((good, f"{word} {reference}: by {mean:.3f} ({low:.3f} to {high:.3f})"))
-    return Verdict(
-        overall([good for good, _ in found]), "; ".join(text for _, text in found), own.double().mean().item()
-    )
-
-
-def told(low: float, high: float) -> bool | None:
-    """What an interval of a gain says: True above 0, False below, None where it holds 0."""
-    return None if low <= 0 <= high else low > 0
+    own, sign = figures[test.key], -1 if test.key.endswith("_error") else 1
+    others = {REFERENCES[name]: figures.get(f"{test.key}_{name}") for name in test.references}
+    gains = {f"{title} ({of.double().mean():.3f})": sign * (own - of) for title, of in others.items() if of is not None}
+    if test.limit:
+        gains[f"the limit {test.limit:g}"] = test.limit - own
+    goods, texts = [], []
+    for reference, gain in gains.items():
+        mean, low, high = parts.mean_interval(gain, seed)
+        goods.append(None if low <= 0 <= high else low > 0)
+        texts.append(f"{VERDICTS[goods[-1]]} {reference}: by {mean:.3f} ({low:.3f} to {high:.3f})")
+    return Verdict(overall(goods), "; ".join(texts))
 
 
 def overall(goods: Sequence[bool | None]) -> bool | None:
@@ -309,105 +308,53 @@ def overall(goods: Sequence[bool | None]) -> bool | None:
     return False if False in goods else None if None in goods else True
 
 
-@dataclass(frozen=True)
-class Total:
-    """Over the tests of a method: good, how many are passed, and titles of those that fail or do not tell."""
-
-    good: bool | None
-    passed: int
-    failed: list[str]
-    open: list[str]
-
-    def __str__(self) -> str:
-        rest = [f"{word}: {', '.join(titles)}" for word, titles in (("fails", self.failed), ("cannot tell", self.open))
-                if titles]  # fmt: skip
-        count = self.passed + len(self.failed) + len(self.open)
-        return f"passes {self.passed} of {count} tests" + (f" ({'; '.join(rest)})" if rest else "")
-
-
-def total(verdicts: Mapping[str, Verdict]) -> Total:
-    goods = {test.title: verdicts[test.key].good for test in TESTS if test.key in verdicts}
-    failed, unknown = ([title for title, good in goods.items() if good is which] for which in (False, None))
-    return Total(overall(list(goods.values())), len(goods) - len(failed) - len(unknown), failed, unknown)
-
-
-def sentence(methods: Mapping[str, Method], verdicts: Mapping[str, Mapping[str, Verdict]]) -> str:
-    """Whether the explanation holds, in one sentence."""
-    totals = {methods[name].title: total(of) for name, of in verdicts.items()}
-    holding = [title for title, of in totals.items() if of.good]
-    start = f"The explanation holds for {len(holding)} of {len(totals)} methods" if holding else (
-        "No method passes all tests of its explanation")  # fmt: skip
-    return f"{start}: {'; '.join(f'{title} {of}' for title, of in totals.items())}."
-
-
 # --- blocks ---------------------------------------------------------------------------------------------------------
 
-Verdicts = Mapping[str, Mapping[str, Verdict]]
+CURVES = (
+    "{part} are removed (deletion) or put in (insertion) in the order of their attribution. A good order loses the "
+    "score early and finds it early: deletion falls below the dashed line of a random order, insertion rises above."
+)
+TESTS_INTRO = (
+    "Each figure is a mean over {count} {unit} of the test split. Comparisons are paired over them; in brackets the "
+    "95 % interval of the difference, from a bootstrap. Where it holds 0, the test cannot tell."
+)
 
 
-def pictures_section(
-    methods: Mapping[str, Method], verdicts: Verdicts, pictures: list[Block], notes: Sequence[str]
-) -> list[Block]:
-    rows = []
-    for name, method in methods.items():
-        of = total(verdicts[name])
-        rows.append([blocks.cell(method.title, good=of.good, note=str(of)), method.reading])
-    return [
-        blocks.section("What the model looked at"),
-        *(blocks.text(note, "note") for note in notes if note),
-        *pictures,
-        blocks.table(["Method", "How to read it"], rows),
+def sentence(tested: Sequence[Tested]) -> str:
+    """Whether the explanation holds, in one sentence."""
+    holding = sum(one.total.good is True for one in tested)
+    each = "; ".join(f"{one.method.title} {one.total.text}" for one in tested)
+    return f"{holding} of {len(tested)} attribution methods pass all their tests: {each}."
+
+
+def reading_table(tested: Sequence[Tested]) -> Block:
+    rows = [
+        [blocks.cell(one.method.title, good=one.total.good, note=one.total.text), one.method.reading] for one in tested
     ]
+    return blocks.table(["Method", "How to read it"], rows)
 
 
-def tests_section(
-    methods: Mapping[str, Method], verdicts: Verdicts, num_scored: int, unit: str, part: str
-) -> list[Block]:
+def tests_table(tested: Sequence[Tested], count: int, unit: str, part: str) -> Block:
     rows = []
     for test in TESTS:
-        found = [verdicts[name].get(test.key) for name in methods]
-        if any(found):
-            cells = [of and blocks.cell(round(of.value, DIGITS), good=of.good, note=of.text) for of in found]
-            rows.append([blocks.cell(test.title, note=test.meaning.format(part=part)), *cells])
-    intro = (
-        f"Each figure is a mean over {num_scored} {unit} of the test split. Comparisons are paired over them; in "
-        "brackets the 95 % interval of the difference, from a bootstrap. Where it holds 0, they cannot tell."
-    )
-    columns = ["Test", *(method.title for method in methods.values())]
-    return [blocks.section("Can these attributions be believed?"), blocks.table(columns, rows, intro=intro)]
+        found = [(one.verdicts.get(test.key), one.means.get(test.key)) for one in tested]
+        cells = [verdict and blocks.cell(mean, good=verdict.good, note=verdict.text) for verdict, mean in found]
+        rows += [[blocks.cell(test.title, note=test.meaning.format(part=part)), *cells]] * any(cells)
+    columns = ["Test", *(one.method.title for one in tested)]
+    return blocks.table(columns, rows, intro=TESTS_INTRO.format(count=count, unit=unit))
 
 
-def curves_section(
-    methods: Mapping[str, Method], lines: Mapping[str, tuple[Tensor, Tensor]], part: str, link: Link
-) -> list[Block]:
-    at = parts.fractions().tolist()
-    charts = []
-    for name, method in methods.items():
-        series = {
-            f"{curve}{suffix}": (at, rounded(lines[source][number]))
-            for number, curve in enumerate(("deletion", "insertion"))
-            for source, suffix in ((name, ""), (RANDOM, " (random)"))
-        }
-        charts.append(
-            blocks.lines(
-                f"curve-{name}",
-                method.title,
-                series,
-                x=f"share of {part}",
-                y=link,
-                unit_range=True,
-                dashed=["deletion (random)", "insertion (random)"],
-            )
-        )
-    intro = (
-        f"{part.capitalize()} are removed (deletion) or put in (insertion) in the order of their attribution. A good "
-        "order loses the score early and finds it early: deletion falls below the dashed line of a random order, "
-        "insertion rises above."
-    )
-    return [blocks.section("Insertion and deletion"), blocks.text(intro), *charts]
+def curve_chart(one: Tested, lines: Lines, part: str, link: Link) -> Block:
+    series, at = {}, parts.fractions().tolist()
+    for number, curve in enumerate(("deletion", "insertion")):
+        series[curve] = at, rounded(lines[one.name][number])
+        series[f"{curve} ({RANDOM})"] = at, rounded(lines[RANDOM][number])
+    dashed = [label for label in series if RANDOM in label]
+    title, x = f"Insertion and deletion: {one.method.title}", f"share of {part}"
+    return blocks.lines(f"curve-{one.name}", title, series, x=x, y=link, unit_range=True, dashed=dashed)
 
 
-def curve_table(lines: Mapping[str, tuple[Tensor, Tensor]], link: Link) -> list[str]:
+def curve_table(lines: Lines, link: Link) -> list[str]:
     """The mean curves in long form, as DVC plots them."""
     rows = [f"method\tcurve\tfraction\t{link}\torder"]
     for name, pair in lines.items():

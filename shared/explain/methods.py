@@ -72,21 +72,22 @@ def scene_groups(subject: Subject, row: int) -> Tensor:
 
 def occlude_parts(subject: Subject, seed: int) -> Tensor:
     """Zeiler & Fergus 2014 (arXiv:1311.2901): what the value loses when a part is removed."""
-    return _perturb(FeatureAblation, subject, single_parts)
+    return _perturb(FeatureAblation, subject, single_parts, seed)
 
 
 def occlude_groups(subject: Subject, seed: int) -> Tensor:
     """The same of groups of parts: for a part, the mean over the groups that hold it."""
-    return _perturb(FeatureAblation, subject, scene_groups)
+    return _perturb(FeatureAblation, subject, scene_groups, seed)
 
 
 def shapley_value_sampling(subject: Subject, seed: int) -> Tensor:
     """Strumbelj & Kononenko 2010: what a part adds to those before it, mean over random orders of the parts."""
-    with global_seed(derive(seed, "shapley"), torch.device("cpu")):
-        return _perturb(ShapleyValueSampling, subject, single_parts, n_samples=PERMUTATIONS)
+    return _perturb(ShapleyValueSampling, subject, single_parts, seed, n_samples=PERMUTATIONS)
 
 
-def _perturb(captum: Any, subject: Subject, groups_of: Callable[[Subject, int], Tensor], **options: Any) -> Tensor:
+def _perturb(
+    captum: Any, subject: Subject, groups_of: Callable[[Subject, int], Tensor], seed: int, **options: Any
+) -> Tensor:
     """(N, P): a Captum method over groups that are present (1) or removed (0), a question at a time."""
     maps = torch.zeros(len(subject), subject.num_parts)
     for row in range(len(subject)):
@@ -96,9 +97,10 @@ def _perturb(captum: Any, subject: Subject, groups_of: Callable[[Subject, int], 
             rows = torch.full((len(present),), row)
             return subject.values(rows, lambda at: (1 - present[at]) @ groups < 0.5)
 
-        found = captum(value).attribute(
-            torch.ones(1, len(groups)), baselines=0, perturbations_per_eval=min(len(groups), AT_ONCE), **options
-        )
+        with global_seed(derive(seed, "perturb"), torch.device("cpu")):
+            found = captum(value).attribute(
+                torch.ones(1, len(groups)), baselines=0, perturbations_per_eval=min(len(groups), AT_ONCE), **options
+            )
         maps[row] = (found.to(maps) @ groups)[0] / groups.sum(0).clamp_min(1)
     return maps
 

@@ -209,10 +209,11 @@ def _note(found: dict[str, torch.Size], name: str) -> Any:
 
 
 def _same_aspect(maps: torch.Size, images: torch.Size) -> bool:
-    """Whether maps (M, C, h, w) are the images (M, C, H, W) on a coarser grid: strides agree but for padding."""
+    """Whether maps (M, C, h, w) can be images (M, C, H, W) on a coarser grid, at most twice as coarse one way as the
+    other. Maps whose channels come last, or attention between tokens, are far from it.
+    """
     height, width = (side / image for side, image in zip(maps[2:], images[2:], strict=True))
-    slack = 1 + 2 / min(maps[2:])  # without padding a map lacks a pixel or two
-    return height <= slack * width and width <= slack * height
+    return height <= 2 * width and width <= 2 * height
 
 
 READING = (

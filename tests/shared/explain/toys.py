@@ -1,4 +1,4 @@
-"""A domain without images or texts: a question is about a few numbers, which are removed by putting 0 in their place."""
+"""A domain without images or texts: questions about a few numbers, which are removed by putting 0 in their place."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -45,7 +45,7 @@ def main(trained: Trained[Params]) -> None:
         probabilities = trained.model(images).softmax(1)
     evidence = torch.from_numpy(test.fixed("evidence")[rows]) if "evidence" in test else None
     explain(
-        trained.model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        trained.model.to(memory_format=torch.channels_last),
         ImageScene(images, black(images), {"target": probabilities.argmax(1)}, evidence),
         value,
         class_facts(torch.from_numpy(test.fixed("label")[rows]), probabilities.cpu(), trained.config["classes"]),

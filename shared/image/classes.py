@@ -23,6 +23,7 @@ from shared.image.files import image_size, read_images, read_mask, to_square
 from shared.image.folder import EVIDENCE, ImageFile, find_copies, scan_folder
 from shared.image.official import is_official, read_official
 from shared.image.params import PrepareImages
+from shared.report import blocks
 
 SIZES_PX = (32, 48, 64)  # what is suggested: more pixels cost more than they teach a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
@@ -94,13 +95,16 @@ def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -
         "image_size": params.image_size,
         **_moments(np.asarray(splits["train"]["image"])),
     }
-    write_prepared(project.prepared, splits, manifest)
-    print(f"{data.source}, {len(data.classes)} classes")
     counts = {
         name: {split: int((np.asarray(columns["label"]) == label).sum()) for split, columns in splits.items()}
         for label, name in enumerate(data.classes)
     }
-    for line in count_lines(counts | {"images": {split: len(columns["id"]) for split, columns in splits.items()}}):
+    counts["images"] = {split: len(columns["id"]) for split, columns in splits.items()}
+    drawn = [blocks.text(f"{len(data.classes)} classes, {params.image_size} px a side."), blocks.counts(counts)]
+    files = {"page.json": blocks.page(drawn, params=params.model_dump())}
+    write_prepared(project.prepared, splits, manifest, files=files)
+    print(f"{data.source}, {len(data.classes)} classes")
+    for line in count_lines(counts):
         print(line)
     print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
 

@@ -72,13 +72,13 @@ def save_picture(drawn: Image.Image, path: Path) -> None:
 
 def show_images(folder: Path, images: Sequence[np.ndarray | Tensor], captions: Sequence[str]) -> Block:
     """A grid of images (C, H, W) with captions, such as the errors of a classifier. PNG files go to `folder`, which
-    lies in the stage's results.
+    becomes `pictures/` of the stage.
     """
     rows = []
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         name = f"{number:03}.png"
         save_picture(picture(image), folder / name)
-        rows.append({"file": f"{folder.name}/{name}", "caption": caption, "alt": caption})
+        rows.append({"file": f"pictures/{name}", "caption": caption, "alt": caption})
     return pictures_block(rows)
 
 

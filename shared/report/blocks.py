@@ -34,8 +34,22 @@ def leave(
         summary: what a reader in a hurry needs of it; shown at the top of the page.
         params: the stage's section as it was used, overrides included.
     """
-    tree = {"params": dict(params or {}), "summary": list(summary), "blocks": list(blocks)}
-    write_atomic(folder / "page.json", (json.dumps(_plain(tree), allow_nan=False) + "\n").encode())
+    tree = page(blocks, summary=summary, params=params)
+    write_atomic(folder / "page.json", (json.dumps(tree, allow_nan=False) + "\n").encode())
+
+
+def page(
+    blocks: Sequence[Block], *, summary: Sequence[Block] = (), params: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The content of page.json, see `leave`."""
+    tree: dict[str, Any] = _plain({"params": params or {}, "summary": list(summary), "blocks": list(blocks)})
+    return tree
+
+
+def counts(rows: Mapping[str, Mapping[str, float]]) -> Block:
+    """A table of what was counted: name -> split -> number."""
+    splits = list(dict.fromkeys(split for row in rows.values() for split in row))
+    return table(["", *splits], [[name, *(row.get(split) for split in splits)] for name, row in rows.items()])
 
 
 def _plain(value: Any) -> Any:

@@ -324,7 +324,7 @@ def sentence(tested: Sequence[Tested]) -> str:
     """Whether the explanation holds, in one sentence."""
     holding = sum(one.total.good is True for one in tested)
     each = "; ".join(f"{one.method.title} {one.total.text}" for one in tested)
-    return f"{holding} of {len(tested)} attribution methods pass all their tests: {each}."
+    return f"The explanation holds for {holding} of {len(tested)} attribution methods: {each}."
 
 
 def reading_table(tested: Sequence[Tested]) -> Block:

@@ -37,7 +37,9 @@ def updated(path: Path, root: Path = ROOT) -> str:
     project = next((one["project"] for one in tree.get("vars", ()) if "project" in one), "")
     for name, stage in tree["stages"].items():
         deps = stage.setdefault("deps", [])
-        deps[:] = sorted([*(dep for dep in deps if not dep.endswith(".py")), *_modules(path, name, stage, project, root)])
+        deps[:] = sorted(
+            [*(dep for dep in deps if not dep.endswith(".py")), *_modules(path, name, stage, project, root)]
+        )
     text = io.StringIO()
     yaml.dump(tree, text)
     return text.getvalue()
@@ -50,7 +52,9 @@ def _modules(path: Path, name: str, stage: Any, project: str, root: Path) -> lis
         raise UserError(f"{show(path)}: stage {name}: runs no module of this repository", expected="python -m <module>")
     files = {script, *imported(script, (root,))}
     inside = f"projects/{project}/"
-    found = [file.relative_to(root).as_posix() for file in files if file.stat().st_size]  # an empty __init__ says nothing
+    found = [
+        file.relative_to(root).as_posix() for file in files if file.stat().st_size
+    ]  # an empty __init__ says nothing
     return [dep.replace(inside, "projects/${project}/") if project else dep for dep in found]
 
 

@@ -9,13 +9,13 @@ What the files hold, and which figure means what: shared/explain/image_classes.p
 """
 
 import torch
+from shared.data.arrays import read_split
+from shared.image.batches import to_float
 from torch import Tensor
 
 from shared.core.cli import run
 from shared.core.paths import Project
-from shared.data.arrays import read_split
 from shared.explain.image_classes import explain
-from shared.image.batches import to_float
 from shared.training.device import pick_device
 
 from .model import load_model

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from shared.data.arrays import Split
 from torch import Tensor
 
-from shared.data.arrays import Split
 from shared.data.draws import Draws, generator
 from shared.training.distributed import World
 

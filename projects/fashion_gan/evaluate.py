@@ -21,12 +21,12 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from shared.data.arrays import read_split
 from torch import Tensor, nn
 
 from shared.core.cli import run
 from shared.core.files import replace_folder, write_json
 from shared.core.paths import Project
-from shared.data.arrays import read_split
 from shared.data.prepared import check_same, read_manifest
 from shared.evaluation.metrics import DIGITS
 from shared.training.checkpoint import open_checkpoint

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared.core.cli import run
 from shared.core.paths import Project
-from shared.data.raw import fetch
+from shared.data.source import fetch
 
 from .params import Fetch, Params
 

@@ -13,21 +13,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from shared.data.arrays import Split
+from shared.image.batches import ImageBatch, reader, to_float
+from shared.training.optim import linear
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from shared.core.paths import ROOT
 from shared.core.sections import FitParams, Runtime
 from shared.core.seed import derive
-from shared.data.arrays import Split
 from shared.data.batches import Batches, EqualBatches
 from shared.data.draws import Draws
 from shared.image.augment import translate
-from shared.image.batches import ImageBatch, reader, to_float
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World
 from shared.training.fit import fit
-from shared.training.optim import linear
 from shared.training.weights import load_weights, read_config, save_model
 
 from .params import Evaluate

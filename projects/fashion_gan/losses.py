@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from shared.image.batches import ImageBatch
 from torch import Tensor, nn
 
 from shared.data.draws import Draws
-from shared.image.batches import ImageBatch
 
 from .data import Latent, augment
 from .params import Train

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from shared.data.arrays import Split
+
 from shared.image import cifar, mnist
 
 OFFICIAL = mnist.OFFICIAL | {"cifar10": cifar.CIFAR10}

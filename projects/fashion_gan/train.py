@@ -19,23 +19,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from shared.data.arrays import Split, read_split
+from shared.image.batches import to_float, train_batches
+from shared.training.average import make_average
+from shared.training.optim import linear, set_rates
+from shared.training.profile import profiler
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from shared.core.errors import UserError
 from shared.core.paths import ROOT, Project
 from shared.core.seed import derive
-from shared.data.arrays import Split, read_split
 from shared.data.batches import Batches
 from shared.data.prepared import read_manifest
-from shared.image.batches import to_float, train_batches
-from shared.training.average import make_average
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import resolve_precision
 from shared.training.distributed import World, run, wrap
 from shared.training.history import Diverged, History, Row
-from shared.training.optim import linear, set_rates
-from shared.training.profile import profiler
 from shared.training.stage import train_stage
 from shared.training.step import Sums, make_scaler
 

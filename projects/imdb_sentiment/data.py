@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from shared.data.columns import Columns, Ragged, read_columns
 from torch import Tensor
 
 from shared.core.sections import Runtime
 from shared.data.batches import Batches
-from shared.data.columns import Columns, Ragged, read_columns
 from shared.text.batches import text_batches
 from shared.text.tokens import Encoder
 from shared.training.distributed import World

@@ -15,11 +15,11 @@ worst/index.json  the most confident errors
 
 import time
 
+from shared.data.columns import Columns, read_columns
 from torch import nn
 
 from shared.core.files import write_json
 from shared.core.paths import Project
-from shared.data.columns import Columns, read_columns
 from shared.data.prepared import check_same, read_manifest
 from shared.evaluation import text_classes
 from shared.evaluation.records import Records

@@ -11,11 +11,11 @@ What the files hold, and which figure means what: shared/explain/text.py.
 from typing import Any
 
 import torch
+from shared.data.columns import Columns, Ragged, read_columns, select
 from torch import Tensor, nn
 
 from shared.core.cli import run
 from shared.core.paths import Project
-from shared.data.columns import Columns, Ragged, read_columns, select
 from shared.explain.text import TextScene, draw, explain_texts
 from shared.text.batches import Padded
 from shared.training.device import pick_device

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from shared.data.columns import Ragged
 from torch import Tensor, nn
 
 from shared.core.errors import UserError
 from shared.data.batches import length_shares
-from shared.data.columns import Ragged
 from shared.data.draws import Draws
 from shared.evaluation.records import Records, collect
 from shared.text.batches import Padded

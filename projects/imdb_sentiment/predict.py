@@ -35,8 +35,8 @@ def load_predictor(folder: Path | None = None) -> Predict:
     """
     # These take seconds: --help must not wait for them.
     import numpy as np
-
     from shared.data.columns import Ragged
+
     from shared.text.tokens import load_encoder, normalise
     from shared.training.distributed import local
 

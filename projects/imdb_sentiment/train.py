@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from shared.data.columns import read_columns
+from shared.training.optim import linear
 from torch import Tensor, nn
 from torch.optim import AdamW
 
@@ -21,7 +23,6 @@ from shared.core.errors import UserError
 from shared.core.paths import ROOT, Project
 from shared.core.seed import derive
 from shared.data.batches import length_shares
-from shared.data.columns import read_columns
 from shared.data.prepared import read_manifest
 from shared.evaluation.records import Records, collect
 from shared.text.batches import TextBatch, text_reader
@@ -30,7 +31,6 @@ from shared.text.pretrained import start_from_vectors
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, run
 from shared.training.fit import Run, Validate, fit
-from shared.training.optim import linear
 from shared.training.stage import train_stage
 from shared.training.step import Loss
 

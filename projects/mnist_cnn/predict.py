@@ -32,7 +32,6 @@ def load_predictor(folder: Path | None = None) -> ImagePredictor:
         UserError: there are no weights, with the command that makes them.
     """
     import torch  # takes seconds: --help must not wait for it
-
     from shared.image.batches import to_float
 
     from .model import load_model

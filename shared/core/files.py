@@ -1,12 +1,14 @@
 """Files and folders that appear whole or not at all, and their checksums."""
 
+import csv
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,15 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
 def write_json(path: Path, tree: Any) -> None:
     """JSON with sorted keys and a final newline, so that the same content is the same bytes."""
     write_atomic(path, (json.dumps(tree, indent=2, sort_keys=True) + "\n").encode())
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A CSV, or a TSV where the path ends so, which `dvc plots` draws. Numbers keep six digits after the point."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([round(cell, 6) if isinstance(cell, float) else cell for cell in row] for row in rows)
+    write_atomic(path, text.getvalue().encode(errors="surrogateescape"))
 
 
 def digest(path: Path, like: str) -> str:

@@ -17,7 +17,7 @@ from shared.core.files import replace_folder
 from shared.core.paths import show
 from shared.data.columns import Columns, Ragged, write_columns
 from shared.data.prepared import SPLITS, write_manifest
-from shared.data.raw import source_of
+from shared.data.source import source_of
 from shared.data.split import hold_out
 from shared.text.files import Text, guess_columns, read_folder
 from shared.text.params import PrepareTexts

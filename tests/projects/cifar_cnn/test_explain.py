@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from shared.data.arrays import Split, write_split
+from shared.image.batches import to_float
 from torch.nn import functional as F
 
 from projects.cifar_cnn import explain, params
@@ -12,9 +14,7 @@ from projects.cifar_cnn.model import build_model
 from shared.core.errors import UserError
 from shared.core.params import load
 from shared.core.paths import ROOT, Project
-from shared.data.arrays import Split, write_split
 from shared.explain import image_classes
-from shared.image.batches import to_float
 from shared.training.weights import save_model
 
 SIDE, SQUARE = 16, 8

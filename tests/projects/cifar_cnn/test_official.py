@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shared.data.arrays import read_split
+from shared.image.cifar import CIFAR10, FOLDER
 
 from projects.cifar_cnn import fetch, prepare
 from projects.cifar_cnn.params import Params
 from shared.core import params as params_
 from shared.core.errors import UserError
-from shared.data.arrays import read_split
 from shared.data.prepared import read_manifest
-from shared.image.cifar import CIFAR10, FOLDER
 from tests.data_mirror import mirror
 from tests.empty_root import checkout
 

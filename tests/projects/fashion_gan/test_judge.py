@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from shared.data.arrays import Split
 
 from projects.fashion_gan import judge
 from shared.core.errors import UserError
-from shared.data.arrays import Split
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 

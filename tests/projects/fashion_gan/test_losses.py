@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shared.image.batches import ImageBatch
 from torch import Tensor, nn
 
 from projects.fashion_gan.data import Latent
@@ -16,7 +17,6 @@ from projects.fashion_gan.losses import (
     penalty,
     squared_slope,
 )
-from shared.image.batches import ImageBatch
 
 from .tiny import params
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from shared.data.arrays import read_split
 
 from projects.fashion_gan import prepare
 from projects.fashion_gan.params import Params, halvings
 from shared.core import params as params_
 from shared.core.errors import UserError
-from shared.data.arrays import read_split
 from shared.data.prepared import read_manifest
 from tests.empty_root import checkout, everything_below
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shared.data.arrays import Split
 
 from projects.fashion_gan import train
 from projects.fashion_gan.losses import LOSSES, Adversaries
 from shared.core.errors import UserError
-from shared.data.arrays import Split
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shared.data.arrays import Split
 
 from projects.fashion_gan import train
 from projects.fashion_gan.params import Params
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.data.arrays import Split
 from shared.image.classes import ImageClasses, write
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local

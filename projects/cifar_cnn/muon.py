@@ -1,35 +1,10 @@
-"""Rates as pure functions of the step, and the optimizer that torch lacks for convolutions."""
+"""The optimizer that torch lacks for convolutions: momentum, orthogonalised."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
-
-Schedule = Callable[[int], float]  # number of the update -> factor of the rate
-
-
-def linear(total: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
-    """Rises linearly over `warmup` updates, then falls linearly to `floor`: the triangular rate.
-
-    >>> rate = linear(total=10, warmup=2)
-    >>> [round(rate(step), 2) for step in (0, 1, 2, 6, 9)]
-    [0.5, 1.0, 1.0, 0.5, 0.12]
-    """
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return max(floor, 1 - (1 - floor) * (step - warmup) / max(1, total - warmup))
-
-    return factor
-
-
-def set_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Sets every group's rate to its initial rate times the factor."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
 def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:

@@ -27,7 +27,8 @@ def show(scene: TextScene, maps: Mapping[str, Tensor], facts: Sequence[Mapping[s
     """
     rows = [_row(scene, row, {title: of[row] for title, of in maps.items()}) | _said(fact)
             for row, fact in enumerate(facts)]  # fmt: skip
-    return [highlights(rows, underlined="truly decides", boxed="is asked about")]
+    underlined = "" if scene.evidence is None or not scene.evidence.any() else "truly decides"
+    return [highlights(rows, underlined=underlined, boxed="is asked about" if "place" in scene.fields else "")]
 
 
 def _said(fact: Mapping[str, Any]) -> dict[str, Any]:

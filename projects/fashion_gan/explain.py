@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from shared.data.arrays import Split, read_split
 from shared.evaluation.plots import write_table
+from shared.explain.image_classes import explain
 from shared.image.batches import to_float
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -30,7 +31,6 @@ from shared.core.cli import run
 from shared.core.files import replace_folder, write_json
 from shared.core.paths import Project
 from shared.data.prepared import check_same, read_manifest
-from shared.explain.image_classes import explain
 from shared.training.device import pick_device
 
 from .data import Picked, pick

@@ -169,7 +169,7 @@ def probability_blocks(logits: np.ndarray, actual: np.ndarray, metrics: dict[str
     found = reliability(confidence, predicted == actual)
     drawn: list[Block] = [
         section("Probabilities"),
-        scatter("reliability", "Accuracy over confidence", found.confidence, found.accuracy, found.count,
+        scatter("reliability", "Accuracy over confidence", found.confidence, found.accuracy, found.num_samples,
                 "confidence", "accuracy", diagonal=True),
     ]  # fmt: skip
     if logits.shape[1] == 2 and 0 < actual.sum() < len(actual):

@@ -21,14 +21,14 @@ class Reliability(NamedTuple):
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    num_samples: np.ndarray
 
     @property
     def calibration_error(self) -> float:
         """Expected calibration error: mean distance of confidence and accuracy over the samples (Guo et al. 2017)."""
-        if not len(self.count):
+        if not len(self.num_samples):
             return float("nan")
-        return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.count))
+        return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.num_samples))
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
@@ -45,7 +45,8 @@ def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
     count = np.bincount(place, minlength=BINS)
     sums = [np.bincount(place, weights=values, minlength=BINS) for values in (confidence, correct)]
     filled = count > 0
-    return Reliability(*(total[filled] / count[filled] for total in sums), count[filled])
+    confidences, accuracies = (total[filled] / count[filled] for total in sums)
+    return Reliability(confidences, accuracies, count[filled])
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

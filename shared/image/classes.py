@@ -97,7 +97,7 @@ def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -
     write_prepared(project.prepared, splits, manifest)
     print(f"{data.source}, {len(data.classes)} classes")
     counts = {
-        name: {split: int((columns["label"] == label).sum()) for split, columns in splits.items()}
+        name: {split: int((np.asarray(columns["label"]) == label).sum()) for split, columns in splits.items()}
         for label, name in enumerate(data.classes)
     }
     for line in count_lines(counts | {"images": {split: len(columns["id"]) for split, columns in splits.items()}}):

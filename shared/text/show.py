@@ -7,10 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from shared.explain.parts import robust_scale
-from shared.report.blocks import Block, highlights
+from shared.report.blocks import Block, article, highlights
 from shared.text.parts import Span, TextScene
 
 DIGITS = 4
+SHOWN_CHARACTERS = 1200  # of a text among the errors
 
 
 def show(scene: TextScene, maps: Mapping[str, Tensor], facts: Sequence[Mapping[str, Any]], folder: Path) -> list[Block]:
@@ -67,3 +68,9 @@ def cut(text: str, bounds: Sequence[Span]) -> tuple[list[tuple[str, int]], str]:
     if any(map(str.isalnum, rest)):
         return pieces, rest
     return pieces + [(rest, -1)] * bool(rest), ""
+
+
+def show_texts(texts: Sequence[str], captions: Sequence[str]) -> list[Block]:
+    """Texts with captions, such as the errors of a classifier; long ones are cut."""
+    cut_off = (text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} [...]" for text in texts)
+    return [article(caption, text) for text, caption in zip(cut_off, captions, strict=True)]

@@ -34,7 +34,6 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}
 _CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n]]|\uFEFF", flags=regex.V1)
 _basic_english = get_tokenizer("basic_english")
 
-VECTORS = "vectors.npy"  # in a prepared folder
 GLOVE_NAME = "glove.6B.300d"
 GLOVE = Official(
     name="glove",
@@ -75,6 +74,10 @@ class Encoder(Protocol):
     @property
     def blank(self) -> int:
         """The id that says nothing: what a word is replaced by when its absence is tried."""
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of what the vocabulary does not know; None where it knows all bytes."""
 
     def is_special(self, ids: np.ndarray) -> np.ndarray:
         """Where ids are marks of the model's own, such as [CLS], and no part of the text."""
@@ -180,7 +183,7 @@ class WordEncoder:
 
     def __init__(self, tokenizer: str, vocabulary: Vocabulary) -> None:
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
-        self.blank = UNK
+        self.blank = self.unknown = UNK
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -215,6 +218,8 @@ class PieceEncoder:
         found = tokenizer.token_to_id(blank)
         assert found is not None, f"{blank} is no token"
         self.blank = found
+        unknown = json.loads(tokenizer.to_str())["model"].get("unk_token")
+        self.unknown = None if unknown is None else tokenizer.token_to_id(unknown)
         self._added = tokenizer.encode("").ids
 
     def __len__(self) -> int:
@@ -316,16 +321,6 @@ def load_vectors(name: str, words: Sequence[str]) -> tuple[np.ndarray, float]:
     found = vectors.get_vecs_by_tokens(list(words), lower_case_backup=True)
     known = sum(word in vectors.stoi or word.lower() in vectors.stoi for word in words)
     return found.numpy(), known / len(words)
-
-
-def write_vectors(folder: Path, name: str, words: Sequence[str]) -> dict[str, Any]:
-    """Leaves the vectors of a vocabulary in a prepared folder, (V, D) float32, and returns what the manifest says.
-
-    Raises what `load_vectors` raises.
-    """
-    vectors, share = load_vectors(name, words)
-    np.save(folder / VECTORS, vectors, allow_pickle=False)
-    return {"vectors": name, "vectors_share": round(share, 6)}
 
 
 def _glove() -> Path:

@@ -4,7 +4,7 @@ N texts, V different n-grams, K classes.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags  # type: ignore[import-untyped]
@@ -12,8 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
+from shared.data.table import Table
+
 NGRAMS = (1, 2)
-WORD = r"\w+|[^\w\s]"  # signs count: "!" says something of a review
+WORD = r"\w+|[^\w\s]"  # punctuation counts: "!" says something of a review
 RARE = 1000  # from so many texts on, an n-gram of one text alone is left out
 TFIDF_C, NB_C = 10.0, 0.1  # inverse strengths of regularisation, chosen on 2,500 held-out training reviews of IMDB
 MAX_ITERATIONS = 300
@@ -76,25 +78,17 @@ def _fitted(model: LogisticRegression, features: csr_matrix, labels: np.ndarray)
         return model.fit(features, labels)
 
 
-BASELINES: dict[str, Callable[[csr_matrix, np.ndarray, csr_matrix], np.ndarray]] = {
-    "majority": majority,
-    "tfidf": tfidf,
-    "nbsvm": nbsvm,
-}
-
-
-def predict(
-    train: Sequence[str], labels: np.ndarray, test: Sequence[str], *, num_texts: int, seed: int
-) -> dict[str, np.ndarray]:
-    """The classes that each baseline predicts for the test texts, (M,) int64.
+def text_baselines(train: Table, test: Table, num_texts: int, seed: int) -> dict[str, np.ndarray]:
+    """Predicted classes of the test texts, (M,) int64, by the most frequent class, by TF-IDF and by NB-SVM.
 
     Args:
-        labels: (N,) int64, of the training texts.
+        train, test: columns text and label (N,) int64.
         num_texts: training texts they learn from at most, drawn with the seed.
     """
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:num_texts])
-    counts = count([train[index] for index in chosen.tolist()], test)
+    texts, labels = train.strings("text"), train.fixed("label")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(texts))[:num_texts])
+    counts = count([texts[index] for index in chosen.tolist()], list(test.strings("text")))
     some = labels[chosen]
-    if len(np.unique(some)) == 1:
-        return {name: majority(counts[0], some, counts[1]) for name in BASELINES}
-    return {name: baseline(counts[0], some, counts[1]) for name, baseline in BASELINES.items()}
+    several = len(np.unique(some)) > 1
+    models = {"majority": majority, "tfidf": tfidf, "nbsvm": nbsvm}
+    return {name: (model if several else majority)(counts[0], some, counts[1]) for name, model in models.items()}

@@ -1,4 +1,4 @@
-"""Attributions of texts as texts with colours behind their words."""
+"""Texts on a page: attributions as colours behind their words, and errors as they are."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from shared.explain.parts import robust_scale
 from shared.image.parts import ImageScene
-from shared.report.blocks import Block, strips
+from shared.report.blocks import Block, strips, text
 from shared.report.blocks import pictures as pictures_block
 
 SIDE_PX, MOST_PX = 128, 320  # small images are enlarged to about SIDE_PX in sharp squares, large ones made smaller
 GREY_RANGE = (0.35, 0.65)  # the image under a heat map: enough to find one's way, too little to hide the colours
 FOR, AGAINST, EVIDENCE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.63, 0.0)
 OPACITY_POWER = 0.7  # below 1: weak values can still be seen
+LEGEND = "Red raises what is explained, blue lowers it, the stronger the fuller; each map has its own scale."
 
 
 def picture(image: np.ndarray | Tensor) -> Image.Image:
@@ -107,4 +108,7 @@ def show(
             files.append({"file": f"pictures/{name}", "caption": caption})
         note = " ".join(fact[key] for key in ("question", "note") if key in fact)
         rows.append({"title": fact["title"], "good": fact["correct"], "note": note, "pictures": files})
-    return [strips(rows)]
+    outline = (
+        "" if scene.evidence is None or not scene.evidence.any() else " A green line surrounds what truly decides."
+    )
+    return [text(LEGEND + outline, "small"), strips(rows)]

@@ -1,4 +1,4 @@
-"""Attributions of texts as texts with colours behind their words."""
+"""Texts on a page: attributions as colours behind their words, and errors as they are."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,8 @@ def show(scene: TextScene, maps: Mapping[str, Tensor], facts: Sequence[Mapping[s
     """
     rows = [_row(scene, row, {title: of[row] for title, of in maps.items()}) | _said(fact)
             for row, fact in enumerate(facts)]  # fmt: skip
-    return [highlights(rows, underlined="truly decides", boxed="is asked about")]
+    underlined = "" if scene.evidence is None or not scene.evidence.any() else "truly decides"
+    return [highlights(rows, underlined=underlined, boxed="is asked about" if "place" in scene.fields else "")]
 
 
 def _said(fact: Mapping[str, Any]) -> dict[str, Any]:

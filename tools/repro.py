@@ -21,7 +21,7 @@ from shared.core.cli import errors_for_people
 from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.headline import headline_of
-from shared.core.params import Section, check, flatten, override, read_yaml
+from shared.core.params import Section, check_params, flatten, override, read_yaml
 from shared.core.paths import ROOT, Project, show
 
 
@@ -88,7 +88,7 @@ def preset_changes(project: Project, preset: str) -> dict[str, Any]:
     for key, value in changes.items():
         override(tree, key, value)
     model: type[Section] = importlib.import_module(f"projects.{project.name}.params").Params
-    check(model, tree, show(path))
+    check_params(model, tree, show(path))
     return changes
 
 

@@ -105,7 +105,7 @@ def write_json(path: Path, tree: Any) -> None:
     write_atomic(path, (json.dumps(tree, indent=2, sort_keys=True) + "\n").encode())
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A CSV, or a TSV where the path ends so, which `dvc plots` draws. Numbers keep six digits after the point."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
@@ -114,7 +114,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]
     write_atomic(path, text.getvalue().encode(errors="surrogateescape"))
 
 
-def digest(path: Path, like: str) -> str:
+def checksum_of(path: Path, like: str) -> str:
     """The checksum of a file, in hexadecimal, by the algorithm that `like` was made with: md5 or sha256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm(like)).hexdigest()

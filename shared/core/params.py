@@ -78,10 +78,10 @@ def load(model: type[P], path: Path, overrides: Iterable[str] = ()) -> P:
     tree = read_yaml(path)
     for word in overrides:
         override(tree, *parse_override(word))
-    return check(model, tree, show(path))
+    return check_params(model, tree, show(path))
 
 
-def check(model: type[P], tree: Mapping[str, Any], source: str) -> P:
+def check_params(model: type[P], tree: Mapping[str, Any], source: str) -> P:
     """A tree of plain values -> the frozen model. Raises one UserError with all problems."""
     try:
         return model.model_validate(tree)

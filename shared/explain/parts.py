@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from shared.data.batches import Batch
 from shared.data.draws import generator
 
 POINTS = 11  # of a curve: every tenth of the parts
@@ -26,7 +27,6 @@ SETS = 10  # of parts removed at once, to measure infidelity
 SET_SHARES = 1 / 8, 1 / 4  # of the parts: with larger sets any positive map does well
 ROBUST_QUANTILE = 0.99  # of |attribution|: one extreme part does not fade all others
 
-Batch = dict[str, Tensor]
 Value = Callable[[nn.Module, Batch], Tensor]  # (model, presentations) -> (M,) float, one a presentation
 Keep = Callable[[Tensor], Tensor]  # positions (m,) -> (m, P) bool: which parts are kept there
 Link = Literal["probability", "share"]

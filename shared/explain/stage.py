@@ -36,7 +36,7 @@ from shared.report import blocks
 from shared.report.blocks import Block
 
 POOL = 1000  # test samples, drawn, among which the wrongly answered ones are looked for
-DIGITS = 4
+FIGURE_DIGITS = 4
 RANDOM = "random"
 MARKS = {True: "✓", False: "✗", None: "?"}
 
@@ -198,7 +198,7 @@ class Tested:
 
     @property
     def means(self) -> dict[str, float]:
-        return {key: round(of.double().mean().item(), DIGITS) for key, of in self.figures.items()}
+        return {key: round(of.double().mean().item(), FIGURE_DIGITS) for key, of in self.figures.items()}
 
     @property
     def total(self) -> Verdict:
@@ -367,4 +367,4 @@ def curve_table(lines: Lines, link: Link) -> list[str]:
 
 
 def rounded(values: Tensor) -> list[float]:
-    return [round(value, DIGITS) for value in values.tolist()]
+    return [round(value, FIGURE_DIGITS) for value in values.tolist()]

@@ -27,7 +27,7 @@ from shared.report import blocks
 
 SIZES_PX = (32, 48, 64)  # what is suggested: more pixels cost more than they teach a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
-UPDATES = 300  # and about how many updates: what the samples take
+_UPDATES = 300  # and about how many updates: what the samples take
 SUGGESTED_SPLITS = PrepareImages(seed=0, image_size=SIZES_PX[0], channels=3, valid_fraction=0.1, test_fraction=0.2)
 
 
@@ -124,7 +124,7 @@ def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
         "prepare.channels": 1 if (data.images == data.images[:, :1]).all() else 3,
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
-        "train.epochs": float(min(max(8, round(UPDATES / updates_an_epoch)), 100)),
+        "train.epochs": float(min(max(8, round(_UPDATES / updates_an_epoch)), 100)),
     }
 
 

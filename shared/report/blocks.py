@@ -83,7 +83,7 @@ def number(value: str, label: str, detail: str = "") -> Block:
 def headline(metrics: Mapping[str, Any]) -> list[Block]:
     """The headline of metrics.json with its interval and baselines: a number, a verdict and bars."""
     found = headline_of(metrics)
-    name = words(found.name)
+    name = as_words(found.name)
     over = f"{name} over {found.num_samples:,} test {found.unit}" if found.num_samples else name
     detail = f"95 % interval {figure(found.low)} to {figure(found.high)}; {found.direction} is better"
     verdicts = {"better": "Clearly better than", "worse": "Worse than", "": "Not clearly different from"}
@@ -217,10 +217,10 @@ def article(title: str, text: str, note: str = "", good: bool | None = None, id:
     return {"block": "article", "title": title, "text": text, "note": note, "good": good, "id": id, "href": href}
 
 
-def words(key: str) -> str:
+def as_words(key: str) -> str:
     """A key as words.
 
-    >>> words("valid_accuracy"), words("f1")
+    >>> as_words("valid_accuracy"), as_words("f1")
     ('Valid accuracy', 'F1')
     """
     return key[:1].upper() + key[1:].replace("_", " ")

@@ -35,7 +35,7 @@ from shared.text.tokens import (
 )
 
 ENCODER = "encoder.json"
-UPDATES = 1000  # what is suggested: about what the sample takes
+_UPDATES = 1000  # what is suggested: about what the sample takes
 MOST_TOKENS = 512  # and as many tokens of a text at most: more cost more than they tell
 
 
@@ -137,7 +137,7 @@ def suggest(root: Path) -> dict[str, Any]:
         "prepare.min_count": 2 if len(texts) >= 1000 else 1,
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
-        "train.epochs": float(np.clip(round(UPDATES * batch / total), 4, 40)),
+        "train.epochs": float(np.clip(round(_UPDATES * batch / total), 4, 40)),
     }
 
 

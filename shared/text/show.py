@@ -10,7 +10,7 @@ from shared.explain.parts import robust_scale
 from shared.report.blocks import Block, article, highlights
 from shared.text.parts import Span, TextScene
 
-DIGITS = 4
+MARK_DIGITS = 4
 SHOWN_CHARACTERS = 1200  # of a text among the errors
 
 
@@ -48,7 +48,9 @@ def _row(scene: TextScene, row: int, maps: Mapping[str, Tensor]) -> dict[str, An
         "pieces": [piece for piece, _ in pieces],
         "underlined": [scene.evidence is not None and n >= 0 and bool(scene.evidence[row, n]) for n in numbers],
         "boxed": [n == asked >= 0 for n in numbers],
-        "marks": {title: [round(of[n], DIGITS) if n >= 0 else 0.0 for n in numbers] for title, of in marks.items()},
+        "marks": {
+            title: [round(of[n], MARK_DIGITS) if n >= 0 else 0.0 for n in numbers] for title, of in marks.items()
+        },
         "unread": unread,
     }
 

@@ -41,14 +41,6 @@ class Described(Protocol):
     def files(self) -> Sequence[Path]: ...
 
 
-class Progress(Protocol):
-    """Where a training stands: steps made, and seconds over all runs that led here."""
-
-    step: int
-    updates: int
-    seconds: float
-
-
 class Done(Protocol):
     """A finished training, of `fit()` or of a loop of the project's own."""
 
@@ -57,7 +49,8 @@ class Done(Protocol):
     @property
     def history(self) -> History: ...
     @property
-    def progress(self) -> Progress: ...
+    def progress(self) -> Any:
+        """step, updates (steps less the skipped ones), seconds (over all runs that led here)."""
 
 
 Loop = Callable[[Any, Any, Runtime, World, Checkpoint, Path], Done]

@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/cifar_cnn/ -> data/prepared/cifar_cnn/ (arrays that training reads as they are).
+"""Prepare stage: data/raw/cifar_cnn/ -> data/prepared/cifar_cnn/ (arrays for training).
 
     python -m projects.cifar_cnn.prepare                         # as params.yaml says
     python -m projects.cifar_cnn.prepare prepare.image_size=64   # larger squares
@@ -18,7 +18,7 @@ from typing import Any
 from shared.core.cli import run
 from shared.core.paths import Project
 from shared.image import classes as image_classes
-from shared.image.cifar import FOLDER, read_cifar10  # fetch
+from shared.image.cifar import FOLDER, read_cifar10
 from shared.image.params import PrepareImages
 
 from .params import Params
@@ -29,7 +29,7 @@ SMALL = 0.75  # of the side: how much smaller the first epochs may see the image
 
 def read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
     """All of the raw data. Raises one UserError with everything that is wrong."""
-    if (root / FOLDER).is_dir():  # fetch
+    if (root / FOLDER).is_dir():
         return image_classes.from_official(*read_cifar10(root), params)
     return image_classes.read_folder(root, params)
 

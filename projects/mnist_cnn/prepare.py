@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/mnist_cnn/ -> data/prepared/mnist_cnn/ (arrays that training reads as they are).
+"""Prepare stage: data/raw/mnist_cnn/ -> data/prepared/mnist_cnn/ (arrays for training).
 
     python -m projects.mnist_cnn.prepare                         # as params.yaml says
     python -m projects.mnist_cnn.prepare prepare.image_size=32   # larger squares
@@ -17,7 +17,7 @@ from typing import Any
 from shared.core.cli import run
 from shared.core.paths import Project
 from shared.image import classes as image_classes
-from shared.image.mnist import LABELS, TRAIN, read_official  # fetch
+from shared.image.mnist import LABELS, TRAIN, read_official
 from shared.image.params import PrepareImages
 
 from .params import Params
@@ -27,7 +27,7 @@ PROJECT = Project.of(__file__)
 
 def read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
     """All of the raw data. Raises one UserError with everything that is wrong."""
-    if (root / LABELS.format(TRAIN)).exists():  # fetch
+    if (root / LABELS.format(TRAIN)).exists():
         return image_classes.from_official(*read_official(root), params)
     return image_classes.read_folder(root, params)
 

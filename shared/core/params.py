@@ -7,7 +7,7 @@ key. `section.key=value` words override single keys for one run.
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -114,6 +114,6 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The dotted keys of all sections and values."""
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
-        child = field.annotation
-        if isinstance(child, type) and issubclass(child, BaseModel):
-            yield from _keys(child, f"{prefix}{name}.")
+        for child in (field.annotation, *get_args(field.annotation)):  # a section may be optional
+            if isinstance(child, type) and issubclass(child, BaseModel):
+                yield from _keys(child, f"{prefix}{name}.")

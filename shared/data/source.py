@@ -40,6 +40,8 @@ def fetch_stage(sources: Mapping[str, Bring], params: type[P], file: str) -> Non
     project = Project.of(file)
     with errors_for_people():
         loaded: Any = load_params(params, file, None)
+        if loaded.fetch is None:
+            raise UserError("params.yaml: no section `fetch`: this project's data are your own", fix="dvc repro")
         source = loaded.fetch.source
         with replace_folder(project.raw) as folder:
             sources[source](folder, loaded.fetch)

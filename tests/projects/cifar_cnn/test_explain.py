@@ -60,7 +60,7 @@ def project(trained, tmp_path, monkeypatch):
             folder.mkdir(parents=True, exist_ok=True)
             return folder
 
-    here = Here("cifar_cnn")
+    here = Here(explain.PROJECT.name)
     write_split(here.prepared / "test", draw(40, seed=1)[0])
     config = {"model": {"name": "compact", "width": 8}, "classes": ["lying", "$standing"], "channels": 3}
     config |= {"image_size": SIDE, "mean": [0.5] * 3, "std": [0.25] * 3}

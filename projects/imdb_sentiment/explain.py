@@ -28,6 +28,9 @@ from .model import load_model
 from .params import Params
 
 
+BATCH_TOKENS = 16384  # of one forward, padding included
+
+
 def value(model: nn.Module, batch: Batch) -> Tensor:
     """(M,): the log-odds of each text's target class."""
     return log_odds(model(batch["tokens"], batch["tokens_mask"]), batch["target"])
@@ -38,7 +41,7 @@ def predict(trained: Trained[Params], test: Table, rows: Tensor) -> Tensor:
     """(N, K) probabilities of some test texts."""
     tokens = test.ragged("tokens")
     pad, found = Padded(tokens, trained.world.device), torch.empty(len(rows), len(trained.config["classes"]))
-    for part in cost_shares(tokens.lengths[rows.numpy()], trained.params.evaluate.batch_size, local()):
+    for part in cost_shares(tokens.lengths[rows.numpy()], BATCH_TOKENS, local()):
         found[part] = trained.model(*pad(rows[part].to(trained.world.device))).float().softmax(1).cpu()
     return found
 

@@ -16,23 +16,29 @@ from typing import Any
 from shared.core.errors import UserError
 from shared.core.paths import show
 
-# What a user can mend. None: numpy reports a short write as an OSError without a number.
+# What a user can fix
 _DISK_ERRORS = {
-    None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-    errno.ENAMETOOLONG, errno.ENOTDIR,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG,
+    errno.ENOTDIR,
 }  # fmt: skip
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Turns what a disk refuses (full, read-only, no permission) into a UserError that names `target`."""
+    """Turns what a disk refuses (full, read-only, no permission) into a UserError that names `target`, or the other
+    file that could not be read meanwhile."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        short_write = error.errno is None and "written" in str(error)  # numpy reports it without a number
+        if error.errno not in _DISK_ERRORS and not short_write:
             raise
+        reason = error.strerror or str(error)
+        culprit = Path(os.fsdecode(error.filename)) if error.filename else target
+        if not culprit.absolute().is_relative_to(target.parent.absolute()):
+            raise UserError(f"{show(culprit)}: cannot be read: {reason}", fix="check its permissions") from error
         raise UserError(
-            f"{show(target)}: cannot be written: {error.strerror or error}", fix="free space or permissions, run again"
+            f"{show(target)}: cannot be written: {reason}", fix="free space or permissions, run again"
         ) from error
 
 

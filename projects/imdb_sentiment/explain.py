@@ -27,7 +27,6 @@ from shared.training.stage import Trained, trained_stage
 from .model import load_model
 from .params import Params
 
-
 BATCH_TOKENS = 16384  # of one forward, padding included
 
 

@@ -88,8 +88,9 @@ def train_stage(
                 done = loop(training, section, runtime, world, checkpoint, ROOT / ".profile" / project.name)
                 if world.is_first:
                     results = project.results("train")
-                    trained_on = {"trained_on": prepared.manifest["splits"]["train"]["digest"], "params": depends_on}
-                    save_model(results, done.model, {**training.config, **trained_on})
+                    trained_on = prepared.manifest["splits"]["train"]["digest"]
+                    record = {"trained_on": trained_on, "params": section.model_dump()}
+                    save_model(results, done.model, {**training.config, **record})
                     done.history.write(results)
                     write_json(results / "run.json", run_info(done, section, world))
 

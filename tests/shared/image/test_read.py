@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from shared.image.predict import ImagePredictor
 from torch import Tensor
 
 from shared.core.errors import UserError
 from shared.image import predict as predict_images
-from shared.image.predict import ImagePredictor
 
 CLASSES = ["cat", "Bär", "飛行機"]
 

@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/conll_ner/ -> data/prepared/conll_ner/ (numbers that training reads as they are).
+"""Prepare stage: data/raw/conll_ner/ -> data/prepared/conll_ner/ (numbers for training).
 
     python -m projects.conll_ner.prepare                               # as params.yaml says
     python -m projects.conll_ner.prepare prepare.join_sentences=true   # what a document says elsewhere counts too

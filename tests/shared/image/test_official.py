@@ -45,7 +45,7 @@ def test_batches_with_a_wrong_checksum_are_not_unpickled(checkout: Path) -> None
 
 
 def test_both_stages_start_without_torch() -> None:
-    code = "import sys, projects.cifar_cnn.fetch, projects.cifar_cnn.prepare; sys.exit('torch' in sys.modules)"
+    code = f"import sys, {fetch.__name__}, {prepare.__name__}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,61 +1,43 @@
-"""Baselines, and the records of the worst errors."""
-
-import json
-from pathlib import Path
+"""Baselines of image classifiers learn what is linear, and no more."""
 
 import numpy as np
-import pytest
-import torch
-from PIL import Image
-from shared.data.arrays import Split
 
-from shared.evaluation import image_classes
+from shared.data.table import Table, write_table
+from shared.image.baselines import image_baselines
 
 
-def split_of(num: int = 40, num_classes: int = 4, size: int = 8) -> Split:
-    """Brightness says the class: linearly separable."""
-    labels = np.arange(num) % num_classes
-    noise = np.random.default_rng(num).integers(0, 20, (num, 1, size, size))
-    return Split(
-        (noise + 60 * labels[:, None, None, None]).astype(np.uint8), labels, [f"é/{i}.png" for i in range(num)]
-    )
+def table(folder, images, labels):
+    write_table(folder, {"image": images.astype(np.uint8), "label": labels})
+    return Table(folder)
 
 
-def test_the_linear_baseline_learns_what_is_linear_and_majority_does_not() -> None:
-    train, test = split_of(120), split_of(40)
-    linear = image_classes.linear_baseline(train, test, 0, 200)
-    assert linear["linear_accuracy"] > 0.9
-    assert linear["linear_converged"]
-    assert image_classes.majority_baseline(train, test)["majority_accuracy"] == 0.25
+def bright(folder, num):
+    """Brightness says the class, of four: linearly separable."""
+    labels = np.arange(num) % 4
+    noise = np.random.default_rng(num).integers(0, 20, (num, 1, 8, 8))
+    return table(folder, noise + 60 * labels[:, None, None, None], labels)
 
 
-def test_the_linear_baseline_learns_many_classes() -> None:
-    rng = np.random.default_rng(0)
+def test_linear_learns_what_is_linear_and_majority_does_not(tmp_path):
+    test = bright(tmp_path / "test", 40)
+    found = image_baselines(bright(tmp_path / "train", 120), test, num_images=100, seed=0)
+    accuracy = {name: (guess == test.fixed("label")).mean() for name, guess in found.items()}
+    assert accuracy["linear"] > 0.9
+    assert accuracy["majority"] == 0.25
+
+
+def test_many_classes_and_only_one(tmp_path):
+    rng, tables = np.random.default_rng(0), {}
     means = rng.integers(0, 230, (200, 3, 4, 4))
-    train, test = (
-        Split((means[labels] + rng.integers(0, 20, (len(labels), 3, 4, 4))).astype(np.uint8), labels, [])
-        for labels in (np.arange(2000) % 200, np.arange(400) % 200)
-    )
-    assert image_classes.linear_baseline(train, test, 0, 2000)["linear_accuracy"] > 0.9
+    for name, labels in (("train", np.arange(2000) % 200), ("test", np.arange(400) % 200), ("one", np.full(20, 7))):
+        tables[name] = table(tmp_path / name, means[labels] + rng.integers(0, 20, (len(labels), 3, 4, 4)), labels)
+    guess = image_baselines(tables["train"], tables["test"], 2000, 0)["linear"]
+    assert (guess == tables["test"].fixed("label")).mean() > 0.9
+    assert set(image_baselines(tables["one"], tables["test"], 2000, 0)["linear"].tolist()) == {7}
 
 
-def test_the_linear_baseline_says_when_it_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_classes, "MAX_ITERATIONS", 1)
-    assert not image_classes.linear_baseline(split_of(120), split_of(), 0, 200)["linear_converged"]
-
-
-def test_the_worst_are_errors_most_confident_first(tmp_path: Path) -> None:
-    split = split_of(20)
-    logits = torch.eye(4)[torch.from_numpy(split.labels)] * 5
-    logits[[3, 8, 11, 14], 1] += torch.tensor([6.0, 9.0, 7.0, 8.0])  # four errors: labels 3, 0, 3, 2 taken for 1
-    records = {"sample": torch.arange(20), "actual": torch.from_numpy(split.labels), "logits": logits}
-    image_classes.draw_worst(tmp_path, records, split, ["a", "b", "<c>", "d"], 3)
-    index = json.loads((tmp_path / "index.json").read_text())
-    assert [(row["id"], row["actual"], row["predicted"]) for row in index] == [
-        ("é/8.png", "a", "b"),
-        ("é/14.png", "<c>", "b"),
-        ("é/11.png", "d", "b"),
-    ]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["001.png", "002.png", "003.png", "index.json"]
-    picture = np.asarray(Image.open(tmp_path / "001.png"))
-    assert np.array_equal(picture[::16, ::16], split.images[8, 0])
+def test_large_images_are_averaged_down(tmp_path):
+    labels = np.arange(20) % 2
+    large = np.zeros((20, 1, 96, 64)) + 100 * labels[:, None, None, None]
+    wide = table(tmp_path / "wide", large, labels)
+    assert (image_baselines(wide, wide, 20, 0)["linear"] == labels).all()

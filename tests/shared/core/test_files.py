@@ -1,6 +1,8 @@
 """Folders appear whole or not at all."""
 
 import errno
+import gzip
+import io
 import os
 import resource
 import subprocess
@@ -9,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from shared.core.errors import UserError
-from shared.core.files import replace_folder
+from shared.core.files import replace_folder, write_json, write_tsv
 from tests.empty_root import everything_below
 
 
@@ -61,6 +64,21 @@ def test_a_disk_that_is_full_in_the_middle_of_an_array(tmp_path: Path) -> None:
 def test_a_missing_file_inside_is_a_bug_and_not_a_full_disk(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replace_folder(tmp_path / "data"):
         (tmp_path / "nowhere").read_text()
+
+
+@pytest.mark.parametrize("decode", [lambda file: Image.open(file), lambda file: gzip.GzipFile(fileobj=file).read()])
+def test_an_input_that_cannot_be_decoded_is_not_a_disk_that_cannot_be_written(tmp_path: Path, decode) -> None:
+    with pytest.raises(OSError, match=r"identify|gzipped"), replace_folder(tmp_path / "data"):
+        decode(io.BytesIO(b"nonsense"))
+
+
+def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1, "a": "ß"})
+    write_json(tmp_path / "b.json", {"a": "ß", "b": 1})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    for name, separator in (("a.tsv", "\t"), ("a.csv", ",")):
+        write_tsv(tmp_path / name, ("id", "share"), [("x", 1 / 3), ('"', 2)])
+        assert (tmp_path / name).read_text() == f'id{separator}share\nx{separator}0.333333\n""""{separator}2\n'
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+"""Augmentation has exact values, as a function of (seed, epoch, sample)."""
+
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,3 +1,5 @@
+"""Params are checked whole, and what is wrong is named with the nearest key there is."""
+
 import pytest
 from pydantic import Field
 

@@ -1,3 +1,5 @@
+"""Seeds and random numbers are functions of what they are for, never of history."""
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

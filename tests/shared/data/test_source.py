@@ -2,22 +2,23 @@
 
 import fcntl
 import hashlib
-import io
 import os
-import tarfile
+import sys
 import threading
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from projects.cifar_cnn.params import Params
 from shared.core.errors import UserError
-from shared.data.archive import extract
-from shared.data.source import Official, bring
+from shared.core.paths import ROOT
+from shared.data.source import Official, bring, fetch_stage, source_of
 from tests.empty_root import checkout, everything_below
+from tests.shared.data.archives import tarball, zipped
 
 __all__ = ["checkout"]
 
@@ -28,24 +29,6 @@ DOWNLOADS = "data/raw/.downloads"
 
 def md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
-
-
-def tarball(files: dict[str, bytes], mode: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name, data in files.items():
-            file.writestr(name, data)
-    return buffer.getvalue()
 
 
 ARCHIVE = tarball(FILES, "w:gz")
@@ -290,52 +273,51 @@ def test_a_full_disk_is_not_taken_for_a_lost_connection(
     assert len(owner.asked) == 1
 
 
-# --- unsafe and damaged archives ----------------------------------------------------------------------------------
+# --- the stage ----------------------------------------------------------------------------------------------------
 
 
-def linked(name: str, kind: bytes, to: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        member = tarfile.TarInfo(name)
-        member.type, member.linkname = kind, to
-        tar.addfile(member)
-    return buffer.getvalue()
+def fetch(monkeypatch: pytest.MonkeyPatch, bring_it: Callable[[Path, Any], None], *words: str) -> None:
+    """The fetch stage of a project called cifar_cnn."""
+    monkeypatch.setattr(sys, "argv", ["fetch.py", *words])
+    fetch_stage({"sample": bring_it, "official": bring_it}, Params, str(ROOT / "projects/cifar_cnn/fetch.py"))
 
 
-@pytest.mark.parametrize(
-    ("filename", "content", "member"),
-    [
-        ("toy.tar.gz", tarball({**FILES, "../evil": b""}, "w:gz"), "../evil"),
-        ("toy.tar.gz", tarball({**FILES, "toy/../../evil": b""}, "w:gz"), "toy/../../evil"),
-        ("toy.tar.gz", tarball({**FILES, "/evil": b""}, "w:gz"), "/evil"),
-        ("toy.tar.gz", linked("evil", tarfile.SYMTYPE, "/etc/passwd"), "evil"),
-        ("toy.tar.gz", linked("evil", tarfile.LNKTYPE, "../../evil"), "evil"),
-        ("toy.tar.gz", linked("evil", tarfile.FIFOTYPE, ""), "evil"),
-        ("toy.zip", zipped({**FILES, "../evil": b""}), "../evil"),
-        ("toy.zip", zipped({**FILES, "/evil": b""}), "/evil"),
-        ("toy.zip", zipped({**FILES, "C:/evil": b""}), "C:/evil"),
-        ("toy.zip", zipped({**FILES, "..\\evil": b""}), "..\\evil"),
-    ],
-)
-def test_an_archive_that_leads_outside_is_refused_whole(
-    mirror: Path, folder: Path, tmp_path: Path, filename: str, content: bytes, member: str
+def test_the_raw_data_appear_whole_with_a_note_of_their_source(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(folder: Path, params: Any) -> None:
+        (folder / "seed").write_text(str(params.seed))
+
+    fetch(monkeypatch, write, "fetch.seed=5")
+    raw = checkout / "data/raw/cifar_cnn"
+    assert everything_below(raw) == ["seed", "source.json"]
+    assert ((raw / "seed").read_text(), source_of(raw)) == ("5", "sample")
+    (raw / "source.json").unlink()
+    assert source_of(raw) == "own"
+    (raw / "source.json").write_text("[]")
+    with pytest.raises(UserError, match="not what fetch writes"):
+        source_of(raw)
+
+
+def test_official_data_that_cannot_be_had_leave_the_old_as_they_were(
+    checkout: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (mirror / filename).write_bytes(content)
-    with pytest.raises(UserError, match="member") as caught:
+    (checkout / "data/raw/cifar_cnn").mkdir(parents=True)
+    (checkout / "data/raw/cifar_cnn/old").touch()
+    (mirror / "toy.tar.gz").write_bytes(b"half of it")
+    with pytest.raises(SystemExit, match="2"):
+        fetch(monkeypatch, lambda folder, params: bring(official(), folder), "fetch.source=official")
+    assert "toy.tar.gz: not a whole archive" in capsys.readouterr().err
+    assert everything_below(checkout / "data/raw") == ["cifar_cnn", "cifar_cnn/old"]
+
+
+def test_a_mirror_that_cannot_be_read_is_not_a_disk_that_cannot_be_written(
+    mirror: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(source))
+
+    for name, data in FILES.items():
+        (mirror / name).parent.mkdir(parents=True, exist_ok=True)
+        (mirror / name).write_bytes(data)
+    monkeypatch.setattr("shared.data.source.shutil.copyfile", refuse)
+    with pytest.raises(UserError, match=r"mirror/toy/toy/a\.bin: cannot be read: Permission denied"):
         bring(official(), folder)
-    assert filename in str(caught.value)
-    assert repr(member) in str(caught.value)
-    assert everything_below(folder) == []
-    assert not list(tmp_path.rglob("*evil*"))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"no archive at all" * 99, ARCHIVE[:-5000], ARCHIVE[:20], zipped(FILES)[:-3], tarball(FILES, "w:xz")[:-99]],
-    ids=["empty", "text", "short tar", "head alone", "short zip", "short xz"],
-)
-def test_a_damaged_archive_is_named(tmp_path: Path, content: bytes) -> None:
-    archive = tmp_path / "toy.tar.gz"
-    archive.write_bytes(content)
-    with pytest.raises(UserError, match=r"toy\.tar\.gz: not a whole archive"):
-        extract(archive, tmp_path / "out")

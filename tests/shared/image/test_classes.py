@@ -1,17 +1,18 @@
 """A folder of images becomes arrays with exact values, or one list of everything that is wrong."""
 
-import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from shared.data.arrays import read_split
 
 from shared.core.errors import UserError
-from shared.data.prepared import read_manifest
+from shared.core.paths import Project
+from shared.data.prepared import Prepared
+from shared.data.table import Table
 from shared.image import classes as image_classes
-from shared.image.classes import read_folder, suggest, write
+from shared.image.classes import suggest
 from shared.image.params import PrepareImages
 from tests.empty_root import checkout, everything_below
 
@@ -20,9 +21,17 @@ __all__ = ["checkout"]
 PREPARED = "data/prepared/own"
 
 
-def prepare(checkout: Path, size: int = 32, valid: float = 0.1) -> None:
-    params = PrepareImages(seed=0, image_size=size, channels=3, valid_fraction=valid, test_fraction=0.2)
-    write(checkout / PREPARED, read_folder(checkout / "data/raw/own", params), params)
+def prepare(checkout: Path, size: int = 32) -> None:
+    params = PrepareImages(seed=0, image_size=size, channels=3, valid_fraction=0.1, test_fraction=0.2)
+    image_classes.prepare(Project("own"), params)
+
+
+def manifest_of(checkout: Path) -> dict[str, Any]:
+    return Prepared(checkout / PREPARED).manifest
+
+
+def split_of(checkout: Path, name: str) -> Table:
+    return Prepared(checkout / PREPARED).table(name)
 
 
 @pytest.fixture
@@ -48,31 +57,31 @@ def fill(root: Path, prefix: str = "", num: int = 10, first: int = 0) -> None:
 
 
 def names_by_split(checkout: Path) -> dict[str, list[str]]:
-    manifest = read_manifest(checkout / PREPARED)
-    return {name: read_split(checkout / PREPARED, name).ids for name in manifest["splits"]}
+    manifest = manifest_of(checkout)
+    return {name: split_of(checkout, name).strings("id")[:] for name in manifest["splits"]}
 
 
 def test_class_folders_are_split_and_keep_their_exact_values(raw: Path, checkout: Path) -> None:
     fill(raw)
     prepare(checkout)
-    manifest, seen = read_manifest(checkout / PREPARED), []
+    manifest, seen = manifest_of(checkout), []
     assert (manifest["source"], manifest["classes"]) == ("own", ["cat", "dog"])
     for name, count in {"train": 14, "valid": 2, "test": 4}.items():
-        split = read_split(checkout / PREPARED, name)
+        split = split_of(checkout, name)
         assert (manifest["splits"][name]["count"], len(split)) == (count, count)
-        assert np.bincount(split.labels).tolist() == [count // 2, count // 2]
-        for image, label, id_ in zip(split.images, split.labels, split.ids, strict=True):
+        assert np.bincount(split.fixed("label")).tolist() == [count // 2, count // 2]
+        for image, label, id_ in zip(split.fixed("image"), split.fixed("label"), split.strings("id"), strict=True):
             assert id_.startswith(manifest["classes"][label])
             np.testing.assert_array_equal(image.transpose(1, 2, 0), np.asarray(Image.open(raw / id_)))
-        seen += split.ids
+        seen += split.strings("id")
     assert len(set(seen)) == 20
 
 
 def test_mean_and_deviation_are_those_of_the_training_pixels(raw: Path, checkout: Path) -> None:
     fill(raw)
     prepare(checkout)
-    pixels = read_split(checkout / PREPARED, "train").images / 255
-    manifest = read_manifest(checkout / PREPARED)
+    pixels = split_of(checkout, "train").fixed("image") / 255
+    manifest = manifest_of(checkout)
     np.testing.assert_allclose(manifest["mean"], pixels.mean(axis=(0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(manifest["std"], pixels.std(axis=(0, 2, 3)), rtol=1e-9)
 
@@ -99,13 +108,6 @@ def test_a_new_file_moves_at_most_one_other_of_each_split(raw: Path, checkout: P
     assert all(id_.startswith("cat/") for id_ in moved)
 
 
-def test_no_validation_images_if_so_wished(raw: Path, checkout: Path) -> None:
-    fill(raw)
-    prepare(checkout, valid=0.0)
-    assert set(names_by_split(checkout)) == {"train", "test"}
-    assert everything_below(checkout / "data/prepared")[:2] == ["own", "own/manifest.json"]
-
-
 def sample_with_evidence(raw: Path) -> None:
     fill(raw, "train")
     fill(raw, "test", num=3, first=50)
@@ -120,12 +122,11 @@ def sample_with_evidence(raw: Path) -> None:
 def test_a_sample_brings_its_evidence_for_test_only(raw: Path, checkout: Path) -> None:
     sample_with_evidence(raw)
     prepare(checkout)
-    assert read_manifest(checkout / PREPARED)["source"] == "sample"
-    test = read_split(checkout / PREPARED, "test")
-    assert test.evidence is not None
-    for mask, id_ in zip(test.evidence, test.ids, strict=True):
+    assert manifest_of(checkout)["source"] == "sample"
+    test = split_of(checkout, "test")
+    for mask, id_ in zip(test.fixed("evidence"), test.strings("id"), strict=True):
         np.testing.assert_array_equal(mask, np.asarray(Image.open(raw / id_.replace("test/", "evidence/"))))
-    assert read_split(checkout / PREPARED, "train").evidence is None
+    assert "evidence" not in split_of(checkout, "train")
 
 
 def test_a_missing_mask_is_named(raw: Path, checkout: Path) -> None:
@@ -140,7 +141,7 @@ def test_the_same_data_make_the_same_bytes(raw: Path, checkout: Path) -> None:
     made = []
     for _ in range(2):
         prepare(checkout)
-        made.append({name: (checkout / PREPARED / name).read_bytes() for name in ("manifest.json", "test/images.npy")})
+        made.append({name: (checkout / PREPARED / name).read_bytes() for name in ("manifest.json", "test/image.npy")})
     assert made[0] == made[1]
 
 
@@ -152,7 +153,7 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(
 ) -> None:
     fill(raw, "train")
     prepare(checkout)
-    before = read_manifest(checkout / PREPARED)
+    before = manifest_of(checkout)
 
     whole = (raw / "train/cat/0.png").read_bytes()
     bad = {"truncated": whole[:-900], "zero": b"", "text": b"words", "leak": whole, "secret": whole + b"."}
@@ -177,7 +178,7 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(
     for name in ("truncated", "zero", "text", "secret", "tiny", "HUGE", "leak"):
         assert f"{name}.png" in caught.value.what
     assert "'HUGE.png' and 'huge.png'" in caught.value.what
-    assert read_manifest(checkout / PREPARED) == before
+    assert manifest_of(checkout) == before
     assert everything_below(checkout / "data/prepared")[0] == "own"
 
 
@@ -197,18 +198,6 @@ def test_data_that_are_none(checkout: Path, names: list[str] | None, message: st
     with pytest.raises(UserError, match=f"data/raw/own: (.|\n)*{message}"):
         prepare(checkout)
     assert not (checkout / "data/prepared").exists()
-
-
-def test_a_full_disk_leaves_nothing(raw: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(file: Path, *_: object, **__: object) -> None:
-        file.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    fill(raw)
-    monkeypatch.setattr("shared.data.arrays.np.save", full)
-    with pytest.raises(UserError, match="data/prepared/own: cannot be written: No space left on device"):
-        prepare(checkout)
-    assert everything_below(checkout / "data/prepared") == []
 
 
 # --- what is suggested ----------------------------------------------------------------------------------------------
@@ -240,5 +229,5 @@ def test_other_sizes_are_rounded_down_to_what_is_worth_its_time(
 
 def test_many_images_need_fewer_epochs(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(raw, num=60)
-    monkeypatch.setattr(image_classes, "UPDATES", 100)
+    monkeypatch.setattr(image_classes, "_UPDATES", 100)
     assert suggest(raw)["train.epochs"] == round(100 / (86 // 8))

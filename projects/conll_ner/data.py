@@ -131,7 +131,8 @@ class PieceFeatures:
 
     def cost(self, encoded: np.ndarray) -> np.ndarray:
         """(T,) int64: the tokens that each word counts as."""
-        return (encoded[:, 1:] > 0).sum(1)
+        number: np.ndarray = np.count_nonzero(encoded[:, 1:], axis=1)
+        return number
 
     def _cut(self, word: str) -> list[int]:
         ids: list[int] = self.encoder.tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids
@@ -210,6 +211,11 @@ class Sequences:
         values = np.empty((index >= 0).sum(), found[0].dtype)
         values[index[index >= 0]] = np.concatenate(found)[index >= 0]
         return values
+
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) int64 each: the sequence that a word is in, and its place there."""
+        row = np.repeat(np.arange(len(self.words.lengths)), self.words.lengths)
+        return self.give_back([row]), self.give_back([np.arange(len(row)) - self.words.offsets[row]])
 
     def take_tags(self, column: np.ndarray) -> Ragged:
         """The same for tags. The rest of an entity that was cut begins one: every sequence is legal."""

@@ -83,9 +83,35 @@ def figures(row: dict[str, Any]) -> dict[str, Any]:
     return {name: round(float(value), DIGITS) for name, value in known.items()} | {"num_samples": int(row["support"])}
 
 
+def f1_of_tags(actual: scores.Tags, predicted: scores.Tags) -> float:
+    """Entity F1 by seqeval."""
+    return round(float(f1_score(actual, predicted, zero_division=0)), DIGITS)
+
+
+def count_kinds(found: Sequence[Match], words: Words, names: scores.Names) -> dict[str, Any]:
+    """How many entities are of each kind, and the recall of names that train has, and of new ones."""
+    counted: dict[str, Any] = {f"num_{kind}": sum(one.kind == kind for one in found) for kind in KINDS}
+    for key, (right, total) in scores.recall_by_seen(found, words, names).items():
+        counted |= {f"num_{key}": total} | ({f"recall_{key}": round(right / total, DIGITS)} if total else {})
+    return counted
+
+
 def confidence_of(one: Entity, probability: np.ndarray) -> float:
     """The least probability of the predicted tags at an entity's words."""
     return float(probability[one.start : one.end].min().clip(0, 1))
+
+
+def entity_confidence(
+    actual: scores.Tags, predicted: scores.Tags, probability: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of every predicted entity (M,), and whether it is right (M,)."""
+    pairs = [
+        (confidence_of(one, sure), one in entities(true))
+        for true, said, sure in zip(actual, predicted, probability, strict=True)
+        for one in entities(said)
+    ]
+    confidence, right = np.array(pairs, np.float64).reshape(-1, 2).T
+    return confidence, right
 
 
 def worst(
@@ -122,8 +148,7 @@ def page(metrics: dict[str, Any], found: Sequence[Match], bins: Reliability) -> 
         section("Seen and unseen names"),
         table(["Name", "Entities", "Recall"], by_seen),
         section("Confidence"),
-        scatter("reliability", "Share of right entities over confidence", bins.confidence, bins.accuracy, bins.count,
-                "confidence", "right", diagonal=True),
+        scatter("reliability", "Share of right entities over confidence", *bins, "confidence", "right", diagonal=True),
     ]  # fmt: skip
 
 
@@ -149,30 +174,22 @@ def main(trained: Trained[Params]) -> None:
     if not world.is_first:
         return
     actual, known_tags = (by_sentence(*table.ragged("tags"), config["classes"]) for table in (test, train))
-    words, known = words_of(test), words_of(train)
-    names, found = scores.names_of(known, known_tags), scores.matches(actual, predicted)
-    sure = [(confidence_of(one, of_words), one in entities(true))
-            for tags, of_words, true in zip(predicted, probability, actual, strict=True)
-            for one in entities(tags)]  # fmt: skip
-    bins = reliability(*np.array(sure, np.float64).reshape(-1, 2).T)
+    words, known, found = words_of(test), words_of(train), scores.matches(actual, predicted)
+    names = scores.names_of(known, known_tags)
+    bins = reliability(*entity_confidence(actual, predicted, probability))
     guesses = {
         "gazetteer": baselines.gazetteer(words, names),
         "linear": baselines.linear(known, known_tags, words, chosen.seed),
     }
-    metrics = measure(actual, predicted, derive(chosen.seed, "bootstrap"))
+    metrics = measure(actual, predicted, derive(chosen.seed, "bootstrap")) | count_kinds(found, words, names)
     metrics["raw_text_f1"] = round(raw_text_f1(test, actual, said), DIGITS)
-    metrics |= {f"num_{kind}": sum(one.kind == kind for one in found) for kind in KINDS}
-    for key, (right, total) in scores.recall_by_seen(found, words, names).items():
-        metrics |= {f"num_{key}": total} | ({f"recall_{key}": round(right / total, DIGITS)} if total else {})
-    metrics |= {"calibration_error": round(bins.calibration_error, DIGITS)} if sure else {}
-    f1 = {f"{name}_f1": f1_score(actual, guess, zero_division=0) for name, guess in guesses.items()}
-    metrics["baseline"] = {name: round(float(value), DIGITS) for name, value in f1.items()}
+    metrics["calibration_error"] = round(bins.calibration_error, DIGITS) if len(bins.num_samples) else None
+    metrics["baseline"] = {f"{name}_f1": f1_of_tags(actual, guess) for name, guess in guesses.items()}
     metrics["source"] = trained.prepared.manifest["source"]
 
-    results = trained.project.results("evaluate")
+    results, ids = trained.project.results("evaluate"), test.strings("id")
     confidence = [confidence_of(one.entity, probability[one.sentence]) for one in found]
-    ids = test.strings("id")
-    rows = [(ids[one.sentence], one.actual, one.predicted, of) for one, of in zip(found, confidence, strict=True)]
+    rows = [(ids[one.sentence], one.actual, one.predicted, sure) for one, sure in zip(found, confidence, strict=True)]
     write_table(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
     shown = [*worst(ids, words, found, confidence, chosen.num_worst), *page(metrics, found, bins)]
     blocks.leave(results, shown, summary=summary(metrics), params=chosen.model_dump())

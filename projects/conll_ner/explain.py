@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from shared.core.errors import UserError
 from shared.data.batches import Batch, Padded
 from shared.data.table import Table
-from shared.explain.parts import log_odds
+from shared.explain.parts import log_odds, select_fields
 from shared.explain.stage import class_facts, draw, explain
 from shared.text.parts import TEXT_METHODS, TextScene
 from shared.text.show import show
@@ -101,13 +101,7 @@ def main(trained: Trained[Params]) -> None:
     assert isinstance(model, LSTMTagger | CheckpointTagger)
     device, features, columns = trained.world.device, load_features(config["features"]), begins(config["classes"])
     sequences = read_sequences(table, features, config)
-    index = sequences.words.values
-    # Of each word its sequence, and its place there
-    row, place = np.empty((2, (index >= 0).sum()), np.int64)
-    row[index[index >= 0]] = np.repeat(np.arange(len(sequences.words.lengths)), sequences.words.lengths)[index >= 0]
-    place[index[index >= 0]] = np.flatnonzero(index >= 0)
-    place -= sequences.words.offsets[row]
-
+    row, place = sequences.places()
     whole = [one for one in questions(table, config["classes"]) if row[one.start] == row[one.end - 1]]
     asked = [whole[number] for number in draw(len(whole), chosen.seed).tolist()]
     if not asked:
@@ -117,8 +111,8 @@ def main(trained: Trained[Params]) -> None:
     tokens, mask = Padded(sequences.take(table.ragged("tokens").values, features.encode([NEWLINE])), device)(rows)
     batch = {"tokens": tokens, "tokens_mask": mask, "place": places.to(device)}
     with torch.inference_mode():
-        parts = zip(*(field.split(BATCH) for field in batch.values()), strict=True)
-        found = [scores_at(model, dict(zip(batch, part, strict=True)), columns).softmax(1).cpu() for part in parts]
+        chunks = torch.arange(len(asked), device=device).split(BATCH)  # type: ignore[no-untyped-call]
+        found = [scores_at(model, select_fields(batch, some), columns).softmax(1).cpu() for some in chunks]
     probabilities = torch.cat(found)
     targets, types = (
         probabilities.argmax(1),

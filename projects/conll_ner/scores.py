@@ -43,7 +43,8 @@ def f1_of(counts: np.ndarray) -> np.ndarray:
     array([0.66666667, 0.        ])
     """
     right, total = 2 * counts[..., 0], counts[..., 1] + counts[..., 2]
-    return right / np.maximum(total, 1)
+    f1: np.ndarray = right / np.maximum(total, 1)
+    return f1
 
 
 def interval(counts: np.ndarray, seed: int) -> tuple[float, float]:

@@ -57,7 +57,8 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
         config: of the checkpoint, such as num_labels=2.
 
     Raises:
-        UserError: there is no such checkpoint, or it has too few positions.
+        UserError: there is no such checkpoint, weights other than a head's are missing in it, or it has too few
+            positions.
     """
     import transformers  # seconds to import: a network from scratch must not wait for it
 
@@ -76,6 +77,9 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
         raise UserError(
             f"{name}: no checkpoint: {reason}", expected="a folder, package:<folder>, or a hub id"
         ) from None
+    body = "" if kind == "body" else f"{network.base_model_prefix}."
+    if lost := sorted(key for key in info["missing_keys"] if key.startswith(body) and "pooler" not in key):
+        raise UserError(f"{name}: {len(lost)} weights of the network are not in its files, such as {lost[0]}")
     limit = num_positions(network)
     if limit is not None and num_tokens > limit:
         raise UserError(
@@ -112,7 +116,7 @@ def num_positions(network: Any) -> int | None:
 
 def checkpoint_files(name: str) -> list[Path]:
     """The files of a checkpoint that has been loaded: what a training that starts from it depends on."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     config = cached_file(find_checkpoint(name), "config.json")
     assert config is not None, f"{name} was not loaded"

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, RobertaConfig, RobertaModel
 
@@ -80,6 +81,14 @@ def test_what_is_no_checkpoint(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="no checkpoint"):
         load_pretrained(str(tmp_path), "body", 16)
+
+
+def test_a_network_is_whole_or_no_checkpoint(half):
+    weights = load_file(half / "model.safetensors")
+    save_file({key: part for key, part in weights.items() if "layer.0" not in key}, half / "model.safetensors")
+    for kind in ("body", "classifier"):
+        with pytest.raises(UserError, match="weights of the network are not in its files"):
+            load_pretrained(str(half), kind, 16)
 
 
 def test_the_files_are_those_that_are_read(half):

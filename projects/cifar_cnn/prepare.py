@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/cifar_cnn/ -> data/prepared/cifar_cnn/ (tables that training reads as they are).
+"""Prepare stage: data/raw/cifar_cnn/ -> data/prepared/cifar_cnn/ (tables for training).
 
     python -m projects.cifar_cnn.prepare                         # as params.yaml says
     python -m projects.cifar_cnn.prepare prepare.image_size=64   # larger squares

@@ -23,7 +23,7 @@ import numpy as np
 from seqeval.metrics import classification_report, f1_score
 from sklearn.metrics import confusion_matrix
 
-from shared.core.files import write_json, write_table
+from shared.core.files import write_json, write_tsv
 from shared.core.seed import derive
 from shared.data.table import Table
 from shared.evaluation.intervals import DIGITS
@@ -190,7 +190,7 @@ def main(trained: Trained[Params]) -> None:
     results, ids = trained.project.results("evaluate"), test.strings("id")
     confidence = [confidence_of(one.entity, probability[one.sentence]) for one in found]
     rows = [(ids[one.sentence], one.actual, one.predicted, sure) for one, sure in zip(found, confidence, strict=True)]
-    write_table(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
+    write_tsv(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
     shown = [*worst(ids, words, found, confidence, chosen.num_worst), *page(metrics, found, bins)]
     blocks.leave(results, shown, summary=summary(metrics), params=chosen.model_dump())
     write_json(results / "run.json", {"predict_seconds": round(seconds, 1)})

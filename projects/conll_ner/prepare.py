@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/conll_ner/ -> data/prepared/conll_ner/ (numbers that training reads as they are).
+"""Prepare stage: data/raw/conll_ner/ -> data/prepared/conll_ner/ (numbers for training).
 
     python -m projects.conll_ner.prepare                               # as params.yaml says
     python -m projects.conll_ner.prepare prepare.join_sentences=true   # what a document says elsewhere counts too
@@ -109,15 +109,17 @@ def write(folder: Path, data: Annotated, params: Prepare) -> dict[str, Any]:
     features = make_features(data, params)
     manifest: dict[str, Any] = {"source": data.source, "classes": data.classes, "max_tokens": params.max_tokens}
     manifest["join_sentences"] = params.join_sentences
-    tables = {name: columns_of(sentences, features, data.classes) for name, sentences in data.splits.items()}
-    counts = {name: counts_of(data.splits[name], tables[name], features, manifest) for name in tables}
+    splits = {name: columns_of(sentences, features, data.classes) for name, sentences in data.splits.items()}
+    counts = {name: counts_of(data.splits[name], splits[name], features, manifest) for name in splits}
+    tables = {}
     if params.vectors:
         if not isinstance(features, WordFeatures):
             raise UserError("prepare.vectors: a checkpoint has its own", fix='prepare.encoder=words, or vectors: ""')
         vectors, share = load_vectors(params.vectors, features.words.words)
         manifest |= {"vectors": params.vectors, "vectors_share": round(share, 6)}
         tables["vectors"] = {"vector": vectors}
-    return write_prepared(folder, tables, manifest, counts=counts, files={"features.json": features.config})
+    files = {"features.json": features.config}
+    return write_prepared(folder, splits, manifest, counts=counts, files=files, tables=tables)
 
 
 def counts_of(
@@ -156,7 +158,7 @@ def main(params: Params) -> None:
     """Reads everything, and only then replaces the prepared data."""
     start, project = time.perf_counter(), Project.of(__file__)
     manifest = write(project.prepared, read(project.raw, params.prepare), params.prepare)
-    splits = {name: split for name, split in manifest["splits"].items() if "words" in split}
+    splits = manifest["splits"]
     print(f"{manifest['source']}, {len(manifest['classes'])} types of entities")
     keys = {"count": "sentences", "sequences": "sequences", "words": "words", "cut_sentences": "cut"}
     rows = {title: {name: split[key] for name, split in splits.items()} for key, title in keys.items()}

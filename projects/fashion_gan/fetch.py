@@ -18,6 +18,7 @@ from .params import Fetch, Params
 
 
 def main(params: Params) -> None:
+    assert params.fetch is not None, "own data are not fetched"
     fetch(Project.of(__file__), params.fetch.source, partial(_bring, params.fetch))
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.core.errors import UserError
-from shared.core.files import digest
+from shared.core.files import checksum_of
 from shared.core.paths import original_root, show
 from shared.core.seed import derive
 from shared.data.download import download
@@ -41,7 +41,7 @@ def load_inception(chosen: str) -> nn.Module:
     path = original_root() / chosen
     if chosen == DOWNLOAD:
         path = Path(torch.hub.get_dir()) / "checkpoints" / Path(URL).name
-        if not path.exists() or digest(path, SHA256) != SHA256:
+        if not path.exists() or checksum_of(path, SHA256) != SHA256:
             download(URL, path, SHA256, fix=f"bring the file to {show(path)}, or leave evaluate.inception empty")
     try:  # the package unpickles whatever the file holds: what this reads holds nothing but tensors
         torch.load(path, map_location="cpu", weights_only=True)

@@ -10,7 +10,7 @@ from shared.core.sections import Runtime, TrainParams
 from shared.image.params import PrepareImages
 
 
-class Fetch(Section):  # fetch
+class Fetch(Section):
     source: Literal["sample", "official"]
     dataset: Literal["fashion_mnist", "mnist", "cifar10"]  # which official one
 
@@ -52,7 +52,7 @@ class Explain(explain.Explain):
 
 
 class Params(Section):
-    fetch: Fetch  # fetch
+    fetch: Fetch | None = None  # None: the data are your own
     prepare: PrepareImages
     train: Train
     evaluate: Evaluate

@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/fashion_gan/ -> data/prepared/fashion_gan/ (arrays that training reads as they are).
+"""Prepare stage: data/raw/fashion_gan/ -> data/prepared/fashion_gan/ (arrays for training).
 
     python -m projects.fashion_gan.prepare                         # as params.yaml says
     python -m projects.fashion_gan.prepare prepare.image_size=32   # larger squares
@@ -22,7 +22,7 @@ from shared.core.paths import Project, show
 from shared.image import classes as image_classes
 from shared.image.params import PrepareImages
 
-from .official import is_official, read_official  # fetch
+from .official import is_official, read_official
 from .params import Params, halvings
 
 PROJECT = Project.of(__file__)
@@ -46,7 +46,7 @@ def read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
 
 
 def _read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
-    if is_official(root):  # fetch
+    if is_official(root):
         return image_classes.from_official(*read_official(root), params)
     return image_classes.read_folder(root, params, labelled=False)
 

@@ -27,6 +27,8 @@ from shared.training.stage import Trained, trained_stage
 from .model import load_model
 from .params import Params
 
+BATCH_TOKENS = 16384  # of one forward, padding included
+
 
 def value(model: nn.Module, batch: Batch) -> Tensor:
     """(M,): the log-odds of each text's target class."""
@@ -38,7 +40,7 @@ def predict(trained: Trained[Params], test: Table, rows: Tensor) -> Tensor:
     """(N, K) probabilities of some test texts."""
     tokens = test.ragged("tokens")
     pad, found = Padded(tokens, trained.world.device), torch.empty(len(rows), len(trained.config["classes"]))
-    for part in cost_shares(tokens.lengths[rows.numpy()], trained.params.evaluate.batch_size, local()):
+    for part in cost_shares(tokens.lengths[rows.numpy()], BATCH_TOKENS, local()):
         found[part] = trained.model(*pad(rows[part].to(trained.world.device))).float().softmax(1).cpu()
     return found
 

@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/imdb_sentiment/ -> data/prepared/imdb_sentiment/ (tokens that training reads as they are).
+"""Prepare stage: data/raw/imdb_sentiment/ -> data/prepared/imdb_sentiment/ (tokens for training).
 
     python -m projects.imdb_sentiment.prepare                         # as params.yaml says
     python -m projects.imdb_sentiment.prepare prepare.max_tokens=200  # shorter texts

@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/mnist_cnn/ -> data/prepared/mnist_cnn/ (tables that training reads as they are).
+"""Prepare stage: data/raw/mnist_cnn/ -> data/prepared/mnist_cnn/ (tables for training).
 
     python -m projects.mnist_cnn.prepare                         # as params.yaml says
     python -m projects.mnist_cnn.prepare prepare.image_size=32   # larger squares

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from shared.core.cli import errors_for_people, load_params
 from shared.core.errors import Problems, UserError
-from shared.core.files import digest, replace_folder, writing
+from shared.core.files import checksum_of, replace_folder, writing
 from shared.core.params import Section
 from shared.core.paths import Project, original_root, show
 from shared.data.archive import extract, is_archive
@@ -40,6 +40,8 @@ def fetch_stage(sources: Mapping[str, Bring], params: type[P], file: str) -> Non
     project = Project.of(file)
     with errors_for_people():
         loaded: Any = load_params(params, file, None)
+        if loaded.fetch is None:
+            raise UserError("params.yaml: no section `fetch`: this project's data are your own", fix="dvc repro")
         source = loaded.fetch.source
         with replace_folder(project.raw) as folder:
             sources[source](folder, loaded.fetch)
@@ -96,7 +98,7 @@ def verify(official: Official, root: Path) -> None:
     for name, expected in official.files.items():
         if not (root / name).is_file():
             problems.add(name, "no such file")
-        elif (found := digest(root / name, like=expected)) != expected:
+        elif (found := checksum_of(root / name, like=expected)) != expected:
             problems.add(name, f"wrong checksum: found {found}, expected {expected}")
     problems.raise_if_any(fix=f"get {official.name} again from {official.url}")
 

@@ -109,7 +109,7 @@ def write_table(folder: Path, columns: Columns) -> dict[str, Any]:
     for name, column in columns.items():
         for suffix, values in _files(column):
             np.save(folder / f"{name}{suffix}.npy", values, allow_pickle=False)
-    return {"count": next(iter(counts.values())), "digest": digest(folder)}
+    return {"count": next(iter(counts.values())), "digest": folder_digest(folder)}
 
 
 def _files(column: Column) -> Iterator[tuple[str, np.ndarray]]:
@@ -123,7 +123,7 @@ def _files(column: Column) -> Iterator[tuple[str, np.ndarray]]:
         yield from ((UTF8, ragged.values), (OFFSETS, ragged.offsets))
 
 
-def digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """sha256 over the names and contents of the files of a split."""
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):

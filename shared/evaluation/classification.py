@@ -18,7 +18,7 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 from torch import Tensor
 
-from shared.core.files import replace_folder, write_json, write_table
+from shared.core.files import replace_folder, write_json, write_tsv
 from shared.core.seed import derive
 from shared.data.batches import Read
 from shared.data.table import Table
@@ -83,7 +83,7 @@ def evaluate_classes(
         errors = worst_errors(outputs, actual, classes, chosen.num_worst, show_errors, folder)
     names = [[classes[label] for label in labels] for labels in (actual, predicted)]
     rows = zip(test.strings("id"), *names, confidence.tolist(), strict=True)
-    write_table(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
+    write_tsv(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
     page = [
         *errors,
         *confusion_blocks(actual, predicted, classes),
@@ -183,7 +183,7 @@ def probability_blocks(logits: np.ndarray, actual: np.ndarray, metrics: dict[str
             lines("pr", "Precision over recall", {"PR": (recall[::-1], precision[::-1])}, "recall", "precision", True)
         )
     keys = "cross_entropy_loss", "calibration_error", "macro_f1", "roc_auc_score", "average_precision_score"
-    rows = [[blocks.words(key), metrics[key]] for key in keys if key in metrics]
+    rows = [[blocks.as_words(key), metrics[key]] for key in keys if key in metrics]
     return [*drawn, table(["Metric", "Value"], rows)]
 
 

@@ -19,15 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from shared.data.batches import Batch
 from shared.data.draws import generator
 
 POINTS = 11  # of a curve: every tenth of the parts
 SETS = 10  # of parts removed at once, to measure infidelity
 SET_SHARES = 1 / 8, 1 / 4  # of the parts: with larger sets any positive map does well
-RESAMPLES = 2000  # of a bootstrap
 ROBUST_QUANTILE = 0.99  # of |attribution|: one extreme part does not fade all others
 
-Batch = dict[str, Tensor]
 Value = Callable[[nn.Module, Batch], Tensor]  # (model, presentations) -> (M,) float, one a presentation
 Keep = Callable[[Tensor], Tensor]  # positions (m,) -> (m, P) bool: which parts are kept there
 Link = Literal["probability", "share"]
@@ -313,14 +312,6 @@ def localisation(maps: Tensor, evidence: Tensor) -> Tensor:
     """
     mass = maps.abs()
     return ratio((mass * evidence).sum(1), mass.sum(1))
-
-
-def mean_interval(values: Tensor, seed: int) -> tuple[float, float, float]:
-    """Mean of (N,) figures of questions and its 95 % interval, by the bootstrap over questions: mean, low, high."""
-    values = values.double()
-    drawn = torch.randint(len(values), (RESAMPLES, len(values)), generator=generator(seed, "bootstrap"))
-    low, high = values[drawn].mean(1).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return values.mean().item(), low, high
 
 
 def robust_scale(values: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from shared.core.errors import UserError
 from shared.core.files import replace_folder, write_atomic, write_json
 from shared.core.sections import Explain
 from shared.core.seed import derive
+from shared.evaluation.intervals import bootstrap
 from shared.explain import parts
 from shared.explain.methods import Method, Unsuitable, find_method
 from shared.explain.parts import Link, Scene, Subject, Value
@@ -35,7 +36,7 @@ from shared.report import blocks
 from shared.report.blocks import Block
 
 POOL = 1000  # test samples, drawn, among which the wrongly answered ones are looked for
-DIGITS = 4
+FIGURE_DIGITS = 4
 RANDOM = "random"
 MARKS = {True: "✓", False: "✗", None: "?"}
 
@@ -197,7 +198,7 @@ class Tested:
 
     @property
     def means(self) -> dict[str, float]:
-        return {key: round(of.double().mean().item(), DIGITS) for key, of in self.figures.items()}
+        return {key: round(of.double().mean().item(), FIGURE_DIGITS) for key, of in self.figures.items()}
 
     @property
     def total(self) -> Verdict:
@@ -297,7 +298,7 @@ def judge(test: Test, figures: Figures, seed: int) -> Verdict:
         gains[f"the limit {test.limit:g}"] = test.limit - own
     goods, texts = [], []
     for reference, gain in gains.items():
-        mean, low, high = parts.mean_interval(gain, seed)
+        mean, (low, high) = gain.double().mean(), bootstrap(gain.double().numpy(), seed)
         goods.append(None if low <= 0 <= high else low > 0)
         texts.append(f"{VERDICTS[goods[-1]]} {reference}: by {mean:.3f} ({low:.3f} to {high:.3f})")
     return Verdict(overall(goods), "; ".join(texts))
@@ -324,7 +325,7 @@ def sentence(tested: Sequence[Tested]) -> str:
     """Whether the explanation holds, in one sentence."""
     holding = sum(one.total.good is True for one in tested)
     each = "; ".join(f"{one.method.title} {one.total.text}" for one in tested)
-    return f"{holding} of {len(tested)} attribution methods pass all their tests: {each}."
+    return f"The explanation holds for {holding} of {len(tested)} attribution methods: {each}."
 
 
 def reading_table(tested: Sequence[Tested]) -> Block:
@@ -366,4 +367,4 @@ def curve_table(lines: Lines, link: Link) -> list[str]:
 
 
 def rounded(values: Tensor) -> list[float]:
-    return [round(value, DIGITS) for value in values.tolist()]
+    return [round(value, FIGURE_DIGITS) for value in values.tolist()]

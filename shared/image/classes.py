@@ -23,10 +23,11 @@ from shared.image.files import image_size, read_images, read_mask, to_square
 from shared.image.folder import EVIDENCE, ImageFile, find_copies, scan_folder
 from shared.image.official import is_official, read_official
 from shared.image.params import PrepareImages
+from shared.report import blocks
 
 SIZES_PX = (32, 48, 64)  # what is suggested: more pixels cost more than they teach a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
-UPDATES = 300  # and about how many updates: what the samples take
+_UPDATES = 300  # and about how many updates: what the samples take
 SUGGESTED_SPLITS = PrepareImages(seed=0, image_size=SIZES_PX[0], channels=3, valid_fraction=0.1, test_fraction=0.2)
 
 
@@ -94,13 +95,16 @@ def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -
         "image_size": params.image_size,
         **_moments(np.asarray(splits["train"]["image"])),
     }
-    write_prepared(project.prepared, splits, manifest)
-    print(f"{data.source}, {len(data.classes)} classes")
     counts = {
         name: {split: int((np.asarray(columns["label"]) == label).sum()) for split, columns in splits.items()}
         for label, name in enumerate(data.classes)
     }
-    for line in count_lines(counts | {"images": {split: len(columns["id"]) for split, columns in splits.items()}}):
+    counts["images"] = {split: len(columns["id"]) for split, columns in splits.items()}
+    drawn = [blocks.text(f"{len(data.classes)} classes, {params.image_size} px a side."), blocks.counts(counts)]
+    files = {"page.json": blocks.page(drawn, params=params.model_dump())}
+    write_prepared(project.prepared, splits, manifest, files=files)
+    print(f"{data.source}, {len(data.classes)} classes")
+    for line in count_lines(counts):
         print(line)
     print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
 
@@ -120,7 +124,7 @@ def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
         "prepare.channels": 1 if (data.images == data.images[:, :1]).all() else 3,
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
-        "train.epochs": float(min(max(8, round(UPDATES / updates_an_epoch)), 100)),
+        "train.epochs": float(min(max(8, round(_UPDATES / updates_an_epoch)), 100)),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shared.core.errors import UserError
-from shared.core.files import digest
+from shared.core.files import checksum_of
 from shared.core.paths import show
 from shared.data.source import Official, verify
 
@@ -32,7 +32,7 @@ _CIFAR_META = {"batches.meta": "5ff9c542aee3614f3951f8cda6e48888"}
 IMAGES, LABELS = "{}-images-idx3-ubyte.gz", "{}-labels-idx1-ubyte.gz"
 TRAIN, TEST = "train", "t10k"
 HEADER_BYTES = {IMAGES: 16, LABELS: 8}  # of the idx format, before the values
-SIDE_PX = 28
+MNIST_SIDE_PX = 28
 
 OFFICIAL = {
     "cifar10": Official(
@@ -96,7 +96,9 @@ def read_official(root: Path) -> tuple[list[str], list[Part]]:
         verify(OFFICIAL["cifar10"], root)
         parts = [_cifar_part(root, "train", list(_CIFAR_TRAIN)), _cifar_part(root, "test", list(_CIFAR_TEST))]
         return _unpickled(root, "batches.meta")["label_names"], parts
-    is_fashion = digest(root / LABELS.format(TRAIN), "0" * 32) == OFFICIAL["fashion_mnist"].files[LABELS.format(TRAIN)]
+    is_fashion = (
+        checksum_of(root / LABELS.format(TRAIN), "0" * 32) == OFFICIAL["fashion_mnist"].files[LABELS.format(TRAIN)]
+    )
     name = "fashion_mnist" if is_fashion else "mnist"
     verify(OFFICIAL[name], root)
     return CLASSES[name], [_mnist_part(root, "train", TRAIN), _mnist_part(root, "test", TEST)]
@@ -124,7 +126,7 @@ def _unpickled(root: Path, name: str) -> dict[str, Any]:
 def _mnist_part(root: Path, split: str, part: str) -> Part:
     images, labels = _mnist_values(root, part)
     ids = [f"{part}/{number:05}" for number in range(len(labels))]
-    return Part(split, images.reshape(-1, 1, SIDE_PX, SIDE_PX), labels.astype(np.int64), ids)
+    return Part(split, images.reshape(-1, 1, MNIST_SIDE_PX, MNIST_SIDE_PX), labels.astype(np.int64), ids)
 
 
 def _mnist_values(root: Path, part: str) -> Iterator[np.ndarray]:

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shared.core.seed import derive
+from shared.data.batches import Batch
 from shared.data.draws import generator
 from shared.explain.methods import Method, Unsuitable, global_seed, occlude_groups
-from shared.explain.parts import SETS, Batch, Subject, select_fields
+from shared.explain.parts import SETS, Subject, select_fields
 
 BATCH, PIXELS = 256, 2**20  # images, and pixels of them, that go through the network at once
-STEPS = 12  # of the integral, by Gauss-Legendre: completeness within a few percent on convolutional nets
+_STEPS = 12  # of the integral, by Gauss-Legendre: completeness within a few percent on convolutional nets
 SHAP_SAMPLES = 12  # random points between each image and its baseline
 WINDOW = 5 / 32  # side of occlusion's, in sides of the image; next to one another they make 49 positions at any size
 SQUARE_SIDES = 1 / 8, 1 / 4  # of the squares that test infidelity; with larger ones any positive map does well
@@ -131,7 +132,7 @@ def integrated_gradients(subject: Subject, seed: int) -> Tensor:
     return _summed(
         [
             IntegratedGradients(chunk.value).attribute(
-                chunk.leaf(), chunk.baselines, additional_forward_args=chunk.rows, n_steps=STEPS,
+                chunk.leaf(), chunk.baselines, additional_forward_args=chunk.rows, n_steps=_STEPS,
                 internal_batch_size=size,
             )
             for chunk in _chunks(subject, size)

@@ -47,10 +47,12 @@ def find_images(paths: Iterable[str | Path], problems: Problems) -> Iterator[Pat
 
     A path that does not exist and a folder without images are noted in `problems`.
     """
-    from shared.image.files import SUFFIXES
+    from shared.image.files import IMAGE_SUFFIXES
 
     for path in map(Path, paths):
-        inside = [path] if path.is_file() else sorted(file for file in path.rglob("*") if _is_image(file, SUFFIXES))
+        inside = (
+            [path] if path.is_file() else sorted(file for file in path.rglob("*") if _is_image(file, IMAGE_SUFFIXES))
+        )
         if not inside:
             problems.add(path, "no images inside" if path.is_dir() else "no such file or folder")
         yield from inside

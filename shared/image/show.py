@@ -13,13 +13,14 @@ from torch import Tensor
 
 from shared.explain.parts import robust_scale
 from shared.image.parts import ImageScene
-from shared.report.blocks import Block, strips
+from shared.report.blocks import Block, strips, text
 from shared.report.blocks import pictures as pictures_block
 
 SIDE_PX, MOST_PX = 128, 320  # small images are enlarged to about SIDE_PX in sharp squares, large ones made smaller
 GREY_RANGE = (0.35, 0.65)  # the image under a heat map: enough to find one's way, too little to hide the colours
 FOR, AGAINST, EVIDENCE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.63, 0.0)
 OPACITY_POWER = 0.7  # below 1: weak values can still be seen
+LEGEND = "Red raises what is explained, blue lowers it, the stronger the fuller; each map has its own scale."
 
 
 def picture(image: np.ndarray | Tensor) -> Image.Image:
@@ -72,13 +73,13 @@ def save_picture(drawn: Image.Image, path: Path) -> None:
 
 def show_images(folder: Path, images: Sequence[np.ndarray | Tensor], captions: Sequence[str]) -> Block:
     """A grid of images (C, H, W) with captions, such as the errors of a classifier. PNG files go to `folder`, which
-    lies in the stage's results.
+    becomes `pictures/` of the stage.
     """
     rows = []
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         name = f"{number:03}.png"
         save_picture(picture(image), folder / name)
-        rows.append({"file": f"{folder.name}/{name}", "caption": caption, "alt": caption})
+        rows.append({"file": f"pictures/{name}", "caption": caption, "alt": caption})
     return pictures_block(rows)
 
 
@@ -107,4 +108,7 @@ def show(
             files.append({"file": f"pictures/{name}", "caption": caption})
         note = " ".join(fact[key] for key in ("question", "note") if key in fact)
         rows.append({"title": fact["title"], "good": fact["correct"], "note": note, "pictures": files})
-    return [strips(rows)]
+    outline = (
+        "" if scene.evidence is None or not scene.evidence.any() else " A green line surrounds what truly decides."
+    )
+    return [text(LEGEND + outline, "small"), strips(rows)]

@@ -18,7 +18,7 @@ NGRAMS = (1, 2)
 WORD = r"\w+|[^\w\s]"  # punctuation counts: "!" says something of a review
 RARE = 1000  # from so many texts on, an n-gram of one text alone is left out
 TFIDF_C, NB_C = 10.0, 0.1  # inverse strengths of regularisation, chosen on 2,500 held-out training reviews of IMDB
-MAX_ITERATIONS = 300
+_MAX_ITERATIONS = 300
 
 
 def count(train: Sequence[str], test: Sequence[str]) -> tuple[csr_matrix, csr_matrix]:
@@ -35,7 +35,7 @@ def majority(train: csr_matrix, labels: np.ndarray, test: csr_matrix) -> np.ndar
 def tfidf(train: csr_matrix, labels: np.ndarray, test: csr_matrix) -> np.ndarray:
     """(M,) int64: predictions of logistic regression on TF-IDF, counts as 1 + their logarithm."""
     weigh = TfidfTransformer(sublinear_tf=True)
-    model = _fitted(LogisticRegression(C=TFIDF_C, max_iter=MAX_ITERATIONS), weigh.fit_transform(train), labels)
+    model = _fitted(LogisticRegression(C=TFIDF_C, max_iter=_MAX_ITERATIONS), weigh.fit_transform(train), labels)
     predicted: np.ndarray = model.predict(weigh.transform(test))
     return predicted
 
@@ -57,7 +57,7 @@ def nbsvm(train: csr_matrix, labels: np.ndarray, test: csr_matrix) -> np.ndarray
 def _nb_score(seen: csr_matrix, inside: np.ndarray, asked: csr_matrix) -> np.ndarray:
     """(M,) float: how far each text is on the side of the class."""
     ratio = diags(log_count_ratio(seen, inside))
-    model = LogisticRegression(C=NB_C, solver="liblinear", max_iter=MAX_ITERATIONS)
+    model = LogisticRegression(C=NB_C, solver="liblinear", max_iter=_MAX_ITERATIONS)
     score: np.ndarray = _fitted(model, seen @ ratio, inside).decision_function(asked @ ratio)
     return score
 

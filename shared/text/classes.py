@@ -18,6 +18,7 @@ from shared.data.prepared import count_lines, write_prepared
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged
+from shared.report import blocks
 from shared.text.files import Text, guess_columns, read_folder
 from shared.text.params import PrepareTexts
 from shared.text.pretrained import find_checkpoint
@@ -34,7 +35,7 @@ from shared.text.tokens import (
 )
 
 ENCODER = "encoder.json"
-UPDATES = 1000  # what is suggested: about what the sample takes
+_UPDATES = 1000  # what is suggested: about what the sample takes
 MOST_TOKENS = 512  # and as many tokens of a text at most: more cost more than they tell
 
 
@@ -100,9 +101,14 @@ def prepare(project: Project, params: PrepareTexts) -> None:
     if params.vectors:
         tables["vectors"], manifest["vectors_share"] = word_vectors(params.vectors, encoder)
         manifest["vectors"] = params.vectors
-    files = {ENCODER: encoder.config}
+    by_class = {name: Counter(text.label for text in split) for name, split in data.splits.items()}
+    rows = {label: {name: count[label] for name, count in by_class.items()} for label in data.classes}
+    rows["texts"] = {name: len(split) for name, split in data.splits.items()}
+    notes = _notes(data, manifest, counts)
+    page = blocks.page([blocks.counts(rows), *map(blocks.text, notes)], params=params.model_dump())
+    files = {ENCODER: encoder.config, "page.json": page}
     write_prepared(project.prepared, splits, manifest, counts=counts, files=files, tables=tables)
-    for line in _describe(data, manifest, counts):
+    for line in [f"{data.source}, {len(data.classes)} classes", *count_lines(rows), *notes]:
         print(line)
     print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
 
@@ -131,7 +137,7 @@ def suggest(root: Path) -> dict[str, Any]:
         "prepare.min_count": 2 if len(texts) >= 1000 else 1,
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
-        "train.epochs": float(np.clip(round(UPDATES * batch / total), 4, 40)),
+        "train.epochs": float(np.clip(round(_UPDATES * batch / total), 4, 40)),
     }
 
 
@@ -212,17 +218,14 @@ def _counts(encoded: Sequence[Encoded], encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def _describe(data: LabelledTexts, manifest: dict[str, Any], counts: dict[str, dict[str, Any]]) -> list[str]:
-    """What a person would check: texts of each class in each split, unknown words, what was cut off or occurs twice."""
-    found = [f"{data.source}, {len(data.classes)} classes, {manifest['num_tokens']:,} different tokens"]
-    by_class = {name: Counter(text.label for text in split) for name, split in data.splits.items()}
-    rows = {label: {name: count[label] for name, count in by_class.items()} for label in data.classes}
-    found += count_lines(rows | {"texts": {name: len(split) for name, split in data.splits.items()}})
-    for name, split in counts.items():
-        found.append(
-            f"{name}: {split['unknown_share']:.1%} of the tokens unknown; {split['num_truncated']:,} texts cut at "
-            f"{manifest['max_tokens']} tokens, {split['truncated_share']:.1%} of all tokens lost"
-        )
+def _notes(data: LabelledTexts, manifest: dict[str, Any], counts: dict[str, dict[str, Any]]) -> list[str]:
+    """What a person would check: unknown words, what was cut off or occurs twice."""
+    found = [f"{manifest['num_tokens']:,} different tokens"]
+    found += [
+        f"{name}: {split['unknown_share']:.1%} of the tokens unknown; {split['num_truncated']:,} texts cut at "
+        f"{manifest['max_tokens']} tokens, {split['truncated_share']:.1%} of all tokens lost"
+        for name, split in counts.items()
+    ]
     if data.num_shared:
         found.append(f"{data.num_shared} texts of test occur in train or valid as well: a model may know them by heart")
     return found

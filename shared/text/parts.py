@@ -14,11 +14,12 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
+from shared.data.batches import Batch
 from shared.explain.methods import METHODS, Method, occlude_groups, occlude_parts
-from shared.explain.parts import Batch, Subject, select_fields
+from shared.explain.parts import Subject, select_fields
 
 TOKENS = 16_384  # in the network at once, padding included
-STEPS = 16  # of the integral over a piece of the path, by Gauss-Legendre
+_STEPS = 16  # of the integral over a piece of the path, by Gauss-Legendre
 CUT_INTO = 4  # pieces, where one misses too much
 CUTS = 8  # one within another at most: a jump is then followed down to a 65,000th of the path
 MANY = 32  # pieces of a path: with more nothing is cut any further, or a score that hardly changes would take for ever
@@ -250,7 +251,7 @@ def _integrate(subject: Subject, rows: Tensor, low: Tensor, high: Tensor, start:
             path.vectors(high[some]).requires_grad_(),
             path.vectors(low[some]),
             additional_forward_args=tuple(path.batch.values()),
-            n_steps=STEPS,
+            n_steps=_STEPS,
             internal_batch_size=max(len(some), TOKENS // path.batch["tokens_mask"].shape[1]),
         )
         words[some] = by_word(found.detach().sum(2), path.words, subject.num_parts).to(words)

@@ -14,7 +14,7 @@ STANDARD_INPUT = Path("-")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def lines(source: BinaryIO) -> Iterator[list[bytes]]:
+def read_lines(source: BinaryIO) -> Iterator[list[bytes]]:
     """The lines of a file without their ends, in lists: all that are whole whenever something has arrived."""
     parts: list[bytes] = []  # of a line that is not whole yet; joined once, or a long one would take squared time
     while block := source.read1(READ_BYTES):  # type: ignore[attr-defined]
@@ -32,7 +32,7 @@ def read_file(path: Path, problems: Problems) -> Iterator[list[Item]]:
     try:
         with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as source:
             number = 0
-            for block in lines(source):
+            for block in read_lines(source):
                 numbered = enumerate(block, number + 1)
                 number += len(block)
                 yield [item for count, data in numbered for item in _decoded(path, count, data, problems)]

@@ -1,4 +1,4 @@
-"""Attributions of texts as texts with colours behind their words."""
+"""Texts on a page: attributions as colours behind their words, and errors as they are."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from shared.explain.parts import robust_scale
 from shared.report.blocks import Block, article, highlights
 from shared.text.parts import Span, TextScene
 
-DIGITS = 4
+MARK_DIGITS = 4
 SHOWN_CHARACTERS = 1200  # of a text among the errors
 
 
@@ -28,7 +28,8 @@ def show(scene: TextScene, maps: Mapping[str, Tensor], facts: Sequence[Mapping[s
     """
     rows = [_row(scene, row, {title: of[row] for title, of in maps.items()}) | _said(fact)
             for row, fact in enumerate(facts)]  # fmt: skip
-    return [highlights(rows, underlined="truly decides", boxed="is asked about")]
+    underlined = "" if scene.evidence is None or not scene.evidence.any() else "truly decides"
+    return [highlights(rows, underlined=underlined, boxed="is asked about" if "place" in scene.fields else "")]
 
 
 def _said(fact: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +48,9 @@ def _row(scene: TextScene, row: int, maps: Mapping[str, Tensor]) -> dict[str, An
         "pieces": [piece for piece, _ in pieces],
         "underlined": [scene.evidence is not None and n >= 0 and bool(scene.evidence[row, n]) for n in numbers],
         "boxed": [n == asked >= 0 for n in numbers],
-        "marks": {title: [round(of[n], DIGITS) if n >= 0 else 0.0 for n in numbers] for title, of in marks.items()},
+        "marks": {
+            title: [round(of[n], MARK_DIGITS) if n >= 0 else 0.0 for n in numbers] for title, of in marks.items()
+        },
         "unread": unread,
     }
 

@@ -23,13 +23,13 @@ from torchtext.data.utils import get_tokenizer
 from torchtext.vocab import Vectors, Vocab
 
 from shared.core.errors import UserError
-from shared.core.files import digest
+from shared.core.files import checksum_of
 from shared.core.paths import original_root, show
 from shared.data.source import Official, bring
 
 PAD, UNK = 0, 1  # ids in every vocabulary made here
 SPECIALS = ["<pad>", "<unk>"]
-CHUNK = 1000  # texts cut into pieces at once
+_CHUNK = 1000  # texts cut into pieces at once
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}_]")
 _CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n]]|\uFEFF", flags=regex.V1)
 _basic_english = get_tokenizer("basic_english")
@@ -227,7 +227,7 @@ class PieceEncoder:
 
     def encode(self, texts: Iterable[str], max_tokens: int) -> Iterator[Encoded]:
         texts = iter(texts)
-        while chunk := list(itertools.islice(texts, CHUNK)):
+        while chunk := list(itertools.islice(texts, _CHUNK)):
             yield from (self._cut(encoding, max_tokens) for encoding in self.tokenizer.encode_batch(chunk))
 
     def _cut(self, encoding: Encoding, max_tokens: int) -> Encoded:
@@ -332,7 +332,7 @@ def _glove() -> Path:
 
 def _read_vectors(path: Path) -> Vectors:
     """torchtext names its cache after the file alone, so each file has a folder of its own, named by its checksum."""
-    cache = original_root() / "data" / "raw" / ".vectors" / digest(path, like="0" * 64)
+    cache = original_root() / "data" / "raw" / ".vectors" / checksum_of(path, like="0" * 64)
     https = ssl._create_default_https_context  # torchtext 0.6 switches off the check of certificates, for everyone
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar, which a log must not hold

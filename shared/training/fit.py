@@ -133,7 +133,7 @@ def fit(
     """
     model, train, validation = training.model, training.batches, training.validation
     precision = resolve_precision(params.precision, world.device)
-    check(training, params, precision, world)
+    check_training(training, params, precision, world)
     total, validate_steps = count_steps(params.epochs, train), count_steps(params.validate_epochs, train)
     history = History(world, total)
     scaler = make_scaler(precision, world.device, params.micro_batch_size)
@@ -196,7 +196,7 @@ def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
 
 
-def check(training: Training, params: FitParams, precision: str, world: World) -> None:
+def check_training(training: Training, params: FitParams, precision: str, world: World) -> None:
     """Raises UserError on what would otherwise fail, or be in vain, long after the first step."""
     validation = training.validation
     if validation:

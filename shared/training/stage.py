@@ -41,14 +41,6 @@ class Described(Protocol):
     def files(self) -> Sequence[Path]: ...
 
 
-class Progress(Protocol):
-    """Where a training stands: steps made, and seconds over all runs that led here."""
-
-    step: int
-    updates: int
-    seconds: float
-
-
 class Done(Protocol):
     """A finished training, of `fit()` or of a loop of the project's own."""
 
@@ -57,7 +49,8 @@ class Done(Protocol):
     @property
     def history(self) -> History: ...
     @property
-    def progress(self) -> Progress: ...
+    def progress(self) -> Any:
+        """step, updates (steps less the skipped ones), seconds (over all runs that led here)."""
 
 
 Loop = Callable[[Any, Any, Runtime, World, Checkpoint, Path], Done]
@@ -95,8 +88,9 @@ def train_stage(
                 done = loop(training, section, runtime, world, checkpoint, ROOT / ".profile" / project.name)
                 if world.is_first:
                     results = project.results("train")
-                    trained_on = {"trained_on": prepared.manifest["splits"]["train"]["digest"], "params": depends_on}
-                    save_model(results, done.model, {**training.config, **trained_on})
+                    trained_on = prepared.manifest["splits"]["train"]["digest"]
+                    record = {"trained_on": trained_on, "params": section.model_dump()}
+                    save_model(results, done.model, {**training.config, **record})
                     done.history.write(results)
                     write_json(results / "run.json", run_info(done, section, world))
 

@@ -108,7 +108,7 @@ def test_every_file_is_there_and_no_other(results: Path) -> None:
         *(f"explain/{name}.json" for name in ("figures", "metrics", "sections")),
         *(f"explain/latent/{name}" for name in ("directions.png", "regions.png")),
     }
-    assert not list((paths.ROOT / ".checkpoints" / "fashion_gan").iterdir())
+    assert not list((paths.ROOT / ".checkpoints" / prepare.PROJECT.name).iterdir())
 
 
 def test_the_page_shows_them_and_moves_without_script(results: Path) -> None:

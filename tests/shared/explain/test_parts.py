@@ -135,14 +135,6 @@ def test_localisation_and_completeness() -> None:
     assert parts.completeness(torch.zeros(2, 3), torch.zeros(2)).tolist() == [0, 0]
 
 
-def test_an_interval_of_a_mean() -> None:
-    values = torch.randn(400, generator=torch.Generator().manual_seed(0)) + 3
-    mean, low, high = parts.mean_interval(values, seed=0)
-    half = 1.96 * values.std().item() / 20
-    assert (low, high) == (pytest.approx(mean - half, abs=0.02), pytest.approx(mean + half, abs=0.02))
-    assert parts.mean_interval(torch.ones(1), seed=0) == (1, 1, 1)
-
-
 def test_one_extreme_part_does_not_fade_the_others() -> None:
     values = torch.ones(400)
     values[0] = -1e6

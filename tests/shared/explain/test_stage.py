@@ -79,7 +79,9 @@ def test_the_figures_and_the_page(run: Any, tmp_path: Path, capsys: pytest.Captu
         assert figures["infidelity_error_random"] > 0.1
         assert ("completeness_error" in figures) == (name == "shapley_value_sampling")
     assert page["params"]["num_scored"] == 30
-    assert page["summary"][0]["text"].startswith("2 of 2 attribution methods pass all their tests: Occlusion passes 5")
+    assert page["summary"][0]["text"].startswith(
+        "The explanation holds for 2 of 2 attribution methods: Occlusion passes 5 of 5"
+    )
     pictures = next(b for b in page["blocks"] if b["block"] == "pictures")
     assert pictures["rows"] == ["q5", "q6", "q0", "q1"]
     assert pictures["titles"] == ["Occlusion ✓", "Shapley values ✓"]
@@ -101,7 +103,7 @@ def test_a_method_that_does_not_look_at_the_model_fails(run: Any) -> None:
     assert tests["Depends on the weights"]["note"] == "no better than the limit 0.5: by -0.500 (-0.500 to -0.500)"
     notes = [b["text"] for b in page["blocks"] if b["block"] == "text" and b["kind"] == "note"]
     assert notes == ["Without Unsuitable: no layer suits.", "read me"]
-    assert page["summary"][0]["text"].startswith("0 of 1")
+    assert page["summary"][0]["text"].startswith("The explanation holds for 0 of 1")
 
 
 def test_verdicts_are_paired_and_say_where_they_cannot_tell() -> None:

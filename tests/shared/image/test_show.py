@@ -56,7 +56,8 @@ def test_a_strip_for_each_question(channels: int, tmp_path: Path) -> None:
     facts = [{"title": "<b>", "correct": True}, {"title": "two", "correct": False, "question": "Why?"}]
     folder = tmp_path / "pictures"
     folder.mkdir()
-    (block,) = show(scene, maps, facts, folder)
+    legend, block = show(scene, maps, facts, folder)
+    assert "green line" in legend["text"]
     assert [row["title"] for row in block["rows"]] == ["<b>", "two"]
     assert [row["good"] for row in block["rows"]] == [True, False]
     assert block["rows"][1]["note"] == "Why?"

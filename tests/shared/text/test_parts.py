@@ -86,7 +86,7 @@ def test_the_path_is_cut_for_those_alone_that_miss_too_much(monkeypatch: pytest.
         return parts.completeness(maps_of(INTEGRATED, subject), subject.change)
 
     monkeypatch.setattr(IntegratedGradients, "attribute", counted)
-    monkeypatch.setattr(text_parts, "STEPS", 2)
+    monkeypatch.setattr(text_parts, "_STEPS", 2)
     rough = missed(0)
     assert sum(pieces) == len(subject)
     fine = missed(8)
@@ -113,7 +113,7 @@ def test_the_values_are_captums_own_of_the_embedding_layer(numbers: int, monkeyp
         return of_text(model, {"tokens": tokens, "tokens_mask": scene.mask, "target": scene.fields["target"]})
 
     captums = LayerIntegratedGradients(value, model.embedding).attribute(
-        scene.tokens, baselines=scene.baselines, n_steps=text_parts.STEPS, internal_batch_size=2
+        scene.tokens, baselines=scene.baselines, n_steps=text_parts._STEPS, internal_batch_size=2
     )
     torch.testing.assert_close(maps_of(INTEGRATED, subject_of(scene, model)), captums.sum(2), rtol=1e-4, atol=1e-5)
 

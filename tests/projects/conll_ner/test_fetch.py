@@ -8,16 +8,13 @@ import sys
 
 import pytest
 
-from projects.conll_ner import fetch, official, prepare
+from projects.conll_ner import fetch, prepare
 from projects.conll_ner.params import Params
 from projects.conll_ner.sample import AFTER, BEFORE, NOUNS, draw_names, write_sample
 from shared.core.errors import UserError
 from shared.core.params import load
 from shared.core.paths import ROOT
 from tests.data_mirror import mirror
-from tests.empty_root import checkout, everything_below
-
-__all__ = ["checkout"]
 
 
 def with_params(*words):
@@ -100,33 +97,34 @@ def test_types_share_their_names_and_most_mentions_have_the_usual_one(tmp_path):
     assert 0.7 < usual < 0.9
 
 
-def test_without_a_mirror_it_says_where_the_files_come_from_and_belong(checkout):
+def test_without_a_mirror_it_says_where_the_files_come_from_and_belong(tmp_path, monkeypatch):
+    monkeypatch.delenv("DATASET_MIRROR", raising=False)
     with pytest.raises(UserError, match="conll2003: not in") as caught:
-        fetch.main(with_params("fetch.source=official"))
-    assert official.URL in str(caught.value)
+        fetch.official(tmp_path, SMALL)
+    assert fetch.CONLL.url in str(caught.value)
     assert "eng.testb (plain or .gz) in $DATASET_MIRROR/conll2003/" in str(caught.value)
 
 
-def test_other_files_are_refused_and_the_old_data_stay(checkout, monkeypatch):
-    (checkout / "data/raw/conll_ner").mkdir(parents=True)
-    (checkout / "data/raw/conll_ner/old").touch()
-    folder = checkout / "mirror/conll2003"
+def test_other_files_are_refused(tmp_path, monkeypatch):
+    folder, out = tmp_path / "mirror/conll2003", tmp_path / "out"
     folder.mkdir(parents=True)
+    out.mkdir()
     (folder / "eng.train").write_text("Anna I-PER\n")
-    (folder / "eng.testa.gz").write_bytes(b"no gzip")
-    monkeypatch.setenv("DATASET_MIRROR", "mirror")
+    monkeypatch.setenv("DATASET_MIRROR", str(tmp_path / "mirror"))
     with pytest.raises(UserError, match="3 problems") as caught:
-        fetch.main(with_params("fetch.source=official"))
-    for expected in ("eng.train: wrong checksum", "eng.testa.gz: damaged", "eng.testb: no such file"):
+        fetch.official(out, SMALL)
+    for expected in ("eng.train: wrong checksum", "eng.testa: no such file", "eng.testb: no such file"):
         assert expected in caught.value.what
-    assert everything_below(checkout / "data/raw") == ["conll_ner", "conll_ner/old"]
+    (folder / "eng.testa.gz").write_bytes(b"no gzip")
+    with pytest.raises(UserError, match=r"eng\.testa\.gz: damaged"):
+        fetch.official(out, SMALL)
 
 
-def test_the_official_counts(checkout, monkeypatch):
+def test_the_official_counts(tmp_path, monkeypatch):
     monkeypatch.setenv("DATASET_MIRROR", str(mirror("conll2003")))
-    fetch.main(with_params("fetch.source=official"))
-    data = prepare.read(checkout / "data/raw/conll_ner", with_params().prepare)
-    counts = {name: (len(part), sum(len(one.tags) for one in part)) for name, part in data.splits.items()}
+    fetch.official(tmp_path, SMALL)
+    data = prepare.read(tmp_path, with_params().prepare)
+    counts = {name: (len(part), sum(len(one.words) for one in part)) for name, part in data.splits.items()}
     assert counts == {"train": (14_041, 203_621), "valid": (3_250, 51_362), "test": (3_453, 46_435)}
-    assert (data.source, data.classes) == ("official", ["LOC", "MISC", "ORG", "PER"])
+    assert data.classes == ["LOC", "MISC", "ORG", "PER"]
     assert len({one.document for one in data.splits["test"]}) == 231

@@ -22,7 +22,7 @@ from shared.core.paths import ROOT, Project, show
 from shared.report.blocks import Block, figure
 from shared.report.page import write_blocks
 
-from .blocks import copies, counts, files, hints, verdict
+from .blocks import finding_blocks
 from .findings import examine
 
 
@@ -49,23 +49,12 @@ def _cell(cell: Any) -> str:
     return f"{figure(cell['value'])}  {cell['note']}" if isinstance(cell, dict) else figure(cell)
 
 
-def printable(line: str) -> str:
-    """A file name may hold what moves the cursor or changes colours."""
-    return "".join(char if char.isprintable() or char == "\n" else "?" for char in line)
-
-
 def locate(word: str) -> Path:
-    """The folder that is meant: `projects/<name>` means the project's raw data.
-
-    Raises:
-        UserError: there is no such folder.
-    """
+    """The folder that is meant: `projects/<name>` means the project's raw data. Raises UserError if there is none."""
     path = Path(word).absolute()
-    is_project = path.parent == ROOT / "projects"
-    folder = Project(path.name).raw if is_project else path
+    folder = Project(path.name).raw if path.parent == ROOT / "projects" else path
     if not folder.is_dir():
-        fix = f"python -m projects.{path.name}.fetch" if is_project and path.is_dir() else ""
-        raise UserError(f"{show(folder)}: no such folder", expected="a folder of labelled images", fix=fix)
+        raise UserError(f"{show(folder)}: no such folder", expected="images; a project's stage fetch brings its own")
     return folder
 
 
@@ -79,11 +68,13 @@ def main() -> int:
     with errors_for_people(), tempfile.TemporaryDirectory() as scratch:
         folder, album = locate(words.folder), Path(scratch)
         found = examine(folder)
-        blocks = [*verdict(found), *counts(found), *files(found), *copies(found, album), *hints(found, album)]
+        blocks = list(finding_blocks(found, album))
         page = (words.page or ROOT / "report" / f"check-{folder.name}.html").absolute()
         write_blocks(page, f"Data check: {show(folder)}", blocks, album)
-        print("\n".join(map(printable, told(blocks))) + f"\n\npage: {show(page)}", flush=True)
-        return 0 if found.is_fine else 1
+        text = "\n".join([*told(blocks), "", f"page: {show(page)}"])
+        # a file name may hold what moves the cursor or changes colours
+        print("".join(char if char.isprintable() or char == "\n" else "?" for char in text), flush=True)
+        return 1 if found.leaks or found.damaged or found.problems else 0
     return 2  # errors_for_people has ended the process
 
 

@@ -56,9 +56,10 @@ def find_pairs(thumbnails: np.ndarray) -> Pairs:
     """
     plain, flipped = (_candidates(thumbnails, mirrored) for mirrored in (False, True))
     ends, mirrored = np.concatenate([plain, flipped]), np.repeat([False, True], [len(plain), len(flipped)])
-    blocks = np.array_split(np.arange(len(ends)), len(ends) // BLOCK + 1)
-    images = ((thumbnails[ends[rows, 0]], thumbnails[ends[rows, 1]], mirrored[rows]) for rows in blocks)
-    alike = np.concatenate([likeness(*some) for some in images])
+    alike = np.empty(len(ends), dtype=np.float32)
+    for start in range(0, len(ends), BLOCK):
+        rows = slice(start, start + BLOCK)
+        alike[rows] = likeness(thumbnails[ends[rows, 0]], thumbnails[ends[rows, 1]], mirrored[rows])
     kept = np.flatnonzero(alike >= LEAST_LIKENESS)
     kept = kept[np.unique(ends[kept], axis=0, return_index=True)[1]]  # a symmetric image is not called mirrored
     return Pairs(ends[kept], alike[kept], mirrored[kept])
@@ -114,10 +115,10 @@ def likeness(one: np.ndarray, other: np.ndarray, mirrored: np.ndarray) -> np.nda
         (P,) float32 from 0 to 1.
     """
     one = np.where(mirrored[:, None, None, None], one[:, :, ::-1], one)
-    moving, fixed = (gaussian_blur(torch.from_numpy(_planes(images)), [3], [FINE]) for images in (one, other))
+    moving, fixed = (gaussian_blur(torch.from_numpy(_planes(images)), [3, 3], [FINE]) for images in (one, other))
     moving, inside = warp(moving, align(moving[:, :1], fixed[:, :1]))
     form = _correlation(moving[:, :1], fixed[:, :1], inside)
-    details = [planes[:, :1] - gaussian_blur(planes[:, :1], [9], [COARSE]) for planes in (moving, fixed)]
+    details = [planes[:, :1] - gaussian_blur(planes[:, :1], [9, 9], [COARSE]) for planes in (moving, fixed)]
     detail = _correlation(details[0], details[1], inside)
     apart = ((moving - fixed)[:, 1:].square().mean(1, keepdim=True) * inside).sum((1, 2, 3)) / inside.sum((1, 2, 3))
     return torch.where((form >= LEAST_FORM) & (apart.sqrt() <= MOST_COLOUR), detail.clamp_min(0), 0).numpy()

@@ -1,38 +1,28 @@
-"""Fetch stage: the embedded digits or an official data set -> data/raw/fashion_gan/.
+"""Fetch stage: the embedded digits or Fashion-MNIST -> data/raw/fashion_gan/.
 
-    python -m projects.fashion_gan.fetch                                              # the sample, no network
-    python -m projects.fashion_gan.fetch fetch.source=official                        # Fashion-MNIST, 30 MB
-    python -m projects.fashion_gan.fetch fetch.source=official fetch.dataset=cifar10  # CIFAR-10, 170 MB; or mnist
+    python -m projects.fashion_gan.fetch                          # the sample, no network
+    python -m projects.fashion_gan.fetch fetch.source=official    # Fashion-MNIST, 30 MB
 
 Official files are looked for in $DATASET_MIRROR first, and each is verified. With data of your own this stage goes.
 """
 
-from functools import partial
 from pathlib import Path
 
 from shared.core.cli import run
 from shared.core.paths import Project
 from shared.data.raw import fetch
+from shared.data.source import bring
+from shared.image.mnist import OFFICIAL
 
-from .params import Fetch, Params
+from .params import Params
+from .sample import write_sample
 
 
 def main(params: Params) -> None:
-    fetch(Project.of(__file__), params.fetch.source, partial(_bring, params.fetch))
+    def write(folder: Path) -> None:
+        write_sample(folder) if params.fetch.source == "sample" else bring(OFFICIAL["fashion_mnist"], folder)
 
-
-def _bring(params: Fetch, folder: Path) -> None:
-    # Imported where needed: neither source should cost the other's start.
-    if params.source == "sample":
-        from .sample import write_sample
-
-        write_sample(folder)
-    else:
-        from shared.data.source import bring
-
-        from .official import OFFICIAL
-
-        bring(OFFICIAL[params.dataset], folder)
+    fetch(Project.of(__file__), params.fetch.source, write)
 
 
 if __name__ == "__main__":

@@ -20,20 +20,23 @@ from shared.core.cli import run
 from shared.core.errors import UserError
 from shared.core.paths import Project, show
 from shared.image import classes as image_classes
+from shared.image.mnist import LABELS, TRAIN, read_official  # fetch
 from shared.image.params import PrepareImages
 
-from .official import is_official, read_official  # fetch
-from .params import Params, halvings
+from .params import Params, num_doublings
 
 PROJECT = Project.of(__file__)
-LEAST_TRAIN, LEAST_TEST = 16, 10  # images: fewer would be copied, and measured by nothing
-BATCH_SIZE, UPDATES, GRIDS = 64, 4000, 20  # what is suggested for images of one's own: about what the sample takes
+LEAST_TRAIN, LEAST_TEST = 16, 10  # images: fewer would be memorised, and the metrics would mean nothing
+BATCH_SIZE, UPDATES, GRIDS = 64, 4000, 20  # suggested for one's own images: about what the sample takes
 
 
 def read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
     """All of the raw data. Raises one UserError with everything that is wrong."""
     check_size(params.image_size)
-    data = _read(root, params)
+    if (root / LABELS.format(TRAIN)).exists():  # fetch
+        data = image_classes.from_official(*read_official(root), params)
+    else:
+        data = image_classes.read_folder(root, params, labelled=False)
     for name, least in (("train", LEAST_TRAIN), ("test", LEAST_TEST)):
         found = len(data.splits[name]) if name in data.splits else 0
         if found < least:
@@ -45,17 +48,11 @@ def read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
     return data
 
 
-def _read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
-    if is_official(root):  # fetch
-        return image_classes.from_official(*read_official(root), params)
-    return image_classes.read_folder(root, params, labelled=False)
-
-
 def check_size(side: int) -> None:
-    """Raises UserError on a side that no network here makes, naming the next ones that they do."""
-    if halvings(side) is None:
-        below = max(size for size in range(8, side) if halvings(size))
-        above = next(size for size in range(side, 2 * side) if halvings(size))
+    """Raises UserError on a side that the generator cannot make, naming the next ones that it can."""
+    if num_doublings(side) is None:
+        below = max(size for size in range(8, side) if num_doublings(size))
+        above = next(size for size in range(side, 2 * side) if num_doublings(size))
         raise UserError(
             f"prepare.image_size: {side} px cannot be made by doubling 4, 5, 6 or 7 px",
             expected=f"{below} or {above}",
@@ -66,7 +63,7 @@ def check_size(side: int) -> None:
 def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of one's own images. Raises one UserError with everything that is wrong."""
     values = image_classes.suggest(root, labelled=False)
-    side = max(size for size in range(8, values["prepare.image_size"] + 1) if halvings(size))
+    side = max(size for size in range(8, values["prepare.image_size"] + 1) if num_doublings(size))
     number = len(read(root, image_classes.SUGGESTED_SPLITS).splits["train"])
     batch = min(BATCH_SIZE, number // 2)
     epochs = math.ceil(UPDATES / (number // batch))

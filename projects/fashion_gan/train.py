@@ -5,28 +5,34 @@
     python -m projects.fashion_gan.train runtime.processes=2       # two processes on this machine
     torchrun --nproc-per-node 2 -m projects.fashion_gan.train      # the same; torchrun starts several machines too
 
-Rates hold for the global batch size given: n processes take 1/n of it each. An interrupted run goes on from its last
-checkpoint when the same command is given again. Two networks learn in turn, so the loop is written out here, of the
-pieces that `shared/training/fit.py` is made of.
+The rate holds for the global batch size given: n processes take 1/n of it each. An interrupted run goes on from its
+last checkpoint when the same command is given again. Two networks are trained in turn, so the loop is written out here,
+of the pieces that `shared/training/fit.py` is made of.
 """
 
+import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Adam
+from torch.optim.swa_utils import AveragedModel
 
 from shared.core.errors import UserError
+from shared.core.files import write_atomic
 from shared.core.paths import ROOT, Project
 from shared.core.seed import derive
-from shared.data.arrays import Split, read_split
+from shared.data.arrays import read_split
 from shared.data.batches import Batches
+from shared.data.draws import generator as draws
 from shared.data.prepared import read_manifest
 from shared.image.batches import to_float, train_batches
 from shared.training.average import make_average
@@ -37,23 +43,142 @@ from shared.training.history import Diverged, History, Row
 from shared.training.optim import linear, set_rates
 from shared.training.profile import profiler
 from shared.training.stage import train_stage
-from shared.training.step import Sums, make_scaler
+from shared.training.step import Loss, Sums, accumulate, make_scaler, update
 
-from .data import Latents, pick
-from .game import Game, Player, Progress
+from .data import Latent, Latents, image_grid
 from .losses import DiscriminatorBatch, GeneratorBatch, discriminator_loss, generator_loss
-from .model import build_discriminator, build_generator, generate, power_iteration, standing
+from .model import build, generate, measure_batch_norm
 from .params import Params, Train
-from .samples import COLUMNS, ROWS, grid, spaced, write_frames
 
 PROJECT = Project.of(__file__)
-STANDING_BATCHES = 16  # that the kept networks' batch norm is measured on
-ASKED_IMAGES = 512  # of a split, about which the discriminator is asked now and then
+BETAS = 0.5, 0.99  # of Adam: little momentum, as each network changes what the other one is trained on
+NORM_BATCHES = 16  # that the kept generator's batch norm is measured on
+VALIDATED = 512  # real images of a split whose mean logit is logged
+ROWS, COLUMNS = 8, 10  # of a grid of samples
+FRAMES, FRAME_MS, LAST_MS, QUALITY = 24, 300, 2500, 70  # of the animation: at most; of WebP
 
 Validate = Callable[[nn.Module], Row]
 
 
-class Trained(NamedTuple):
+@dataclass
+class Network:
+    """A network with its optimizer and scaler. The two networks step one after the other, so each has a scaler and a
+    skipped fp16 step of its own: nothing is shared that one could step and the other skip."""
+
+    module: nn.Module
+    wrapped: nn.Module  # as `distributed.wrap` returned it
+    optimizer: Adam
+    scaler: torch.amp.GradScaler
+    precision: str
+    world: World
+
+    def update(self, loss: Loss, micro_batches: Sequence[Any], seed: int) -> tuple[Sums, bool]:
+        """One step of the optimizer. Returns the sums, and False for a step that fp16 skipped."""
+        common: dict[str, Any] = {"scaler": self.scaler, "world": self.world}
+        sums = accumulate(self.wrapped, loss, micro_batches, precision=self.precision, seed=seed, **common)
+        weights = list(self.module.parameters())
+        return sums, update(weights, [self.optimizer], sums.count, clip_norm=0.0, **common)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The weights take no gradients; those of the input pass. Only for the module that is not wrapped: DDP would
+        wait for gradients that never come."""
+        self.module.requires_grad_(False)
+        try:
+            yield
+        finally:
+            self.module.requires_grad_(True)
+
+    def state(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"module": self.module, "optimizer": self.optimizer, "scaler": self.scaler}
+
+
+@dataclass
+class Progress:
+    """Where a training stands."""
+
+    step: int = 0
+    updates: int = 0  # of the generator: steps less those that fp16 skipped. The rate depends on them
+    seconds: float = 0.0  # of training, over all runs that led here
+
+
+@dataclass
+class Run:
+    """Everything that a checkpoint holds."""
+
+    discriminator: Network
+    generator: Network
+    average: AveragedModel | None
+    history: History
+    progress: Progress = field(default_factory=Progress)
+    grids: list[Tensor] = field(default_factory=list)  # of samples, (3, H, W) uint8
+    unread: list[Sums] = field(default_factory=list)  # since the history was last read; empty in a checkpoint
+
+    @property
+    def kept(self) -> nn.Module:
+        """The generator that is shown and kept: the averaged one if there is one."""
+        return self.average.module if self.average else self.generator.module
+
+    def add(self, sums: Sums) -> None:
+        self.history.add(sums)
+        self.unread.append(sums)
+
+    def read(self, steps_an_epoch: int) -> None:
+        """Reads the sums from the device. Raises UserError, naming the network, where one is not finite."""
+        try:
+            self.history.read()
+        except Diverged as diverged:
+            step, name = self.progress.step - diverged.steps_ago, self._cause(diverged)
+            raise UserError(
+                f"training: the {name}'s loss or weights of step {step} (epoch {step / steps_an_epoch:.2f}) are not "
+                "finite numbers",
+                fix="lower train.lr, raise train.r1_weight, or use precision fp32",
+            ) from None
+        self.unread.clear()
+
+    def _cause(self, diverged: Diverged) -> str:
+        """Which network broke first: it breaks the other one's loss as well.
+
+        Of a step, the logits of real images know the discriminator's weights before its update, those of generated
+        ones the generator's too, and the generator's loss the discriminator's weights after its update.
+        """
+        if "discriminator_loss" in diverged.terms:
+            return (
+                "generator" if set(diverged.terms) & {"real_logit", "fake_logit"} == {"fake_logit"} else "discriminator"
+            )
+        following = self.unread[len(self.unread) - diverged.steps_ago + 1 :]
+        updated = [following[0].extras["real_logit"]] if following else self.discriminator.module.parameters()
+        return "generator" if all(tensor.isfinite().all() for tensor in updated) else "discriminator"
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "discriminator": self.discriminator.state(),
+            "generator": self.generator.state(),
+            "average": self.average.state_dict() if self.average else None,
+            "history": self.history.state(),
+            "progress": asdict(self.progress),
+            "grids": self.grids,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.discriminator.restore(state["discriminator"])
+        self.generator.restore(state["generator"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        self.progress, self.grids = Progress(**state["progress"]), state["grids"]
+        self.history.restore(state["history"], self.progress.step)
+        self.history.say(f"resumed from step {self.progress.step}")
+
+
+@dataclass
+class Trained:
     """What is kept."""
 
     model: nn.Module
@@ -61,183 +186,128 @@ class Trained(NamedTuple):
     progress: Progress
 
 
-def play(
-    game: Game,
+def train_networks(
+    run: Run,
     reals: Batches,
     latents: Latents,
     validate: Validate | None,
     params: Params,
-    world: World,
     checkpoint: Checkpoint,
-    out: Path,
+    folder: Path,
 ) -> None:
-    """Lets both learn in turn, from the checkpoint if there is one.
+    """Trains both networks in turn, from the checkpoint if there is one.
 
     Args:
-        reals: real images by step of the discriminator.
-        latents: noise and labels by step of either.
-        validate: what the discriminator says of images it never saw; None: there are none.
-        out: folder for the samples over training.
+        reals: real images by step.
+        latents: noise and labels by step.
+        validate: logits of real images; None: there are no validation images.
+        folder: for the samples over training.
 
     Raises:
         UserError: a loss became NaN or infinite; names the first such step and the network.
     """
-    chosen, runtime, turns = params.train, params.runtime, params.train.discriminator_steps
-    total, sample_steps = (_steps(epochs, reals, turns) for epochs in (chosen.epochs, chosen.sample_epochs))
+    chosen, runtime = params.train, params.runtime
+    total, sample_steps = (max(1, round(epochs * len(reals))) for epochs in (chosen.epochs, chosen.sample_epochs))
     if saved := checkpoint.load():
-        game.restore(saved)
-    discriminator, generator, history, progress = game.discriminator, game.generator, game.history, game.progress
-    tell_apart = partial(discriminator_loss, generator=generator.network, params=chosen)
-    deceive = partial(generator_loss, discriminator=discriminator.network, params=chosen)
-    schedule, stream = linear(total), reals.stream(progress.step * turns, total * turns)
-    profiling = profiler(runtime.profile and world.is_first, scratch())
-    clock = time.perf_counter() - progress.seconds
+        run.restore(saved)
+    discriminator, generator, history, progress = run.discriminator, run.generator, run.history, run.progress
+    of_discriminator = partial(discriminator_loss, generator=generator.module, params=chosen)
+    of_generator = partial(generator_loss, discriminator=discriminator.module, params=chosen)
+    schedule, clock = linear(total), time.perf_counter() - progress.seconds
 
-    with profiling as profile, _naming_divergence(game, len(reals) / turns):
-        for step in range(progress.step, total):
+    with profiler(runtime.profile and latents.world.is_first, scratch()) as profile:
+        for micro_batches in reals.stream(progress.step, total):
+            step = progress.step
             set_rates([discriminator.optimizer, generator.optimizer], schedule(progress.updates))
-            judged = []
-            for turn in range(step * turns, (step + 1) * turns):
-                seed = derive(chosen.seed, "discriminator", turn)
-                penalised = chosen.penalty != "none" and turn % chosen.penalty_steps == 0
-                pairs = zip(next(stream), latents.share("discriminator", turn), strict=True)
-                power_iteration(discriminator.network)
-                batches = [DiscriminatorBatch(*pair, seed, penalised) for pair in pairs]
-                judged.append(discriminator.learn(tell_apart, batches, seed)[0])
+            seed, penalised = derive(chosen.seed, "discriminator", step), step % chosen.r1_steps == 0
+            pairs = zip(micro_batches, latents.share("discriminator", step), strict=True)
+            judged = [DiscriminatorBatch(*pair, seed, penalised and chosen.r1_weight > 0) for pair in pairs]
+            sums = discriminator.update(of_discriminator, judged, seed)[0]
 
             seed = derive(chosen.seed, "generator", step)
             drawn = [GeneratorBatch(latent, seed) for latent in latents.share("generator", step)]
             with discriminator.frozen():
-                fooled, done = generator.learn(deceive, drawn, seed)
-            progress.updates += done
-            if done and game.average:
-                game.average.update_parameters(generator.network)
+                generator_sums, updated = generator.update(of_generator, drawn, seed)
+            progress.updates += updated
+            if updated and run.average:
+                run.average.update_parameters(generator.module)
 
-            history.add(_row(judged, fooled))
-            progress.step = made = step + 1
+            losses = {"discriminator_loss": sums.loss, "generator_loss": generator_sums.loss}
+            run.add(Sums(sums.loss + generator_sums.loss, sums.count, losses | sums.extras))
+            progress.step = step = step + 1
             profile.step()
-            epoch, ends = made * turns / len(reals), made == total
-            if ends or made % runtime.log_steps == 0:
-                history.log(made, epoch, generator.optimizer.param_groups[0]["lr"])
-            if ends or made % sample_steps == 0:
-                history.read()
-                show(game, latents, epoch, out)
+            log, sample, save = (
+                step == total or step % steps == 0
+                for steps in (runtime.log_steps, sample_steps, runtime.checkpoint_steps)
+            )
+            if log or sample or save:
+                run.read(len(reals))
+            if log:
+                history.log(step, step / len(reals), generator.optimizer.param_groups[0]["lr"])
+            if sample:
+                add_samples(run, latents, folder)
                 if validate:
-                    history.validated(made, epoch, validate(discriminator.network))
-            if ends or made % runtime.checkpoint_steps == 0:
-                history.read()
+                    history.validated(step, step / len(reals), validate(discriminator.module))
+            if save:
                 progress.seconds = time.perf_counter() - clock
-                checkpoint.save(game.state())
+                checkpoint.save(run.state())
     history.close()
 
 
-def _steps(epochs: float, reals: Batches, turns: int) -> int:
-    """Passes over the real images -> steps of the generator."""
-    return max(1, round(epochs * len(reals) / turns))
+def add_samples(run: Run, latents: Latents, folder: Path) -> None:
+    """Adds a grid of samples of the same noise and labels as before, by the first rank, and writes them."""
+    if latents.world.is_first:
+        noise, _, place = latents.draw(ROWS * COLUMNS, "shown")
+        shown = Latent(noise, place % COLUMNS % len(latents.counts), place)
+        images = generate(kept_generator(run, latents), shown, latents.group)
+        run.grids.append(image_grid(images, COLUMNS))
+        write_samples(folder, run.grids)
 
 
-def _row(judged: Sequence[Sums], fooled: Sums) -> Sums:
-    """What a step adds to the history; of several steps of the discriminator the mean."""
-    loss = _mean([sums.loss for sums in judged])
-    extras = {name: _mean([sums.extras[name] for sums in judged]) for name in judged[0].extras}
-    losses = {"discriminator_loss": loss, "generator_loss": fooled.loss}
-    return Sums(loss + fooled.loss, fooled.count, losses | extras)
+def kept_generator(run: Run, latents: Latents) -> nn.Module:
+    """The kept generator in eval mode. Its batch norm is measured on batches as large as in training."""
+    drawn = (latents.draw(latents.group, "standing", number) for number in range(NORM_BATCHES))
+    return measure_batch_norm(run.kept, drawn)
 
 
-def _mean(values: Sequence[Tensor]) -> Tensor:
-    return values[0] if len(values) == 1 else torch.stack(tuple(values)).mean(0)
-
-
-@contextmanager
-def _naming_divergence(game: Game, steps_an_epoch: float) -> Iterator[None]:
-    try:
-        yield
-    except Diverged as diverged:
-        step = game.progress.step - diverged.steps_ago
-        name = "discriminator" if "discriminator_loss" in diverged.terms else "generator"
-        raise UserError(
-            f"training: the {name}'s loss of step {step} (epoch {step / steps_an_epoch:.2f}) is not a finite number",
-            fix=f"lower train.{name}_lr, take train.model.normalise=spectral, or use precision fp32",
-        ) from None
-
-
-def show(game: Game, latents: Latents, epoch: float, out: Path) -> None:
-    """Adds a grid of samples to the game, by the first rank; writes all of them, for who looks on."""
-    if not latents.world.is_first:
-        return
-    noise = latents.draw(ROWS * COLUMNS, "shown").noise
-    label = torch.arange(ROWS * COLUMNS) % COLUMNS % len(latents.counts)
-    images = generate(kept_generator(game, latents), noise, label, latents.group)
-    game.frames.append({"step": game.progress.step, "epoch": epoch, "image": grid(spaced(images))})
-    write_frames(out, game.frames)
-
-
-def kept_generator(game: Game, latents: Latents) -> nn.Module:
-    """The shown generator for use. Its statistics are those of micro-batches as large as in training."""
-    drawn = (latents.draw(latents.group, "standing", number) for number in range(STANDING_BATCHES))
-    return standing(game.shown, ((latent.noise, latent.label) for latent in drawn))
-
-
-def kept_discriminator(game: Game, shown: nn.Module, reals: Batches, latents: Latents) -> nn.Module:
-    """The discriminator for use, measured on real and generated images in turn, as it learned."""
-
-    def seen() -> Iterator[tuple[Tensor, Tensor]]:
-        for number in range(STANDING_BATCHES):
-            images, label = reals.read(reals.samples(number)[: latents.group])
-            yield to_float(images.to(latents.world.device)), label.to(latents.world.device)
-            latent = latents.draw(latents.group, "standing", number)
-            yield shown(latent.noise, latent.label), latent.label
-
-    return standing(game.discriminator.network, seen())
+def write_samples(folder: Path, grids: Sequence[Tensor]) -> None:
+    """samples.webp, an animation of the grids that rests on the last one, and that one as samples.png."""
+    places = np.linspace(0, len(grids) - 1, min(FRAMES, len(grids))).round().astype(int).tolist()
+    frames = [Image.fromarray(grids[place].permute(1, 2, 0).numpy()) for place in places]
+    times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+    moving, still = io.BytesIO(), io.BytesIO()
+    animated: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}
+    frames[0].save(moving, "WEBP", quality=QUALITY, **animated)
+    frames[-1].save(still, "PNG")
+    for name, file in (("samples.webp", moving), ("samples.png", still)):
+        write_atomic(folder / name, file.getvalue())
 
 
 def make_validation(prepared: Path, world: World) -> Validate | None:
-    """What the discriminator says of real images that it learned from and of others: it knows them by heart when the
-    two part. None where there are no validation images."""
+    """The mean logit of real images that the discriminator is trained on and of others: where the two part, it
+    memorises its training images. None where there are no validation images."""
     if "valid" not in read_manifest(prepared)["splits"]:
         return None
-    asked = {f"{name}_logit": _some(read_split(prepared, name, mapped=True), world) for name in ("valid", "train")}
+    chosen = {}
+    for name in ("valid", "train"):
+        split = read_split(prepared, name, mapped=True)
+        index = torch.randperm(len(split), generator=draws(0, "chosen"))[:VALIDATED].numpy()
+        images = to_float(torch.from_numpy(split.images[index]).to(world.device))
+        chosen[f"{name}_logit"] = images, torch.from_numpy(split.labels[index]).to(world.device)
 
     @torch.no_grad()
     def validate(discriminator: nn.Module) -> Row:
-        return {name: float(discriminator(*images).mean()) for name, images in asked.items()}
+        return {name: float(discriminator(*images).mean()) for name, images in chosen.items()}
 
     return validate
 
 
-def _some(split: Split, world: World) -> tuple[Tensor, Tensor]:
-    """Images of all classes, as a folder is read class by class, and their labels; the same in every run."""
-    images, labels = pick(split, ASKED_IMAGES, 0)[1]
-    return to_float(images.to(world.device)), labels.to(world.device)
-
-
-def check(params: Train) -> None:
-    """Raises UserError on a penalty that does not go with batch norm, which mixes the images of a batch."""
-    if params.penalty == "interpolates" and params.model.normalise == "batch":
-        raise UserError(
-            "train.penalty: interpolates bounds the slope at each image, and train.model.normalise=batch mixes images",
-            fix="take train.model.normalise=none, or train.penalty=r1",
-        )
-
-
-def start(params: Train, prepared: Path, world: World) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
-    """The untrained discriminator and generator, the same on every rank, and the config to build them from again."""
-    manifest = read_manifest(prepared)
-    config = {key: manifest[key] for key in ("classes", "channels", "image_size")}
-    form = params.model, config["channels"], config["image_size"], len(config["classes"])
-    torch.manual_seed(derive(params.seed, "weights"))
-    discriminator, generator = build_discriminator(*form), build_generator(*form)
-    for network in (discriminator, generator):
-        network.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    counts = np.bincount(read_split(prepared, "train", mapped=True).labels, minlength=len(config["classes"]))
-    return discriminator, generator, config | {"class_counts": counts.tolist(), "model": params.model.model_dump()}
-
-
-def make_player(network: nn.Module, rate: float, params: Train, world: World) -> Player:
-    adam = Adam(network.parameters(), lr=rate, betas=(params.beta1, params.beta2), fused=True)
+def make_network(module: nn.Module, params: Train, world: World) -> Network:
+    module.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = resolve_precision(params.precision, world.device)
     scaler = make_scaler(precision, world.device, params.micro_batch_size)
-    return Player(network, wrap(network, world), adam, scaler, precision, world)
+    adam = Adam(module.parameters(), lr=params.lr, betas=BETAS, fused=True)
+    return Network(module, wrap(module, world), adam, scaler, precision, world)
 
 
 def scratch() -> Path:
@@ -246,35 +316,38 @@ def scratch() -> Path:
 
 
 def train(
-    params: Params, prepared: Path, checkpoint: Checkpoint, world: World, out: Path
+    params: Params, prepared: Path, checkpoint: Checkpoint, world: World, folder: Path
 ) -> tuple[Trained, dict[str, Any]]:
     """Trains on the prepared images: what is kept, and the config to build it from.
 
     Args:
-        out: folder for the samples over training.
+        folder: for the samples over training.
     """
-    chosen = params.train
-    check(chosen)
-    discriminator, generator, config = start(chosen, prepared, world)
+    chosen, manifest, split = params.train, read_manifest(prepared), read_split(prepared, "train", mapped=True)
+    config = {key: manifest[key] for key in ("classes", "channels", "image_size")} | {
+        "class_counts": np.bincount(split.labels, minlength=len(manifest["classes"])).tolist(),
+        "model": chosen.model.model_dump(),
+    }
+    torch.manual_seed(derive(chosen.seed, "weights"))
+    networks = build(chosen.model, config["channels"], config["image_size"], len(config["classes"]))
     reals = train_batches(prepared, lambda images, sample, epoch: to_float(images), chosen, params.runtime, world)
     latents = Latents(chosen, config["class_counts"], world)
-    total = _steps(chosen.epochs, reals, chosen.discriminator_steps)
-    game = Game(
-        make_player(discriminator, chosen.discriminator_lr, chosen, world),
-        make_player(generator, chosen.generator_lr, chosen, world),
-        make_average(generator, chosen.ema_decay),
+    total = max(1, round(chosen.epochs * len(reals)))
+    run = Run(
+        make_network(networks["discriminator"], chosen, world),
+        make_network(networks["generator"], chosen, world),
+        make_average(networks["generator"], chosen.ema_decay),
         History(world, total, scratch() / "tensorboard" if params.runtime.tensorboard else None),
     )
-    play(game, reals, latents, make_validation(prepared, world), params, world, checkpoint, out)
+    train_networks(run, reals, latents, make_validation(prepared, world), params, checkpoint, folder)
     if world.is_first:
-        write_frames(out, game.frames)  # a run that was killed after its last step has them in the checkpoint alone
-    shown = kept_generator(game, latents)
-    kept = nn.ModuleDict({"generator": shown, "discriminator": kept_discriminator(game, shown, reals, latents)})
-    return Trained(kept, game.history, game.progress), config
+        write_samples(folder, run.grids)  # a run killed after its last step has them in the checkpoint alone
+    networks["generator"] = kept_generator(run, latents)
+    return Trained(networks.eval(), run.history, run.progress), config
 
 
 def main(params: Params) -> None:
-    train_stage(PROJECT, params, partial(train, out=PROJECT.results("train") / "samples"))
+    train_stage(PROJECT, params, partial(train, folder=PROJECT.results("train")))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A game small enough for a test: bars of 8 px, lying or standing."""
+"""A training small enough for a test: bars of 8 px, horizontal or vertical."""
 
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,12 @@ def prepare(folder: Path) -> Path:
     splits = {
         name: bars(number, seed) for seed, (name, number) in enumerate({"train": 40, "valid": 12, "test": 12}.items())
     }
-    write(folder / "prepared", ImageClasses("own", ["lying", "standing"], splits), params().prepare)
+    write(folder / "prepared", ImageClasses("own", ["vertical", "horizontal"], splits), params().prepare)
     return folder / "prepared"
 
 
-def play(prepared: Path, out: Path, chosen: Params, checkpoint: type[Checkpoint] = Checkpoint) -> train.Trained:
+def run(prepared: Path, out: Path, chosen: Params, checkpoint: type[Checkpoint] = Checkpoint) -> train.Trained:
     """A whole training in this process; samples and checkpoint lie in `out`."""
     out.mkdir(exist_ok=True)
     world = local()
-    return train.train(chosen, prepared, checkpoint(out / "last.pt", world), world, out / "samples")[0]
+    return train.train(chosen, prepared, checkpoint(out / "last.pt", world), world, out)[0]

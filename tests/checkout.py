@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
+from shared.data.arrays import Split, write_split
 
 from projects.cifar_cnn.sample import SHAPES, make_images
 from shared.core.files import write_json
 from shared.core.params import override, read_yaml
 from shared.core.paths import ROOT
-from shared.data.arrays import Split, write_split
 from shared.data.prepared import SPLITS
 
 PROJECT = "cifar_cnn"

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from shared.data.columns import Columns, Ragged
 from torch import Tensor
 
-from shared.data.columns import Columns, Ragged
 from shared.data.draws import Draws
 from shared.text.tokens import PAD, UNK, PieceEncoder, Vocabulary, load_encoder
 

@@ -21,16 +21,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from shared.data.columns import Columns, Ragged, read_columns
+from shared.evaluation.plots import write_predictions, write_reliability
 from torch import Tensor
 
 from shared.core.files import replace_folder, write_json
 from shared.core.paths import Project
 from shared.core.seed import derive
 from shared.data.batches import length_shares
-from shared.data.columns import Columns, Ragged, read_columns
 from shared.data.prepared import check_same, read_manifest
 from shared.evaluation.metrics import DIGITS, calibration_error, reliability
-from shared.evaluation.plots import write_predictions, write_reliability
 from shared.evaluation.records import Records, collect
 from shared.text.batches import text_reader
 from shared.training.distributed import World, join, run

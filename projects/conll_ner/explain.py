@@ -12,12 +12,12 @@ What the files hold, and which figure means what: shared/explain/text.py.
 
 import numpy as np
 import torch
+from shared.data.columns import Columns, Ragged, read_columns, select
 from torch import Tensor, nn
 
 from shared.core.cli import run
 from shared.core.errors import UserError
 from shared.core.paths import Project
-from shared.data.columns import Columns, Ragged, read_columns, select
 from shared.data.draws import generator
 from shared.data.prepared import read_manifest
 from shared.explain.choose import draw

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from shared.core.cli import run
 from shared.core.paths import Project
-from shared.data.raw import fetch
+from shared.data.source import fetch
 
 from .params import Fetch, Params
 
 
 def main(params: Params) -> None:
+    assert params.fetch is not None, "own data are not fetched"
     fetch(Project.of(__file__), params.fetch.source, partial(_bring, params.fetch))
 
 

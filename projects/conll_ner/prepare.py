@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/conll_ner/ -> data/prepared/conll_ner/ (numbers that training reads as they are).
+"""Prepare stage: data/raw/conll_ner/ -> data/prepared/conll_ner/ (numbers for training).
 
     python -m projects.conll_ner.prepare                               # as params.yaml says
     python -m projects.conll_ner.prepare prepare.join_sentences=true   # what a document says elsewhere counts too
@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shared.data.columns import write_columns
 
 from shared.core.cli import run
 from shared.core.errors import MAX_LISTED, Problems, UserError
 from shared.core.files import replace_folder
 from shared.core.paths import Project, show
-from shared.data.columns import write_columns
 from shared.data.prepared import SPLITS, write_manifest
-from shared.data.raw import NOTE, source_of
+from shared.data.source import NOTE, source_of
 from shared.data.split import hold_out
 from shared.text.pretrained import find_checkpoint
 from shared.text.tokens import checkpoint_pieces, write_vectors

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from shared.data.columns import Columns, Ragged, read_columns
+from shared.training.optim import linear
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from shared.core.paths import ROOT, Project
 from shared.core.seed import derive
 from shared.data.batches import Batches, length_shares
-from shared.data.columns import Columns, Ragged, read_columns
 from shared.data.prepared import read_manifest
 from shared.evaluation.records import Records, collect
 from shared.text.batches import TextBatch, text_batches, text_reader
@@ -27,7 +28,6 @@ from shared.text.pretrained import start_from_vectors
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, run
 from shared.training.fit import Run, Validate, fit
-from shared.training.optim import linear
 from shared.training.stage import train_stage
 
 from .data import WordFeatures, forget, load_features, read_features

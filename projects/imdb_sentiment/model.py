@@ -11,22 +11,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.core.errors import UserError
-from shared.data.batches import length_shares
-from shared.data.columns import Ragged
 from shared.data.draws import Draws
-from shared.evaluation.records import Records, collect
-from shared.text.batches import Padded
 from shared.text.pretrained import find_checkpoint
-from shared.text.tokens import PAD, load_encoder
-from shared.training.distributed import World
+from shared.text.tokens import PAD, Encoder, load_encoder
 from shared.training.weights import load_weights, read_config
 
-from .data import special_ids
 from .params import Model
 
 EMBEDDING_STD = 0.5
@@ -322,38 +317,18 @@ def load_pretrained(model: nn.Module, checkpoint: str) -> None:
     network.load_state_dict(pretrained.state_dict())
 
 
-def load_model(folder: Path, command: str) -> tuple[nn.Module, dict[str, Any]]:
-    """The trained model in eval mode and its config.
-
-    Args:
-        folder: results/train.
-        command: what makes the weights, told to the user where there are none.
-
-    Returns:
-        The model, and model (its params), classes, max_tokens, encoder (see shared/text/tokens.py) and, of a
-        checkpoint, network (its config as transformers keeps it).
+def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The trained model in eval mode and its config, from results/train: model (its params), classes, max_tokens,
+    encoder (see shared/text/tokens.py) and, of a checkpoint, network (its config as transformers keeps it).
     """
-    config = read_config(folder, command, Model)
+    config = read_config(folder, Model)
     model = build_model(config)
     load_weights(folder, model)
     return model.eval(), config
 
 
-def predict_logits(model: nn.Module, tokens: Ragged, batch_size: int, world: World) -> Tensor:
-    """Logits of texts of any lengths, in batches of about one length.
-
-    Args:
-        model: in eval mode, on the world's device.
-        tokens: of N texts.
-        batch_size: tokens of one forward, padding included.
-
-    Returns:
-        (N, K) on the CPU, the same on every rank.
-    """
-    padded = Padded(tokens, world.device)
-
-    @torch.inference_mode()
-    def record(index: Tensor) -> Records:
-        return {"logits": model(*padded(index.to(world.device)))}
-
-    return collect(record, length_shares(tokens.lengths, batch_size, world), world)["logits"]
+def special_ids(encoder: Encoder) -> list[int]:
+    """Ids of the marks that the encoder adds, such as [CLS]: no part of any text."""
+    ids = np.arange(len(encoder))
+    found: list[int] = ids[encoder.is_special(ids)].tolist()
+    return found

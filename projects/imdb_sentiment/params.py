@@ -9,7 +9,7 @@ from shared.core.sections import Explain, FitParams, Runtime
 from shared.text.params import PrepareTexts
 
 
-class Fetch(Section):  # fetch
+class Fetch(Section):
     source: Literal["sample", "official"]
     seed: int = Field(ge=0)  # of the sample
     num_train: int = Field(ge=20)  # reviews of the sample
@@ -44,7 +44,7 @@ class Evaluate(Section):
 
 
 class Params(Section):
-    fetch: Fetch  # fetch
+    fetch: Fetch | None = None  # None: the data are your own
     prepare: PrepareTexts
     train: Train
     evaluate: Evaluate

@@ -1,56 +1,97 @@
-"""The figure that a project is told by, found in the metrics.json of its evaluate stage."""
+"""The headline: the one metric that a project is judged by, found in the metrics.json of its evaluate stage."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LOWER = "_loss", "_error", "_distance"
-HIGHER = "_score", "accuracy", "f1", "precision", "recall", "recall_unseen"
+from shared.core.errors import UserError
+
+HIGHER = "score", "accuracy", "f1", "precision", "recall"
+LOWER = "loss", "error", "error_rate", "distance"
 
 
-def better(name: str) -> str:
-    """Which way a metric is better, by its name; "" where the name does not say.
+def direction(name: str, declared: Mapping[str, str] | None = None) -> str:
+    """Which values of a metric are better: "higher" or "lower".
 
-    >>> better("frechet_distance"), better("macro_f1"), better("seconds")
-    ('lower', 'higher', '')
+    Args:
+        name: of the metric. Its last words decide (`macro_f1`, `word_error_rate`); a cutoff does not (`recall_at_10`).
+        declared: name -> "higher" or "lower", for names that do not say it; goes first.
+
+    Raises:
+        UserError: the name does not say, and nothing is declared.
+
+    >>> direction("macro_f1"), direction("recall_at_10"), direction("word_error_rate"), direction("valid_loss")
+    ('higher', 'higher', 'lower', 'lower')
+    >>> direction("perplexity", {"perplexity": "lower"})
+    'lower'
     """
-    return "lower" if name.endswith(LOWER) else "higher" if name.endswith(HIGHER) else ""
+    found = (declared or {}).get(name)
+    if found is None:
+        stem = "_" + re.sub(r"_at_\d+$", "", name)
+        ends = {"higher": HIGHER, "lower": LOWER}
+        found = next((way for way, words in ends.items() if stem.endswith(tuple(f"_{word}" for word in words))), "")
+    if found not in ("higher", "lower"):
+        raise UserError(
+            f"metric {name}: not known whether higher or lower values are better",
+            expected=f"a name that ends in one of {', '.join([*HIGHER, *LOWER])}",
+            fix=f'rename it, or put "direction": {{"{name}": "higher"}} (or "lower") into metrics.json',
+        )
+    return found
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A metric with its interval, over how many of what, and the same metric of each baseline."""
+    """A metric with its 95 % interval, and the same metric of each baseline.
+
+    Args:
+        name: key in metrics.json.
+        value, low, high: the metric and its interval.
+        direction: "higher" or "lower", whichever is better.
+        num_samples: number of test samples; None where metrics.json does not say.
+        unit: plural of what was tested ("images", "sentences").
+        source: of the data: "sample", "official" or "own"; "" where metrics.json does not say.
+        baselines: baseline -> its value.
+    """
 
     name: str
     value: float
     low: float
     high: float
+    direction: str
     num_samples: int | None
     unit: str
+    source: str
     baselines: dict[str, float]
 
     @property
     def best_baseline(self) -> tuple[str, float] | None:
-        """Name and value; None where there is none."""
-        best = min if better(self.name) == "lower" else max
+        """Name and value; None where there are no baselines."""
+        best = min if self.direction == "lower" else max
         return best(self.baselines.items(), key=lambda row: row[1], default=None)
 
     def against(self, value: float) -> str:
-        """The whole interval beside a baseline's value: "better", "worse", or "" where it holds the value."""
+        """How the model compares with a baseline's value.
+
+        Returns:
+            "better" or "worse" where the whole interval is, "" where the interval holds the value.
+        """
         if self.low <= value <= self.high:
             return ""
-        return "better" if (self.high < value) == (better(self.name) == "lower") else "worse"
+        return "better" if (self.high < value) == (self.direction == "lower") else "worse"
 
 
-def find_headline(metrics: dict[str, Any]) -> Headline | None:
-    """The first metric `x` that has an interval, `x_low` and `x_high`; None where none has.
+def find_headline(metrics: Mapping[str, Any]) -> Headline | None:
+    """The metric that `headline` names, or else the first `x` with `x_low` and `x_high`; None where none has them.
 
-    Baselines are those of `baseline` that end in the metric's name; `unit` is the plural of what was tested.
+    Baselines are the entries `<baseline>_<metric>` of `baseline`; `direction` declares what names do not say.
 
     >>> found = find_headline({"f1": 0.9, "f1_low": 0.8, "f1_high": 1.0, "baseline": {"gazetteer_f1": 0.5}})
-    >>> found.name, found.best_baseline, found.unit
-    ('f1', ('gazetteer', 0.5), 'images')
+    >>> found.name, found.direction, found.best_baseline, found.unit
+    ('f1', 'higher', ('gazetteer', 0.5), 'samples')
     """
-    name = next((key for key in metrics if f"{key}_low" in metrics and f"{key}_high" in metrics), None)
+    with_interval = [name for name in metrics if f"{name}_low" in metrics and f"{name}_high" in metrics]
+    name = metrics.get("headline") or next(iter(with_interval), None)
     if name is None:
         return None
     baselines = metrics.get("baseline", {}).items()
@@ -59,14 +100,16 @@ def find_headline(metrics: dict[str, Any]) -> Headline | None:
         value=metrics[name],
         low=metrics[f"{name}_low"],
         high=metrics[f"{name}_high"],
+        direction=direction(name, metrics.get("direction")),
         num_samples=metrics.get("num_samples"),
-        unit=metrics.get("unit", "images"),
+        unit=metrics.get("unit", "samples"),
+        source=metrics.get("source", ""),
         baselines={key.removesuffix(f"_{name}"): value for key, value in baselines if key.endswith(f"_{name}")},
     )
 
 
-def headline_of(metrics: dict[str, Any]) -> Headline:
-    """The figure that a project is told by: its evaluate stage always leaves one."""
+def headline_of(metrics: Mapping[str, Any]) -> Headline:
+    """The headline of metrics that must have one: an evaluate stage always leaves a metric with an interval."""
     headline = find_headline(metrics)
     assert headline is not None, "metrics.json of evaluate: no metric with an interval"
     return headline

@@ -3,8 +3,9 @@
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,10 +13,13 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .blocks import Block, figure
+
 SIZE = (4.4, 2.9)  # inches; small, so that the letters stay readable on a phone
 MAX_POINTS = 200  # of a line
-NUMBERS_UP_TO, NAMES_UP_TO = 12, 30  # classes, in the confusion matrix
-NAME_LENGTH = 16
+NUMBERS_UP_TO, NAMES_UP_TO = 12, 30  # classes, in a matrix
+NAME_LENGTH = 22
+REM_AN_INCH = 6.4  # so that letters are at most as large as the page's
 
 # Drawn in these colours, then replaced by the page's own variables
 INK, SOFT = "#010101", "#020202"
@@ -44,32 +48,35 @@ _STYLE = {
 }
 
 
-@contextmanager
-def drawing(size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure, Axes]]:
-    """A figure with one pair of axes in the report's style."""
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(size, layout="constrained")
-        yield figure, figure.add_subplot()
-
-
-def svg(figure: Figure, name: str, label: str) -> Markup:
-    """The figure as an <svg> element.
+def chart(block: Block, name: str) -> Markup:
+    """A block of one of the kinds in `DRAW` as an <svg> element.
 
     Args:
-        figure: drawn inside `drawing`.
-        name: unique on the page; keeps the ids of two charts apart.
-        label: what it shows, for who cannot see it.
+        block: as made by `blocks.lines`, `bars`, `scatter` or `matrix`.
+        name: of word characters and hyphens, unique on the page; keeps the ids inside two charts apart.
     """
-    file = io.StringIO()
+    return DRAW[block["block"]](block, name)
+
+
+@contextmanager
+def _drawing(size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure, Axes]]:
+    with matplotlib.rc_context(_STYLE):
+        drawn = Figure(size, layout="constrained")
+        yield drawn, drawn.add_subplot()
+
+
+def _svg(drawn: Figure, name: str, label: str) -> Markup:
+    file, width = io.StringIO(), REM_AN_INCH * drawn.get_figwidth()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # measured with another font than it is shown in
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
     text = re.sub(
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
-        rf'<svg viewBox="\1" role="img" aria-label="{escape(label)}">',
+        lambda found: (
+            f'<svg viewBox="{found[1]}" style="max-width: {width:.1f}rem" role="img" aria-label="{escape(label)}">'
+        ),
         text,
         count=1,
     )
@@ -80,117 +87,103 @@ def svg(figure: Figure, name: str, label: str) -> Markup:
     return Markup(text)  # matplotlib escapes the texts
 
 
-def bars(name: str, label: str, rows: dict[str, float], interval: tuple[float, float]) -> Markup:
-    """Horizontal bars from 0 to 1, or to the largest where that is more, the first with its interval."""
-    with drawing((4.4, 0.5 + 0.36 * len(rows))) as (figure, axes):
-        places = np.arange(len(rows))
-        values = np.array(list(rows.values()))
-        end = max(1.0, values.max(), interval[1])
-        axes.barh(places, values, color=[SERIES[0]] + [SOFT] * (len(rows) - 1), height=0.6)
-        axes.plot(interval, (0, 0), color=INK, linewidth=1.2, marker="|")
+def _bars(block: Block, name: str) -> Markup:
+    """From 0 to 1 where all values lie there, or to the largest."""
+    rows = block["rows"]
+    values = np.array(list(rows.values()), float)
+    interval = block["interval"] or (values[0], values[0])
+    low, high = (float(f([f(values), f(interval)])) for f in (np.nanmin, np.nanmax))
+    left, right = min(low, 0.0), max(high, 0.0) if low < 0 or high > 1 else 1.0
+    span = (right - left) or 1.0
+    with _drawing((4.4, 0.5 + 0.36 * len(rows))) as (drawn, axes):
+        axes.barh(range(len(rows)), np.nan_to_num(values), color=[SERIES[0]] + [SOFT] * (len(rows) - 1), height=0.6)
+        if block["interval"]:
+            axes.plot(interval, (0, 0), color=INK, linewidth=1.2, marker="|")
         for place, value in enumerate(values.tolist()):
-            right = max(value, interval[1]) if place == 0 else value
-            axes.text(right + 0.02 * end, place, f"{value:.3f}", va="center")
-        axes.set(xlim=(0, 1.12 * end), yticks=places)
-        axes.set_xticks([0, 0.5, 1]) if end == 1 else axes.locator_params("x", nbins=5)
-        axes.set_yticklabels(list(rows))
+            end = max(np.nan_to_num(value), 0.0, interval[1] if place == 0 else 0.0)
+            axes.text(end + 0.02 * span, place, figure(value), va="center")
+        axes.set(xlim=(left, right + 0.16 * span), yticks=range(len(rows)))
+        axes.set_xticks([0, 0.5, 1]) if (left, right) == (0, 1) else axes.locator_params("x", nbins=5)
+        axes.set_yticklabels([_short(label) for label in rows])
         axes.invert_yaxis()
-        return svg(figure, name, label)
+        return _svg(drawn, name, block["title"])
 
 
-def lines(
-    name: str,
-    label: str,
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    x: str,
-    y: str,
-    unit: bool = False,
-) -> Markup:
-    """Lines, thinned to a few hundred points; a name that ends in ` (random)` is dashed in the colour before it.
-
-    Args:
-        series: name -> (x values, y values).
-        unit: the y axis goes from 0 to 1.
-    """
-    with drawing() as (figure, axes):
-        colour = SERIES[0]
-        solid = iter(SERIES)
-        for key, (xs, ys) in series.items():
-            reference = key.endswith(")")
+def _lines(block: Block, name: str) -> Markup:
+    with _drawing() as (drawn, axes):
+        colour, solid = SERIES[0], iter(SERIES)
+        for label, (xs, ys) in block["series"].items():
+            reference = label in block["dashed"]
             colour = colour if reference else next(solid, SOFT)
-            few = len(xs) <= 30
-            axes.plot(
-                *thin(xs, ys),
-                label=key,
-                color=colour,
-                linestyle="--" if reference else "-",
-                alpha=0.75 if reference else 1,
-                marker="o" if few and not reference else "",
-                markersize=3,
-            )
-        axes.set(xlabel=x, ylabel=y)
-        if unit:
+            style = {"linestyle": "--", "alpha": 0.75} if reference else {"marker": "o" if len(xs) <= 30 else ""}
+            axes.plot(*thin(xs, ys), label=_short(label), color=colour, markersize=3, **style)
+        axes.set(xlabel=block["x"], ylabel=block["y"])
+        if block["unit_range"]:
             axes.set_ylim(-0.02, 1.02)
-        if len(series) > 1:
-            figure.legend(loc="outside upper center", ncols=2)
-        return svg(figure, name, label)
+        if len(block["series"]) > 1:
+            drawn.legend(loc="outside upper center", ncols=2)
+        return _svg(drawn, name, block["title"])
 
 
-def thin(xs: Sequence[float], ys: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """At most 200 points: means of neighbours, where there are more."""
-    group = -(-len(xs) // MAX_POINTS)
-    pairs = np.array([xs, ys], float)
-    starts = np.arange(0, len(xs), max(1, group))
+def thin(xs: Any, ys: Any) -> tuple[np.ndarray, np.ndarray]:
+    """At most 200 points of a line: means of neighbours where there are more. None reads as a gap.
+
+    >>> x, y = thin(range(1000), range(1000))
+    >>> len(x), y[:2].tolist()
+    (200, [2.0, 7.0])
+    """
+    pairs = np.array([list(xs), list(ys)], float)
+    group = -(-pairs.shape[1] // MAX_POINTS)
     if group <= 1:
         return pairs[0], pairs[1]
-    means = np.add.reduceat(pairs, starts, axis=1) / np.diff(np.append(starts, len(xs)))
+    starts = np.arange(0, pairs.shape[1], group)
+    means = np.add.reduceat(pairs, starts, axis=1) / np.diff(np.append(starts, pairs.shape[1]))
     return means[0], means[1]
 
 
-def reliability(name: str, label: str, confidence: list[float], accuracy: list[float], count: list[int]) -> Markup:
-    """Accuracy over confidence, dots as large as their share of the samples, against the diagonal."""
-    with drawing((4.4, 3.6)) as (figure, axes):
-        axes.plot((0, 1), (0, 1), color=SOFT, linestyle="--", linewidth=1, label="perfectly calibrated")
-        size = 12 + 200 * np.array(count) / max(1, sum(count))
-        axes.scatter(
-            confidence,
-            accuracy,
-            s=size,
-            color=SERIES[0],
-            alpha=0.85,
-            clip_on=False,
-            label="this model (larger: more samples)",
-        )
-        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
-        figure.legend(loc="outside upper center", ncols=2, markerscale=0.5)
-        return svg(figure, name, label)
+def _scatter(block: Block, name: str) -> Markup:
+    sizes = np.array(block["sizes"], float)
+    with _drawing((4.4, 3.6)) as (drawn, axes):
+        axes.set(xlabel=block["x"], ylabel=block["y"])
+        if block["diagonal"]:
+            axes.plot((0, 1), (0, 1), color=SOFT, linestyle="--", linewidth=1)
+            axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+        area = 12 + 200 * sizes / max(1e-12, float(sizes.sum()))
+        xs, ys = (np.array(block[key], float) for key in ("xs", "ys"))
+        axes.scatter(xs, ys, s=area, color=SERIES[0], alpha=0.85, clip_on=not block["diagonal"])
+        return _svg(drawn, name, block["title"])
 
 
-def confusion(name: str, label: str, counts: np.ndarray, classes: list[str]) -> Markup:
-    """(K, K) counts, rows the actual class, as shares of their row; names and numbers where there is room."""
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+def _matrix(block: Block, name: str) -> Markup:
+    """Names and numbers are written where there is room."""
+    counts, names = np.array(block["counts"], float), [_short(one) for one in block["names"]]
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
     colours = np.empty((*share.shape, 4))
     colours[..., :3], colours[..., 3] = _BLUE, share  # opacity is the share: right on light and dark ground
-    side = float(np.clip(1.8 + 0.32 * len(classes), 3.2, 6.5))
-    with drawing((side, side * 0.92)) as (figure, axes):
+    side = float(np.clip(1.8 + 0.32 * len(names), 2.6, 6.5))
+    with _drawing((side, side * 0.92)) as (drawn, axes):
         axes.imshow(colours, interpolation="none")
-        if len(classes) <= NUMBERS_UP_TO:
-            for row, column in np.ndindex(*counts.shape):
-                _cell(axes, row, column, int(counts[row, column]), float(share[row, column]))
-        if len(classes) <= NAMES_UP_TO:
-            names = [short(one) for one in classes]
+        if len(names) <= NUMBERS_UP_TO:
+            for row, column in np.argwhere(counts).tolist():
+                colour = "white" if share[row, column] > 0.55 else INK
+                text = f"{counts[row, column]:g}"
+                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+        if len(names) <= NAMES_UP_TO:
             axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 4 else 0)
             axes.set_yticks(range(len(names)), names)
-        axes.set(xlabel="predicted", ylabel="actual")
+        axes.set(xlabel=block["column"], ylabel=block["row"])
         axes.tick_params(length=0)
-        return svg(figure, name, label)
+        return _svg(drawn, name, block["title"])
 
 
-def _cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:
-    if count:
-        colour = "white" if share > 0.55 else INK
-        axes.text(column, row, str(count), ha="center", va="center", fontsize=8, color=colour)
+def _short(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
-def short(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "\u2026"
+DRAW: dict[str, Callable[[Block, str], Markup]] = {
+    "lines": _lines,
+    "bars": _bars,
+    "scatter": _scatter,
+    "matrix": _matrix,
+}

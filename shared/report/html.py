@@ -1,67 +1,29 @@
-"""Sections, templates and pictures of a page. Everything that came from data passes through autoescape."""
+"""Blocks as HTML. Everything that came from data passes through autoescape."""
 
 import base64
 import io
+import re
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from shared.core.headline import better
 from shared.core.paths import show
 
-PICTURE_BYTES = 48_000  # larger pictures are made smaller, so that a page stays below 3 MB
-PICTURE_PX = 900
-_SPELLED = {
-    "auc": "AUC", "cam": "CAM", "crf": "CRF", "f1": "F1", "lr": "LR", "nbsvm": "NB-SVM", "pca": "PCA", "pr": "PR",
-    "roc": "ROC", "shap": "SHAP", "tfidf": "TF-IDF", "grad_cam": "Grad-CAM",
+from .blocks import Block, as_words, figure
+from .charts import DRAW, chart
+
+KEEP_BYTES, SMALL_PX, LARGE_PX = 16_000, 320, 900  # pictures with more bytes are made smaller
+LEVELS = 8  # of colour, for and against
+MEDIA = {
+    ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
+    ".wav": "audio/wav", ".ogg": "audio/ogg", ".flac": "audio/flac",
 }  # fmt: skip
-
-
-class Section(NamedTuple):
-    """A part of a page: its heading, and its body from a template."""
-
-    title: str
-    html: Markup
-
-
-def words(name: str) -> str:
-    """A key as words.
-
-    >>> words("integrated_gradients"), words("grad_cam"), words("macro_f1")
-    ('Integrated gradients', 'Grad-CAM', 'Macro F1')
-    """
-    if name in _SPELLED:
-        return _SPELLED[name]
-    text = " ".join(_SPELLED.get(word, word) for word in name.split("_"))
-    return text[:1].upper() + text[1:]
-
-
-def inside(name: str) -> str:
-    """A key as words inside a sentence.
-
-    >>> inside("tfidf_bigrams"), inside("Majority")
-    ('TF-IDF bigrams', 'majority')
-    """
-    text = words(name)
-    return text if name.split("_")[0] in _SPELLED else text[:1].lower() + text[1:]
-
-
-def figure(number: Any) -> str:
-    """Three digits after the point, whole numbers with separators, a dash for nothing.
-
-    >>> figure(0.98765), figure(10000), figure("cat")
-    ('0.988', '10,000', 'cat')
-    """
-    if number is None:
-        return "\u2013"
-    if isinstance(number, bool):
-        return "yes" if number else "no"
-    if isinstance(number, int):
-        return f"{number:,}"
-    return f"{number:.3f}" if isinstance(number, float) else str(number)
-
+PLAIN = "text", "number", "article"  # kinds of blocks whose values go into a template as they are
+ROWS = "pictures", "strips", "highlights", "sounds"
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -70,7 +32,15 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"better": better, "figure": figure, "inside": inside, "words": words}
+
+
+def _anchor(href: str) -> str:
+    """Links stay on the page: any other address is a bug of a stage."""
+    assert href.startswith("#"), f"not a link to an anchor: {href}"
+    return href
+
+
+_templates.filters |= {"anchor": _anchor, "figure": figure, "words": as_words}
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -78,32 +48,114 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_templates.get_template(template).render(**values))  # escaped by the template
 
 
-def picture(path: Path) -> str:
-    """A PNG file as a data: URI; large ones as WebP, at most 900 px a side. A WebP, which may move, as it is."""
-    data = path.read_bytes()
-    if path.suffix == ".webp" or len(data) <= PICTURE_BYTES:
-        return f"data:image/{path.suffix[1:]};base64,{base64.b64encode(data).decode()}"
-    from PIL import Image
+class Renderer:
+    """Renders the blocks of one stage.
 
-    with Image.open(path) as image:
-        image.thumbnail((PICTURE_PX, PICTURE_PX))
-        small = io.BytesIO()
-        image.convert("RGB").save(small, "WEBP", quality=80, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(small.getvalue()).decode()}"
-
-
-def pictures(folder: Path, index: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """The first rows of an index.json, each with `uri`: its picture, and `still_uri`: what stands for it where nothing
-    may move, if the row names one. A file outside the folder is a bug of a stage.
+    Args:
+        folder: what the names of files in the blocks are relative to.
+        stage: begins the ids of its charts, so that those of two stages differ: `<stage>-<name>`.
     """
-    rows = []
-    for row in index[:most]:
-        still = {"still_uri": picture(_inside(folder, row["still"]))} if "still" in row else {}
-        rows.append({**row, "uri": picture(_inside(folder, row["file"])), **still})
-    return rows
+
+    def __init__(self, folder: Path, stage: str) -> None:
+        self.folder, self._stage, self._names = folder, stage, set[str]()
+        self._macros: Any = _templates.get_template("blocks.html").module
+
+    def blocks(self, blocks: Iterable[Block]) -> Markup:
+        """Blocks one below the other; charts that follow each other stand side by side where there is room."""
+        runs = groupby(blocks, key=lambda block: block["block"] in DRAW and block["block"] != "matrix")
+        parts = []
+        for are_charts, run in runs:
+            made = Markup("\n").join(self._block(block) for block in run)
+            parts.append(Markup('<div class="charts">\n{}\n</div>').format(made) if are_charts else made)
+        return Markup("\n").join(parts)
+
+    def _block(self, block: Block) -> Markup:
+        """Of an unknown kind: a bug of a stage."""
+        kind = block["block"]
+        if kind in DRAW:
+            return self._chart(block)
+        if kind == "table":
+            block = block | {"numeric": [_numeric(column) for column in zip(*block["rows"], strict=True)]}
+        elif kind == "fold":
+            block = block | {"html": self.blocks(block["blocks"])}
+        elif kind in ROWS:
+            block = block | {"rows": [self._row(kind, row, bool(block.get("large"))) for row in block["rows"]]}
+        else:
+            assert kind in PLAIN, f"unknown kind of block: {kind}"
+        return Markup(getattr(self._macros, kind)(block))
+
+    def _chart(self, block: Block) -> Markup:
+        name = re.sub(r"[^\w-]", "-", f"{self._stage}-{block['name']}")
+        assert name not in self._names, f"two charts are called {name}"
+        self._names.add(name)
+        return Markup(self._macros.chart(block, name, chart(block, name)))
+
+    def _row(self, kind: str, row: Mapping[str, Any], large: bool) -> dict[str, Any]:
+        """A row with what the templates need of it: files as `uri` (and `still_uri`), highlighted texts."""
+        if kind == "highlights":
+            return {**row, "marks": {label: highlighted(row, label) for label in row["marks"]}}
+        if kind == "strips":
+            return {**row, "pictures": [self._row("pictures", one, large) for one in row["pictures"]]}
+        files = {"uri": row["file"], "still_uri": row.get("still")}
+        return {**row, **{key: data_uri(self.folder, file, large) for key, file in files.items() if file}}
 
 
-def _inside(folder: Path, file: str) -> Path:
+def _numeric(column: Iterable[Any]) -> bool:
+    """Whether a column of a table holds nothing but numbers, and so is aligned to the right."""
+    cells = [one if isinstance(one, dict) else {"value": one} for one in column]
+    return all(isinstance(one["value"], int | float | None) and not one.get("note") for one in cells)
+
+
+def data_uri(folder: Path, file: str, large: bool = False) -> str:
+    """A file inside a folder as a data: URI. Large pictures are made smaller; those that move stay as they are.
+
+    A file outside the folder, or of another kind than those in `MEDIA`, is a bug of a stage.
+    """
     path = (folder / file).resolve()
     assert path.is_relative_to(folder.resolve()), f"{show(path)} is not in {show(folder)}"
-    return path
+    data, media = path.read_bytes(), MEDIA[path.suffix]
+    if (
+        media.startswith("image/")
+        and len(data) > KEEP_BYTES
+        and (small := _smaller(data, LARGE_PX if large else SMALL_PX))
+    ):
+        data, media = small, "image/webp"
+    return f"data:{media};base64,{base64.b64encode(data).decode()}"
+
+
+def _smaller(data: bytes, px: int) -> bytes:
+    """The picture as a WebP of at most `px` a side; nothing for one that moves."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        if getattr(image, "is_animated", False):
+            return b""
+        whole = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    whole.thumbnail((px, px))
+    small = io.BytesIO()
+    whole.save(small, "WEBP", quality=80, method=4)
+    return small.getvalue()
+
+
+def highlighted(row: Mapping[str, Any], label: str) -> Markup:
+    """The pieces of a row of highlights, with the marks of one label as colours behind them.
+
+    >>> row = {"pieces": ["so ", "<b>"], "marks": {"m": [0.0, -1]}, "underlined": [False, True]}
+    >>> highlighted(row, "m")
+    Markup('so <mark class="against l8 underlined">&lt;b&gt;</mark>')
+    """
+    none = [False] * len(row["pieces"])
+    flags = row.get("underlined") or none, row.get("boxed") or none
+    classes = map(_classes, row["marks"][label], *flags)
+    marked = groupby(zip(classes, row["pieces"], strict=True), key=lambda pair: pair[0])
+    return Markup("").join(_mark(name, "".join(piece for _, piece in pairs)) for name, pairs in marked)
+
+
+def _classes(value: float | None, underlined: bool, boxed: bool) -> str:
+    level = min(LEVELS, round(abs(value or 0) * LEVELS))
+    shade = f"{'for' if (value or 0) > 0 else 'against'} l{level}" if level else ""
+    return " ".join(filter(None, (shade, "underlined" if underlined else "", "boxed" if boxed else "")))
+
+
+def _mark(classes: str, text: str) -> Markup:
+    return Markup('<mark class="{}">{}</mark>').format(classes, text) if classes else escape(text)

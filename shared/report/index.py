@@ -1,17 +1,20 @@
-"""The list of all projects with their headline figures: report/index.html, linking to each project's page.
+"""The gallery of all projects with their headlines and records: report/index.html, linking to each project's page.
 
 python -m shared.report.index
 """
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from shared.core.cli import errors_for_people
 from shared.core.paths import ROOT, show
 
-from .html import render
-from .page import write
-from .results import Results
+from .html import data_uri, render
+from .page import Results, write_page
+
+THUMBNAILS = 4
 
 
 def projects(root: Path) -> list[Results]:
@@ -19,9 +22,32 @@ def projects(root: Path) -> list[Results]:
     return [Results(path.parent.name, root) for path in sorted((root / "projects").glob("*/params.yaml"))]
 
 
-def build(root: Path = ROOT) -> Path:
-    """Writes the list and returns its path. Projects that have not run yet are listed with the command to run."""
-    return write(root / "report" / "index.html", render("index.html", projects=projects(root)))
+def build_index(root: Path = ROOT) -> Path:
+    """Writes the gallery and returns its path. Projects that have not run yet are listed with the command to run."""
+    cards = [
+        {"project": one, "records": _records(one), "thumbnails": _thumbnails(one), "ran": _page(one).exists()}
+        for one in projects(root)
+    ]
+    return write_page(root / "report" / "index.html", render("index.html", cards=cards))
+
+
+def _page(results: Results) -> Path:
+    return results.folder / "results" / "report.html"
+
+
+def _records(results: Results) -> list[dict[str, Any]]:
+    paths = sorted((results.folder / "records").glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def _thumbnails(results: Results) -> list[str]:
+    """The first pictures that a stage left: of explain, or else of evaluate or train."""
+    for stage in ("explain", "evaluate", "train"):
+        for block in results.pages.get(stage, {}).get("blocks", []):
+            if block["block"] in ("pictures", "strips") and block["rows"]:
+                rows = block["rows"] if block["block"] == "pictures" else block["rows"][0]["pictures"]
+                return [data_uri(results.of(stage), row.get("still", row["file"])) for row in rows[:THUMBNAILS]]
+    return []
 
 
 def main() -> None:
@@ -30,7 +56,7 @@ def main() -> None:
         print((__doc__ or "").strip())
         return
     with errors_for_people():
-        print(show(build()))
+        print(show(build_index()))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 from shared.core.errors import UserError
-from shared.text.tokens import VECTORS
+from shared.data.prepared import Prepared
 
 PACKAGE = "package:"  # package:<module>/<folder in it>
 
@@ -36,7 +35,7 @@ def find_checkpoint(name: str) -> str:
 
 
 @torch.no_grad()
-def start_from_vectors(embedding: nn.Embedding, prepared: Path, size_key: str) -> None:
+def start_from_vectors(embedding: nn.Embedding, prepared: Prepared, size_key: str) -> None:
     """Copies the vectors that prepare left into an embedding; does nothing where it left none.
 
     A word whose vector is not known keeps its random one.
@@ -48,10 +47,9 @@ def start_from_vectors(embedding: nn.Embedding, prepared: Path, size_key: str) -
     Raises:
         UserError: the vectors have another D.
     """
-    path = prepared / VECTORS
-    if not path.exists():
+    if "vectors" not in prepared.manifest:
         return
-    vectors = torch.from_numpy(np.load(path, allow_pickle=False))
+    vectors = torch.from_numpy(prepared.table("vectors").fixed("vector"))
     size = vectors.shape[1]
     if size != embedding.embedding_dim:
         raise UserError(

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageOps
 
 from shared.core.paths import show
-from shared.image.files import REDUCING_GAP, flatten, opened
+from shared.image.files import REDUCING_GAP, opaque, opened
 from shared.report import html
 
 from .findings import Findings, balance, caution, class_counts, describe_group, modes, sizes
@@ -95,7 +95,7 @@ def _shown(picture: Picture, caption: str) -> Shown:
     """Read once more: thumbnails are too small to look at."""
     with opened(picture.file.path) as image:
         image.draft(None, (round(REDUCING_GAP * SHOWN_PX),) * 2)
-        flat = flatten(ImageOps.exif_transpose(image)).convert("RGB")
+        flat = opaque(ImageOps.exif_transpose(image)).convert("RGB")
     flat.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
     small = io.BytesIO()
     flat.save(small, "WEBP", quality=80, method=4)

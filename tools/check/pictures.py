@@ -13,7 +13,7 @@ from tqdm import tqdm
 from shared.core.errors import Problems, UserError
 
 # Not read_image: that cuts to the central square, but what it cuts off tells pictures apart.
-from shared.image.files import REDUCING_GAP, flatten, opened, upright_size
+from shared.image.files import REDUCING_GAP, opaque, opened, upright_size
 from shared.image.folder import ImageFile
 
 from .near_duplicates import SIDE
@@ -58,7 +58,7 @@ def _read(file: ImageFile) -> tuple[Picture, np.ndarray] | UserError:
         with opened(file.path) as image:
             width, height, mode = *upright_size(image), image.mode
             image.draft(None, (round(REDUCING_GAP * SIDE),) * 2)
-            flat = flatten(ImageOps.exif_transpose(image)).convert("RGB")
+            flat = opaque(ImageOps.exif_transpose(image)).convert("RGB")
             if flat.size != (SIDE, SIDE):
                 flat = flat.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
             return Picture(file, width, height, mode), np.asarray(flat)
@@ -73,5 +73,5 @@ def pixel_hash(path: Path) -> bytes:
         UserError: the file cannot be read.
     """
     with opened(path) as image:
-        flat = flatten(ImageOps.exif_transpose(image)).convert("RGB")
+        flat = opaque(ImageOps.exif_transpose(image)).convert("RGB")
         return hashlib.sha256(flat.tobytes()).digest()

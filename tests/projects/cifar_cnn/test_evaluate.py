@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from shared.data.arrays import Split
 from torch import Tensor, nn
 
 from projects.cifar_cnn import evaluate
 from projects.cifar_cnn.model import predict_logits
 from projects.cifar_cnn.params import Evaluate
-from shared.data.arrays import Split
 from shared.training.distributed import local
 
 PARAMS = Evaluate(seed=0, views=2, batch_size=7, num_worst=3, baseline_images=200)

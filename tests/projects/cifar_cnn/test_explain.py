@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from shared.data.arrays import Split, write_split
+from shared.image.batches import to_float
 from torch.nn import functional as F
 
 from projects.cifar_cnn import explain, params
@@ -12,9 +14,7 @@ from projects.cifar_cnn.model import build_model
 from shared.core.errors import UserError
 from shared.core.params import load
 from shared.core.paths import ROOT, Project
-from shared.data.arrays import Split, write_split
 from shared.explain import image_classes
-from shared.image.batches import to_float
 from shared.training.weights import save_model
 
 SIDE, SQUARE = 16, 8
@@ -60,7 +60,7 @@ def project(trained, tmp_path, monkeypatch):
             folder.mkdir(parents=True, exist_ok=True)
             return folder
 
-    here = Here("cifar_cnn")
+    here = Here(explain.PROJECT.name)
     write_split(here.prepared / "test", draw(40, seed=1)[0])
     config = {"model": {"name": "compact", "width": 8}, "classes": ["lying", "$standing"], "channels": 3}
     config |= {"image_size": SIDE, "mean": [0.5] * 3, "std": [0.25] * 3}

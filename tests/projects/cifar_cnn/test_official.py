@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shared.data.arrays import read_split
+from shared.image.cifar import CIFAR10, FOLDER
 
 from projects.cifar_cnn import fetch, prepare
 from projects.cifar_cnn.params import Params
 from shared.core import params as params_
 from shared.core.errors import UserError
-from shared.data.arrays import read_split
 from shared.data.prepared import read_manifest
-from shared.image.cifar import CIFAR10, FOLDER
 from tests.data_mirror import mirror
 from tests.empty_root import checkout
 
@@ -45,7 +45,7 @@ def test_batches_with_a_wrong_checksum_are_not_unpickled(checkout: Path) -> None
 
 
 def test_both_stages_start_without_torch() -> None:
-    code = "import sys, projects.cifar_cnn.fetch, projects.cifar_cnn.prepare; sys.exit('torch' in sys.modules)"
+    code = f"import sys, {fetch.__name__}, {prepare.__name__}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

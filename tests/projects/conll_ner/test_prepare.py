@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from shared.data.columns import read_columns
 
 from projects.conll_ner import prepare
 from projects.conll_ner.formats import split_of
@@ -12,7 +13,6 @@ from projects.conll_ner.params import Params
 from shared.core.errors import UserError
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.data.columns import read_columns
 from shared.data.prepared import read_manifest
 from tests.empty_root import checkout, everything_below
 

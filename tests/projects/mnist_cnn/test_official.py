@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shared.data.arrays import read_split
+from shared.image.mnist import IMAGES, TEST
 from sklearn.datasets import load_digits
 
 from projects.mnist_cnn import fetch, prepare
 from projects.mnist_cnn.params import Params
 from shared.core import params as params_
 from shared.core.errors import UserError
-from shared.data.arrays import read_split
 from shared.data.prepared import read_manifest
-from shared.image.mnist import IMAGES, TEST
 from tests.data_mirror import mirror
 from tests.empty_root import checkout
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared.data.columns import Ragged, read_columns, select, write_columns
 
 from shared.core.errors import UserError
-from shared.data.columns import Ragged, read_columns, select, write_columns
 
 ROWS = st.lists(st.lists(st.integers(-5, 5), max_size=4), max_size=6)
 

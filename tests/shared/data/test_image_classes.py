@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from shared.data.arrays import read_split
 
 from shared.core.errors import UserError
-from shared.data.arrays import read_split
 from shared.data.prepared import read_manifest
 from shared.image import classes as image_classes
 from shared.image.classes import read_folder, suggest, write

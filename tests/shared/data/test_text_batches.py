@@ -1,7 +1,7 @@
 import numpy as np
 import torch
-
 from shared.data.columns import Ragged
+
 from shared.text.batches import Padded, text_batches
 from shared.training.distributed import World, local
 from tests.shared.training.tiny import PARAMS, RUNTIME

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shared.data.columns import Ragged, read_columns
 
 from shared.core.errors import UserError
-from shared.data.columns import Ragged, read_columns
 from shared.data.prepared import read_manifest
 from shared.text import classes as text_classes
 from shared.text.classes import read_encoder

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
 from shared.data.arrays import Split
+
 from shared.evaluation import image_classes
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from shared.data.columns import Columns, Ragged
 from sklearn.metrics import roc_auc_score
 
-from shared.data.columns import Columns, Ragged
 from shared.evaluation import text_classes
 from shared.text import linear as text_linear
 

@@ -1,7 +1,6 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from shared.training.optim import Muon, linear, orthogonalise
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from shared.training.optim import linear
 from torch import Tensor, nn
 
 from shared.core.sections import FitParams, Runtime
@@ -14,7 +15,6 @@ from shared.data.draws import Draws
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, local
 from shared.training.fit import Run, fit
-from shared.training.optim import linear
 
 SIZE, FEATURES, CLASSES = 96, 6, 3
 

@@ -1,0 +1,243 @@
+"""Blocks: what a stage leaves for the page of its project, in the order in which it is to be read.
+
+    leave(project.results("evaluate"), [section("By class"), table(...)], summary=headline(metrics), params=...)
+
+A block is a plain dict that JSON can hold; `shared/report/html.py` renders it. Texts are shown as they are: nothing in
+them is markup. Numbers may be Python's or numpy's; NaN and infinities are shown as missing. Pictures and sounds are
+named relative to the stage's results folder. An `id` must be unique on the page; an `href` is "#" and an id; that of a
+chart is `<stage>-<name>`.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from shared.core.files import write_atomic
+from shared.core.headline import headline_of
+
+Block = dict[str, Any]
+Numbers = Sequence[float] | np.ndarray
+
+
+def leave(
+    folder: Path, blocks: Sequence[Block], *, summary: Sequence[Block] = (), params: Mapping[str, Any] | None = None
+) -> None:
+    """Writes `page.json`, from which the page shows what this stage did.
+
+    Args:
+        folder: `results/<stage>/`, or `data/prepared/<project>/`.
+        blocks: the stage's part of the page.
+        summary: what a reader in a hurry needs of it; shown at the top of the page.
+        params: the stage's section as it was used, overrides included.
+    """
+    tree = page(blocks, summary=summary, params=params)
+    write_atomic(folder / "page.json", (json.dumps(tree, allow_nan=False) + "\n").encode())
+
+
+def page(
+    blocks: Sequence[Block], *, summary: Sequence[Block] = (), params: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The content of page.json, see `leave`."""
+    tree: dict[str, Any] = _plain({"params": params or {}, "summary": list(summary), "blocks": list(blocks)})
+    return tree
+
+
+def counts(rows: Mapping[str, Mapping[str, float]]) -> Block:
+    """A table of what was counted: name -> split -> number."""
+    splits = list(dict.fromkeys(split for row in rows.values() for split in row))
+    return table(["", *splits], [[name, *(row.get(split) for split in splits)] for name, row in rows.items()])
+
+
+def _plain(value: Any) -> Any:
+    """What JSON and UTF-8 can hold: Python's types instead of numpy's, None instead of NaN, no lone surrogates."""
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(one) for key, one in value.items()}
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def section(title: str) -> Block:
+    """Begins a section, which the navigation lists."""
+    return {"block": "section", "title": title}
+
+
+def text(text: str, kind: Literal["plain", "note", "small"] = "plain") -> Block:
+    """A paragraph; a note stands out as a banner. An empty line begins another paragraph."""
+    return {"block": "text", "text": text, "kind": kind}
+
+
+def number(value: str, label: str, detail: str = "") -> Block:
+    """One large figure, such as the headline, with what it is below it."""
+    return {"block": "number", "value": value, "label": label, "detail": detail}
+
+
+def headline(metrics: Mapping[str, Any]) -> list[Block]:
+    """The headline of metrics.json with its interval and baselines: a number, a verdict and bars."""
+    found = headline_of(metrics)
+    name = as_words(found.name)
+    over = f"{name} over {found.num_samples:,} test {found.unit}" if found.num_samples else name
+    detail = f"95 % interval {figure(found.low)} to {figure(found.high)}; {found.direction} is better"
+    verdicts = {"better": "Clearly better than", "worse": "Worse than", "": "Not clearly different from"}
+    baselines = {key.replace("_", " "): value for key, value in found.baselines.items()}
+    told = [(found.against(value), f"{key} ({figure(value)})") for key, value in baselines.items()]
+    ranked = [(start, [baseline for way, baseline in told if way == verdict]) for verdict, start in verdicts.items()]
+    lines = [f"{start} the baseline{'s' * (len(names) > 1)} {', '.join(names)}." for start, names in ranked if names]
+    rows = {"this model": found.value} | baselines
+    made = [number(figure(found.value), over, detail)]
+    lost = any(way != "better" for way, _ in told)
+    made += [text(" ".join(lines), "note" if lost else "plain")] if lines else []
+    return [*made, bars("headline", f"{name}, against the baselines", rows, (found.low, found.high))]
+
+
+def cell(
+    value: str | float | None, good: bool | None = None, note: str = "", href: str = "", id: str = ""
+) -> dict[str, Any]:
+    """A cell of a table.
+
+    Args:
+        value: a text, a number or None for nothing.
+        good: marks the note, or the value where there is no note, as good (True) or bad (False).
+        note: a smaller line below the value.
+        href: "#" and the id of what the value links to.
+        id: anchor to link to.
+    """
+    return {"value": value, "good": good, "note": note, "href": href, "id": id}
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], intro: str = "", caption: str = "") -> Block:
+    """A table. Cells are texts, numbers, None or `cell(...)`; the first of a row is its heading."""
+    return {"block": "table", "columns": columns, "rows": rows, "intro": intro, "caption": caption}
+
+
+def lines(
+    name: str,
+    title: str,
+    series: Mapping[str, tuple[Numbers, Numbers]],
+    x: str,
+    y: str,
+    unit_range: bool = False,
+    dashed: Sequence[str] = (),
+) -> Block:
+    """Lines over a common axis.
+
+    Args:
+        name: unique in the stage.
+        title: what the chart shows.
+        series: label -> (x values, y values).
+        x, y: labels of the axes.
+        unit_range: the y axis goes from 0 to 1.
+        dashed: labels of lines that are references: dashed, in the colour of the line before.
+    """
+    drawn = {"series": series, "x": x, "y": y, "unit_range": unit_range, "dashed": list(dashed)}
+    return {"block": "lines", "name": name, "title": title, **drawn}
+
+
+def bars(name: str, title: str, rows: Mapping[str, float | None], interval: tuple[float, float] | None = None) -> Block:
+    """Horizontal bars, label -> value. The first bar is this model's, with its interval; the others are grey."""
+    return {"block": "bars", "name": name, "title": title, "rows": rows, "interval": interval}
+
+
+def scatter(
+    name: str, title: str, xs: Numbers, ys: Numbers, sizes: Numbers, x: str, y: str, diagonal: bool = False
+) -> Block:
+    """Points, as large as their share of the sum of `sizes`; `diagonal` draws y = x over axes from 0 to 1."""
+    drawn = {"xs": xs, "ys": ys, "sizes": sizes, "x": x, "y": y, "diagonal": diagonal}
+    return {"block": "scatter", "name": name, "title": title, **drawn}
+
+
+def matrix(
+    name: str,
+    title: str,
+    counts: Sequence[Sequence[float]] | np.ndarray,
+    names: Sequence[str],
+    row: str = "actual",
+    column: str = "predicted",
+) -> Block:
+    """K x K counts, coloured by their share of the row; `row` and `column` label the axes."""
+    return {
+        "block": "matrix", "name": name, "title": title, "counts": counts, "names": names, "row": row, "column": column
+    }  # fmt: skip
+
+
+def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, large: bool = False) -> Block:
+    """A grid of pictures, or one below the other.
+
+    Args:
+        rows: {"file", "caption"} and, if wanted, "note", "alt", "id", "href", and "still": the file that stands for a
+            moving picture on paper and for readers who want nothing to move. PNG, WebP, JPEG or GIF.
+        sharp: small pictures are enlarged in sharp squares.
+        large: as wide as the text.
+    """
+    return {"block": "pictures", "rows": rows, "sharp": sharp, "large": large}
+
+
+def strips(rows: Sequence[Mapping[str, Any]], sharp: bool = False) -> Block:
+    """Rows of several small pictures, which stack on a phone.
+
+    Args:
+        rows: {"title", "good": bool | None, "pictures": [{"file", "caption"}]} and, if wanted, "note", "id", "href".
+        sharp: small pictures are enlarged in sharp squares.
+    """
+    return {"block": "strips", "rows": rows, "sharp": sharp}
+
+
+def highlights(rows: Sequence[Mapping[str, Any]], underlined: str = "", boxed: str = "") -> Block:
+    """Texts with colours behind their pieces: red where a mark is positive, blue where it is negative.
+
+    Args:
+        rows: {"title", "good": bool | None, "pieces": [str], "marks": {label: [-1 to 1, one a piece]}} and, if wanted,
+            "question", "underlined": [bool], "boxed": [bool], "unread": str (a rest the model did not see), "note",
+            "id", "href".
+        underlined, boxed: what it means that a piece is.
+    """
+    return {"block": "highlights", "rows": rows, "underlined": underlined, "boxed": boxed}
+
+
+def sounds(rows: Sequence[Mapping[str, Any]]) -> Block:
+    """Audio players, one for each {"file", "caption"}; "id" and "href" if wanted. WAV, OGG or FLAC."""
+    return {"block": "sounds", "rows": rows}
+
+
+def fold(title: str, blocks: Sequence[Block]) -> Block:
+    """Blocks, no sections, that are folded away until a reader opens them."""
+    return {"block": "fold", "title": title, "blocks": blocks}
+
+
+def article(title: str, text: str, note: str = "", good: bool | None = None, id: str = "", href: str = "") -> Block:
+    """One text of the data with its title, such as an error of a classifier."""
+    return {"block": "article", "title": title, "text": text, "note": note, "good": good, "id": id, "href": href}
+
+
+def as_words(key: str) -> str:
+    """A key as words.
+
+    >>> as_words("valid_accuracy"), as_words("f1")
+    ('Valid accuracy', 'F1')
+    """
+    return key[:1].upper() + key[1:].replace("_", " ")
+
+
+def figure(value: object) -> str:
+    """A value as the page shows it: three decimals, thousands separated, a dash for nothing.
+
+    >>> figure(0.98765), figure(10000), figure(2.5e-5), figure("cat")
+    ('0.988', '10,000', '2.5e-05', 'cat')
+    """
+    if value is None or value != value:
+        return "\u2013"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.1e}" if 0 < abs(value) < 0.0005 else f"{value:,.3f}"
+    return str(value)

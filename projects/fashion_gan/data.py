@@ -1,49 +1,41 @@
 """What a step of training reads: noise and labels to generate from, and the augmentation of the discriminator's input.
 
-B batch, N images of a micro-batch, C channels, S side in pixels, L numbers of noise, K classes.
+B batch, N images, C channels, S side in pixels, L numbers of noise, K classes.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.utils import make_grid
 
+from shared.data.batches import Batch
 from shared.data.draws import Draws, generator
+from shared.data.table import Table
 from shared.training.distributed import World
 
 from .params import Train
 
-GREY = 96  # between the images of a grid
-
-
-class Latent(NamedTuple):
-    """What images are generated from.
-
-    noise: (N, L) float; label: (N,) int64; place: (N,) int64, the index of each in the batch over all ranks.
-    """
-
-    noise: Tensor
-    label: Tensor
-    place: Tensor
-
 
 def draw_latent(
     seed: int, number: int, size: int, counts: Sequence[int], *keys: int | str, device: torch.device | str = "cpu"
-) -> Latent:
-    """Standard normal noise and labels: a function of the seed, the keys and the kind of device alone.
+) -> Batch:
+    """What N images are generated from: a function of the seed, the keys and the kind of device alone.
 
     Args:
         size: L.
         counts: (K,) training images of each class; classes are drawn as frequently.
+
+    Returns:
+        noise (N, L) float, standard normal; label (N,) int64.
     """
     noise = torch.randn(number, size, generator=generator(seed, "noise", *keys, device=device), device=device)
     frequency = torch.tensor(counts, dtype=torch.float64)
     label = torch.multinomial(frequency, number, replacement=True, generator=generator(seed, "labels", *keys))
-    return Latent(noise, label.to(device, non_blocking=True), torch.arange(number, device=device))
+    return {"noise": noise, "label": label.to(device, non_blocking=True)}
 
 
+@dataclass(frozen=True)
 class Latents:
     """Noise and labels by step: to the generator what `Batches` is to the discriminator.
 
@@ -53,21 +45,33 @@ class Latents:
         counts: (K,) training images of each class.
     """
 
-    def __init__(self, params: Train, counts: Sequence[int], world: World) -> None:
-        self.params, self.counts, self.world = params, counts, world
-        self.group = min(params.micro_batch_size, params.batch_size // world.size)  # what batch norm sees at once
+    params: Train
+    counts: Sequence[int]
+    world: World
 
-    def draw(self, number: int, *keys: int | str) -> Latent:
+    @property
+    def group(self) -> int:
+        """Images that batch norm sees at once."""
+        return min(self.params.micro_batch_size, self.params.batch_size // self.world.size)
+
+    def draw(self, number: int, *keys: int | str) -> Batch:
         """A batch for one purpose, the same on every rank, on its device."""
         params = self.params
         return draw_latent(params.seed, number, params.model.latent_size, self.counts, *keys, device=self.world.device)
 
-    def share(self, *keys: int | str) -> list[Latent]:
-        """This rank's micro-batches of a training batch."""
+    def share(self, *keys: int | str) -> list[Batch]:
+        """This rank's micro-batches of a training batch; place (N,) int64 is the index in the batch over all ranks."""
         batch = self.draw(self.params.batch_size, *keys)
-        mine = [part.tensor_split(self.world.size)[self.world.rank] for part in batch]
-        cut = (torch.split(part, self.params.micro_batch_size) for part in mine)
-        return [Latent(*parts) for parts in zip(*cut, strict=True)]
+        batch["place"] = torch.arange(self.params.batch_size, device=self.world.device)
+        mine = {name: part.tensor_split(self.world.size)[self.world.rank] for name, part in batch.items()}
+        cut = (torch.split(part, self.params.micro_batch_size) for part in mine.values())  # type: ignore[no-untyped-call]
+        return [dict(zip(mine, parts, strict=True)) for parts in zip(*cut, strict=True)]
+
+
+def pick(table: Table, number: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images of a split in random order, (N, C, S, S) uint8, and their labels (N,) int64."""
+    index = torch.randperm(len(table), generator=generator(seed, "chosen"))[:number].numpy()
+    return torch.from_numpy(table.fixed("image")[index]), torch.from_numpy(table.fixed("label")[index])
 
 
 def augment(images: Tensor, draws: Draws, translation: float) -> Tensor:
@@ -96,9 +100,3 @@ def _shift(pixels: Tensor, side: int) -> Tensor:
     in an order that differs from run to run on a GPU."""
     place = torch.arange(side, device=pixels.device)
     return place[None, :, None] - place[None, None, :] == pixels[:, None, None]
-
-
-def image_grid(images: Tensor, columns: int) -> Tensor:
-    """(N, C, S, S) uint8 -> (3, H, W) uint8, row by row, with a grey line between images."""
-    grid: Tensor = make_grid(images, columns, padding=1, pad_value=GREY)
-    return grid

@@ -8,22 +8,22 @@ Official files are looked for in $DATASET_MIRROR first, and each is verified. Wi
 
 from pathlib import Path
 
-from shared.core.cli import run
-from shared.core.paths import Project
-from shared.data.raw import fetch
-from shared.data.source import bring
-from shared.image.mnist import OFFICIAL
+from shared.core.cli import answer_help
+from shared.data.source import bring, fetch_stage
+from shared.image.digits import write_digits
+from shared.image.official import OFFICIAL
 
-from .params import Params
-from .sample import write_sample
+from .params import Fetch, Params
 
 
-def main(params: Params) -> None:
-    def write(folder: Path) -> None:
-        write_sample(folder) if params.fetch.source == "sample" else bring(OFFICIAL["fashion_mnist"], folder)
+def sample(folder: Path, params: Fetch) -> None:
+    write_digits(folder)
 
-    fetch(Project.of(__file__), params.fetch.source, write)
+
+def official(folder: Path, params: Fetch) -> None:
+    bring(OFFICIAL["fashion_mnist"], folder)
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    answer_help(__name__, __doc__, __file__)
+    fetch_stage({"sample": sample, "official": official}, Params, __file__)

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from shared.data.batches import Batch
 from shared.data.draws import Draws
-from shared.image.batches import ImageBatch
 
-from .data import Latent, augment
+from .data import augment
 from .params import Train
 
 Terms = tuple[Tensor, int, dict[str, Tensor]]
@@ -37,46 +37,33 @@ LOSSES = {
 }
 
 
-class DiscriminatorBatch(NamedTuple):
-    """Real images and what as many are generated from.
+def discriminator_loss(
+    model: nn.Module, batch: Batch, *, generator: nn.Module, params: Train, seed: int, penalised: bool
+) -> Terms:
+    """Of the discriminator; the generator gets no gradients.
 
-    seed: of this step's augmentation; penalised: whether this step computes the R1 penalty.
+    Args:
+        batch: real images, image (N, C, S, S) and real_label (N,); noise, label and place of as many generated ones.
+        seed: of this step's augmentation.
+        penalised: whether this step computes the R1 penalty.
     """
-
-    real: ImageBatch
-    latent: Latent
-    seed: int
-    penalised: bool
-
-
-class GeneratorBatch(NamedTuple):
-    """What images are generated from; seed: of this step's augmentation."""
-
-    latent: Latent
-    seed: int
-
-
-def discriminator_loss(model: nn.Module, batch: DiscriminatorBatch, *, generator: nn.Module, params: Train) -> Terms:
-    """Of the discriminator; the generator gets no gradients."""
-    latent = batch.latent
     with torch.no_grad():
-        fake = generator(latent.noise, latent.label)
-    real = augment(batch.real.image, Draws(batch.seed, 0, latent.place), params.translation)
-    fake = augment(fake, Draws(batch.seed, 1, latent.place), params.translation)
-    real_logit, fake_logit = model(real, batch.real.label), model(fake, latent.label)
+        fake = generator(batch["noise"], batch["label"])
+    real = augment(batch["image"], Draws(seed, 0, batch["place"]), params.translation)
+    fake = augment(fake, Draws(seed, 1, batch["place"]), params.translation)
+    real_logit, fake_logit = model(real, batch["real_label"]), model(fake, batch["label"])
     total = LOSSES[params.loss].discriminator(real_logit, fake_logit).sum()
     penalty = torch.zeros_like(total)
-    if batch.penalised:
-        penalty = params.r1_weight * params.r1_steps * r1_penalty(model, real, batch.real.label)
+    if penalised:
+        penalty = params.r1_weight * params.r1_steps * r1_penalty(model, real, batch["real_label"])
     logits = {"real_logit": real_logit.detach().sum(), "fake_logit": fake_logit.detach().sum()}
     return total + penalty, len(real), logits | {"penalty": penalty.detach()}
 
 
-def generator_loss(model: nn.Module, batch: GeneratorBatch, *, discriminator: nn.Module, params: Train) -> Terms:
-    """Of the generator; the discriminator's weights get no gradients."""
-    latent = batch.latent
-    fake = augment(model(latent.noise, latent.label), Draws(batch.seed, 1, latent.place), params.translation)
-    return LOSSES[params.loss].generator(discriminator(fake, latent.label)).sum(), len(fake), {}
+def generator_loss(model: nn.Module, batch: Batch, *, discriminator: nn.Module, params: Train, seed: int) -> Terms:
+    """Of the generator, on noise, label and place; the discriminator's weights get no gradients."""
+    fake = augment(model(batch["noise"], batch["label"]), Draws(seed, 1, batch["place"]), params.translation)
+    return LOSSES[params.loss].generator(discriminator(fake, batch["label"])).sum(), len(fake), {}
 
 
 def r1_penalty(model: nn.Module, images: Tensor, label: Tensor) -> Tensor:

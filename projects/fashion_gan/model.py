@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shared.data.batches import Batch
+from shared.image.augment import to_float
 from shared.training.weights import load_weights, read_config
 
-from .data import Latent
 from .params import Model, num_doublings
 
 WIDEST = 8  # times `width`: a discriminator of 128 px would take 512 MB otherwise
@@ -131,14 +132,14 @@ def load_model(folder: Path) -> tuple[nn.ModuleDict, dict[str, Any]]:
     Raises:
         UserError: there are no weights, with the command that makes them.
     """
-    config = read_config(folder, "dvc repro projects/fashion_gan", Model)
+    config = read_config(folder, Model)
     networks = build(Model(**config["model"]), config["channels"], config["image_size"], len(config["classes"]))
     load_weights(folder, networks)
     return networks.eval(), config
 
 
 @torch.no_grad()
-def measure_batch_norm(generator: nn.Module, latents: Iterable[Latent]) -> nn.Module:
+def measure_batch_norm(generator: nn.Module, latents: Iterable[Batch]) -> nn.Module:
     """A copy in eval mode whose batch norm has the mean statistics of these batches (the standing statistics of Brock
     et al. 2019), so that an image does not depend on the others of its batch."""
     generator = copy.deepcopy(generator).train()
@@ -147,15 +148,23 @@ def measure_batch_norm(generator: nn.Module, latents: Iterable[Latent]) -> nn.Mo
             module.reset_running_stats()
             module.momentum = None  # the plain mean over batches
     for latent in latents:
-        generator(latent.noise, latent.label)
+        generator(latent["noise"], latent["label"])
     return generator.eval()
 
 
 @torch.no_grad()
-def generate(generator: nn.Module, latent: Latent, batch_size: int) -> Tensor:
+def generate(generator: nn.Module, latent: Batch, batch_size: int) -> Tensor:
     """(N, C, S, S) uint8 images, on the CPU, of a generator in eval mode."""
     assert not generator.training, "in training mode an image depends on the others of its batch"
     device = next(generator.parameters()).device
-    parts = zip(torch.split(latent.noise, batch_size), torch.split(latent.label, batch_size), strict=True)
+    parts = zip(*(torch.split(latent[name], batch_size) for name in ("noise", "label")), strict=True)
     images = [generator(noise.to(device), label.to(device)) for noise, label in parts]
     return torch.cat([(255 * image).round().to(torch.uint8).cpu() for image in images])
+
+
+@torch.no_grad()
+def logits_of(discriminator: nn.Module, images: Tensor, label: Tensor, batch_size: int) -> Tensor:
+    """(N,) float logits on the CPU, of (N, C, S, S) uint8 images with (N,) labels."""
+    device = next(discriminator.parameters()).device
+    parts = zip(torch.split(images, batch_size), torch.split(label, batch_size), strict=True)
+    return torch.cat([discriminator(to_float(part.to(device)), of.to(device)).cpu() for part, of in parts])

@@ -3,8 +3,9 @@
 B batch, N images, C channels, S side in pixels, L numbers of noise, K classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,55 +18,35 @@ from shared.training.distributed import World
 from .params import Train
 
 
-def draw_latent(
-    seed: int, number: int, size: int, counts: Sequence[int], *keys: int | str, device: torch.device | str = "cpu"
-) -> Batch:
-    """What N images are generated from: a function of the seed, the keys and the kind of device alone.
-
-    Args:
-        size: L.
-        counts: (K,) training images of each class; classes are drawn as frequently.
-
-    Returns:
-        noise (N, L) float, standard normal; label (N,) int64.
-    """
-    noise = torch.randn(number, size, generator=generator(seed, "noise", *keys, device=device), device=device)
-    frequency = torch.tensor(counts, dtype=torch.float64)
-    label = torch.multinomial(frequency, number, replacement=True, generator=generator(seed, "labels", *keys))
-    return {"noise": noise, "label": label.to(device, non_blocking=True)}
-
-
 @dataclass(frozen=True)
 class Latents:
-    """Noise and labels by step: to the generator what `Batches` is to the discriminator.
-
-    Drawn for the batch over all ranks, then divided as the real images are.
+    """What images are generated from: a function of the seed, the keys and the kind of device alone.
 
     Args:
-        counts: (K,) training images of each class.
+        config: of the networks: class_counts, the training images of each class, and model.latent_size, L.
     """
 
-    params: Train
-    counts: Sequence[int]
-    world: World
-
-    @property
-    def group(self) -> int:
-        """Images that batch norm sees at once."""
-        return min(self.params.micro_batch_size, self.params.batch_size // self.world.size)
+    config: Mapping[str, Any]
+    seed: int
+    device: torch.device | str = "cpu"
 
     def draw(self, number: int, *keys: int | str) -> Batch:
-        """A batch for one purpose, the same on every rank, on its device."""
-        params = self.params
-        return draw_latent(params.seed, number, params.model.latent_size, self.counts, *keys, device=self.world.device)
+        """noise (N, L) float, standard normal; label (N,) int64, classes as frequent as among training images."""
+        draws = generator(self.seed, "noise", *keys, device=self.device)
+        noise = torch.randn(number, self.config["model"]["latent_size"], generator=draws, device=self.device)
+        counts = torch.tensor(self.config["class_counts"], dtype=torch.float64)
+        label = torch.multinomial(counts, number, replacement=True, generator=generator(self.seed, "labels", *keys))
+        return {"noise": noise, "label": label.to(self.device, non_blocking=True)}
 
-    def share(self, *keys: int | str) -> list[Batch]:
-        """This rank's micro-batches of a training batch; place (N,) int64 is the index in the batch over all ranks."""
-        batch = self.draw(self.params.batch_size, *keys)
-        batch["place"] = torch.arange(self.params.batch_size, device=self.world.device)
-        mine = {name: part.tensor_split(self.world.size)[self.world.rank] for name, part in batch.items()}
-        cut = (torch.split(part, self.params.micro_batch_size) for part in mine.values())  # type: ignore[no-untyped-call]
-        return [dict(zip(mine, parts, strict=True)) for parts in zip(*cut, strict=True)]
+
+def share(latents: Latents, params: Train, world: World, *keys: int | str) -> list[Batch]:
+    """A rank's micro-batches of noise and labels, drawn for all ranks and divided as the real images are; place (N,)
+    int64 is the index in the whole batch."""
+    batch = latents.draw(params.batch_size, *keys)
+    batch["place"] = torch.arange(params.batch_size, device=latents.device)
+    mine = {name: part.tensor_split(world.size)[world.rank] for name, part in batch.items()}
+    cut = (torch.split(part, params.micro_batch_size) for part in mine.values())
+    return [dict(zip(mine, parts, strict=True)) for parts in zip(*cut, strict=True)]
 
 
 def pick(table: Table, number: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -3,225 +3,199 @@
     python -m projects.fashion_gan.evaluate                              # as params.yaml says
     python -m projects.fashion_gan.evaluate evaluate.num_images=2000     # fewer of each kind, this run only
 
-metrics.json    Frechet distance with its 95 % interval, precision, recall, density, coverage, collapse, memorisation;
-                `floor`: the same of real training images, `baseline`: of a Gaussian over principal components
-pictures/       generated and real images, nearest training images
-sections.json   tables and pictures for the page
+metrics.json    Frechet distance with its 95 % interval, precision, recall, coverage, collapse, copies; `floor`: the
+                same of real training images, `baseline`: of a Gaussian over principal components
+page.json       the blocks of the page; pictures/ what they show
 run.json        how long it took
 
 Always against held-out (test) images, with as many of each kind. metrics.py says what is computed, features.py in which
 features.
 """
 
-import shutil
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
+
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torchvision.utils import make_grid
 
-from shared.core.cli import run
 from shared.core.files import replace_folder, write_json
-from shared.core.paths import Project
-from shared.data.arrays import Split, read_split
-from shared.data.draws import generator as draws
-from shared.data.prepared import check_same, read_manifest
-from shared.evaluation.metrics import DIGITS
-from shared.training.distributed import local
+from shared.evaluation.intervals import DIGITS
+from shared.report import blocks
+from shared.report.blocks import Block
+from shared.training.stage import Trained, trained_stage
 
 from . import metrics
-from .data import draw_latent, image_grid
-from .features import Described, accuracy, describe_images, train_classifier
-from .model import generate, load_model
+from .data import Latents, pick
+from .features import accuracy, describe_images, train_classifier
+from .model import generate, load_model, logits_of
 from .params import Params
 
-PROJECT = Project.of(__file__)
-COLUMNS, MAX_ROWS, PAIRS = (
-    8,
-    20,
-    12,
-)  # of a grid of images, a class a row; pairs of a generated image and its nearest training image
-
-LABELS = {
+ROWS, MAX_COLUMNS, PAIRS = 5, 20, 12  # of a grid of images, a class a column; pairs of an image and its nearest
+WHITE = 255  # between the images of a grid
+MEMORISED = 0.03  # by which the discriminator's area under the curve is larger on training images
+TITLES = {  # of metrics, and which values are good
     "frechet_distance": ("Frechet distance", "lower"),
     "precision_score": ("Precision: generated images that look real", "higher"),
     "recall_score": ("Recall: real images that are covered", "higher"),
-    "density_score": ("Density", "near 1"),
-    "coverage_score": ("Coverage", "higher"),
+    "coverage_score": ("Coverage: the same, with neighbourhoods of real images", "higher"),
     "within_class_variance_ratio": ("Variance within classes, over that of real images", "near 1"),
-    "least_class_share": ("Share of the rarest class", "as real"),
     "class_agreement_score": ("Generated images classified as the class asked for", "higher"),
     "copied_share": ("Nearer to a training image than 1 % of unseen real images", "near 0.01"),
-    "train_distance_ratio": ("Distance to train, over that of unseen real images", "near 1"),
 }
 
 
-def pick(split: Split, number: int, seed: int) -> tuple[np.ndarray, Tensor, Tensor]:
-    """(N,) indices of images drawn from a split in random order, the images (N, C, S, S) and their labels (N,)."""
-    index = torch.randperm(len(split), generator=draws(seed, "chosen"))[:number].numpy()
-    return index, torch.from_numpy(split.images[index]), torch.from_numpy(split.labels[index])
-
-
 def measure(
-    kinds: dict[str, Described], train: Described, wanted: Tensor | None, num_classes: int, seed: int
-) -> tuple[dict[str, Any], metrics.Nearest]:
-    """The metrics, and the nearest training image of each generated one.
+    features: Mapping[str, Tensor], labels: Mapping[str, Tensor], train: Tensor, wanted: Tensor | None, seed: int
+) -> tuple[dict[str, Any], tuple[Tensor, Tensor]]:
+    """The metrics, and of each generated image the distance to its nearest training image, (N,), and its index (N,).
 
     Args:
-        kinds: as many images of each: generated, floor (training images), pca_gaussian, real (held-out images).
+        features, labels: (N, D) and (N,) of generated, floor (training images), pca_gaussian and real (held out); no
+            labels where the data have no classes.
+        train: (M, D) features of all training images.
         wanted: (N,) the class that each image was generated for; None: the generator is not conditional.
     """
-    real, found = kinds["real"], {}
-    near = {name: metrics.nearest(images.features, train.features) for name, images in kinds.items()}
-    for name, images in kinds.items():
-        values = {"frechet_distance": metrics.frechet_distance(images.features, real.features)}
-        values |= metrics.neighbour_scores(images.features, real.features)
-        if num_classes > 1:  # else the labels are quarter turns
-            spread, truth = (metrics.within_class_variance(*one) for one in (images, real))
+    real, found = features["real"], {}
+    near = {name: metrics.nearest(points, train) for name, points in features.items()}
+    for name, points in features.items():
+        values = {"frechet_distance": metrics.frechet_distance(points, real), **metrics.neighbour_scores(points, real)}
+        if labels:
+            spread, truth = (metrics.within_class_variance(features[one], labels[one]) for one in (name, "real"))
             values["within_class_variance_ratio"] = spread / truth if truth else 1.0
-            values["least_class_share"] = float(images.label.bincount(minlength=num_classes).min() / len(images.label))
-        if name == "generated" and wanted is not None and num_classes > 1:
-            values["class_agreement_score"] = (images.label == wanted).double().mean().item()
+        if labels and name == "generated" and wanted is not None:
+            values["class_agreement_score"] = (labels[name] == wanted).double().mean().item()
         if name != "floor":  # which is at a distance of 0
-            values |= metrics.memorisation(near[name].distance, near["real"].distance)
-        found[name] = {key: round(value, DIGITS) for key, value in values.items()}
-    low, high = metrics.frechet_interval(kinds["generated"].features, real.features, seed)
-    interval = {"frechet_distance_low": round(low, DIGITS), "frechet_distance_high": round(high, DIGITS)}
+            values["copied_share"] = metrics.copied_share(near[name][0], near["real"][0])
+        found[name] = rounded(values)
+    low, high = metrics.frechet_interval(features["generated"], real, seed)
     baseline = {f"pca_gaussian_{key}": value for key, value in found["pca_gaussian"].items()}
-    result = found["generated"] | interval | {"floor": found["floor"], "baseline": baseline}
-    return result | {"num_samples": len(real.label), "unit": "images"}, near["generated"]
+    compared = {"floor": found["floor"], "baseline": baseline, "num_samples": len(real), "unit": "images"}
+    interval = rounded({"frechet_distance_low": low, "frechet_distance_high": high})
+    return found["generated"] | interval | compared, near["generated"]
 
 
-def by_class(label: dict[str, Tensor], wanted: Tensor | None, classes: list[str]) -> list[list[Any]]:
-    """Of each class: its name, its share of the real and of the generated images by the classifier, and how many of
-    those generated for it are classified as it; None where there are none."""
-    shares = {name: labels.bincount(minlength=len(classes)) / len(labels) for name, labels in label.items()}
-    rows: list[list[Any]] = []
-    for number, name in enumerate(classes):
-        mine = label["generated"][wanted == number] if wanted is not None else torch.empty(0)
-        agreement = (mine == number).double().mean().item() if len(mine) else None
-        rows.append([name, shares["real"][number].item(), shares["generated"][number].item(), agreement])
-    return rows
+def rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(float(value), DIGITS) for name, value in figures.items()}
 
 
 def class_grid(images: Tensor, label: Tensor, num_classes: int) -> Tensor:
-    """The first images of each class, a class a row, or the first images where there is one class."""
-    if num_classes == 1:
-        return image_grid(images[: COLUMNS**2], COLUMNS)
-    rows = []
-    for number in range(min(num_classes, MAX_ROWS)):
-        found = images[label == number][:COLUMNS]
-        rows.append(torch.cat([found, images.new_zeros(COLUMNS - len(found), *images.shape[1:])]))
-    return image_grid(torch.cat(rows), COLUMNS)
+    """The first images of each class, a class a column, or the first images where there is one class, as one picture
+    (3, H, W) uint8."""
+    columns = min(num_classes, MAX_COLUMNS)
+    found = [images[label == number][:ROWS] for number in range(columns)]
+    filled = [torch.cat([some, some.new_full((ROWS - len(some), *some.shape[1:]), WHITE)]) for some in found]
+    chosen = torch.stack(filled, 1).flatten(0, 1) if columns > 1 else images[: ROWS * PAIRS]
+    grid: Tensor = make_grid(chosen, columns if columns > 1 else PAIRS, padding=1, pad_value=WHITE)
+    return grid
 
 
-def save(path: Path, image: Tensor) -> None:
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+def save(folder: Path, name: str, image: Tensor, caption: str) -> Block:
+    """Writes a picture (3, H, W) uint8 and returns its block, as wide as the text."""
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / name)
+    return blocks.pictures([{"file": f"pictures/{name}", "caption": caption}], sharp=True, large=True)
 
 
-def draw_pairs(folder: Path, generated: Tensor, near: metrics.Nearest, train: np.ndarray) -> None:
-    """closest.png: generated images above the training images nearest to them, of all pairs the nearest; first.png:
-    the same of the first images."""
-    for name, rows in (("closest.png", near.distance.argsort()[:PAIRS]), ("first.png", torch.arange(PAIRS))):
-        beside = torch.from_numpy(np.stack([train[place] for place in near.place[rows].tolist()]))
-        save(folder / name, image_grid(torch.cat([generated[rows], beside]), PAIRS))
+def summary(found: dict[str, Any], generated: Block) -> list[Block]:
+    """The generated images, how good they are, against what."""
+    words = f"Real training images are at {blocks.figure(found['floor']['frechet_distance'])}: about the best that a "
+    words += "generator can reach."
+    if "class_agreement_score" in found:
+        words += f" Of the generated images {found['class_agreement_score']:.1%} are classified as the class asked for."
+    words += f" Copies: {found['copied_share']:.1%} are nearer to a training image than 1 % of unseen real images are."
+    return [generated, *blocks.headline(found), blocks.text(words)]
 
 
-def sections(found: dict[str, Any], rows: list[list[Any]], classes: list[str]) -> list[dict[str, Any]]:
-    """What the page shows."""
-    floor, baseline = found["floor"], found["baseline"]
-    names = [name for name in LABELS if name in found]
-    compared = [
-        [LABELS[name][0], found[name], floor.get(name), baseline.get(f"pca_gaussian_{name}"), LABELS[name][1]]
-        for name in names
+def comparison(found: dict[str, Any]) -> list[Block]:
+    """All metrics of generated images, real training images and the baseline, and what the discriminator remembers."""
+    rows = [
+        [title, found[name], found["floor"].get(name), found["baseline"].get(f"pca_gaussian_{name}"), better]
+        for name, (title, better) in TITLES.items()
+        if name in found
     ]
-    order = f"Rows: {', '.join(classes[:MAX_ROWS])}." if len(classes) > 1 else ""
-    parts: list[dict[str, Any]] = [
-        {
-            "title": "Generated and real images",
-            "intro": f"The first ones drawn. {order}",
-            "pictures": [_sharp("generated.png", "Generated"), _sharp("real.png", "Real, held out")],
-        },
-        {
-            "title": "Compared with real images and with a simple model",
-            "intro": f"{found['num_samples']:,} images of each kind against as many held-out ones, in the features of "
-            f"a classifier that was trained on the same data and is right about {found['classifier_accuracy']:.1%} "
-            "of the test images. Real training images are the floor: about the best a generator can reach. The simple "
-            "model draws from one Gaussian over the principal components of the pixels.",
-            "columns": ["Metric", "Generated", "Real (train)", "PCA-Gaussian", "Better"],
-            "rows": compared,
-            "metrics": names,
-        },
-        {
-            "title": "Nearest training images",
-            "intro": "Above generated images, below the training image nearest to each in the classifier's features.",
-            "pictures": [_sharp("closest.png", "The nearest of all pairs"), _sharp("first.png", "The first images")],
-        },
-        {
-            "title": "Samples over training",
-            "pictures": [
-                _sharp("samples.webp", "The same noise while the generator was trained")
-                | {"still": "pictures/samples.png"}
-            ],
-        },
-    ]
-    if len(classes) > 1:
-        table = {"title": "Classes of the generated images", "intro": "By the classifier.", "rows": rows}
-        parts.append(table | {"columns": ["Class", "Share of real", "Share of generated", "Of those asked for"]})
-    return parts
+    intro = f"{found['num_samples']:,} images of each kind against as many held-out ones, in the features of a "
+    intro += (
+        f"classifier that was trained on the same data, right about {found['classifier_accuracy']:.1%} of the test "
+    )
+    intro += "images. The PCA-Gaussian draws from one normal distribution over the principal components of pixels."
+    train, test = (found[f"discriminator_{name}_auc_score"] for name in ("train", "test"))
+    words = "The discriminator's logit separates training images from generated ones with an area under the ROC curve "
+    words += f"of {train:.3f}, and held-out images with {test:.3f} (1 is perfect, 0.5 is chance): it has "
+    words += f"{'' if train - test > MEMORISED else 'not '}memorised its training images."
+    columns = ["Metric", "Generated", "Real (train)", "PCA-Gaussian", "Better"]
+    return [blocks.table(columns, rows, intro=intro), blocks.text(words)]
 
 
-def _sharp(file: str, caption: str) -> dict[str, Any]:
-    return {"file": f"pictures/{file}", "caption": caption, "sharp": True}
+def class_table(labels: Mapping[str, Tensor], wanted: Tensor | None, classes: Sequence[str]) -> list[Block]:
+    """Shares of the classes by the classifier, and how many of those generated for a class are classified as it."""
+    rows: list[list[Any]] = []
+    for number, name in enumerate(classes):
+        shares = [(labels[kind] == number).double().mean().item() for kind in ("real", "generated")]
+        mine = labels["generated"][wanted == number] if wanted is not None else torch.empty(0)
+        rows.append([name, *shares, (mine == number).double().mean().item() if len(mine) else None])
+    columns = ["Class", "Share of real", "Share of generated", "Of those asked for"]
+    return [blocks.section("Classes of the generated images"), blocks.table(columns, rows, intro="By the classifier.")]
 
 
-def evaluate(generator: nn.Module, config: dict[str, Any], params: Params, device: torch.device) -> dict[str, Any]:
-    """Writes the pictures; returns the metrics and, under "sections", what the page shows."""
-    chosen, classes = params.evaluate, config["classes"]
-    train, test = (read_split(PROJECT.prepared, name, mapped=True) for name in ("train", "test"))
-    classifier = train_classifier(train.images, train.labels, len(classes), chosen, device)
+def main(trained: Trained[Params]) -> None:
+    if not trained.world.is_first:  # training the classifier is not worth dividing
+        return
+    start, chosen, config = time.perf_counter(), trained.params.evaluate, trained.config
+    classes, seed, size = config["classes"], chosen.seed, chosen.batch_size
+    generator, discriminator = (trained.model.get_submodule(name) for name in ("generator", "discriminator"))
+    train, test = (trained.prepared.table(name) for name in ("train", "test"))
+    (seen, seen_label), (unseen, unseen_label) = (
+        [torch.from_numpy(table.fixed(name)) for name in ("image", "label")] for table in (train, test)
+    )
     number = min(chosen.num_images, len(train), len(test))
-    latent = draw_latent(chosen.seed, number, config["model"]["latent_size"], config["class_counts"], "evaluate")
-    images = {
-        "generated": generate(generator, latent, chosen.batch_size).numpy(),
-        "floor": pick(train, number, chosen.seed)[1].numpy(),
-        "pca_gaussian": metrics.pca_gaussian(train.images, number, chosen.seed),
-        "real": pick(test, number, chosen.seed)[1].numpy(),
-    }
-    kinds = {name: describe_images(classifier, pixels, chosen.batch_size) for name, pixels in images.items()}
-    known = describe_images(classifier, train.images, chosen.batch_size)
-    wanted = latent.label if config["model"]["conditional"] else None
-    found, near = measure(kinds, known, wanted, len(classes), chosen.seed)
-    right = accuracy(classifier, test.images, test.labels, chosen.batch_size)
-    found |= {"classifier_accuracy": round(right, DIGITS)}
+    latent = Latents(config, seed).draw(number, "evaluate")
+    real, floor = (pick(table, number, seed) for table in (test, train))
+    images = {"generated": generate(generator, latent, size), "floor": floor[0]}
+    images |= {"pca_gaussian": metrics.pca_gaussian(seen, number, seed), "real": real[0]}
 
-    shown = {name: torch.from_numpy(images[name]) for name in ("generated", "real")}
-    with replace_folder(PROJECT.results("evaluate") / "pictures") as folder:
-        for name, pixels in shown.items():
-            label = wanted if name == "generated" and wanted is not None else kinds[name].label
-            save(folder / f"{name}.png", class_grid(pixels, label, len(classes)))
-        draw_pairs(folder, shown["generated"], near, train.images)
-        for name in ("samples.webp", "samples.png"):
-            shutil.copy(PROJECT.results("train") / name, folder)
-    rows = by_class({name: kinds[name].label for name in ("generated", "real")}, wanted, classes)
-    return found | {"sections": sections(found, rows, classes)}
+    classifier = train_classifier(seen, seen_label, len(classes), chosen, trained.world.device)
+    described = {name: describe_images(classifier, some, size) for name, some in images.items()}
+    features, labels = ({name: one[part] for name, one in described.items()} for part in (0, 1))
+    wanted = latent["label"] if config["model"]["conditional"] else None
+    known = describe_images(classifier, seen, size)[0]
+    found, (distance, place) = measure(features, labels if len(classes) > 1 else {}, known, wanted, seed)
+    right = {"classifier_accuracy": accuracy(classifier, unseen, unseen_label, size)}
+    made = logits_of(discriminator, images["generated"], latent["label"], size)
+    for name, pair in (("train", floor), ("test", real)):
+        logits = torch.cat([logits_of(discriminator, *pair, size), made])
+        right[f"discriminator_{name}_auc_score"] = roc_auc_score(torch.arange(2 * number) < number, logits)
+    found |= rounded(right) | {"source": trained.prepared.manifest["source"]}
 
-
-def main(params: Params) -> None:
-    start, results = time.perf_counter(), PROJECT.results("evaluate")
-    networks, config = load_model(PROJECT.results("train"))
-    manifest, device = read_manifest(PROJECT.prepared), local(params.runtime.device).device
-    check_same(PROJECT, config, manifest, "classes", "channels", "image_size")
-    found = evaluate(networks["generator"].to(device), config, params, device) | {"source": manifest["source"]}
-    write_json(results / "sections.json", found.pop("sections"))
+    results = trained.project.results("evaluate")
+    with replace_folder(results / "pictures") as folder:
+        order = f" Columns: {', '.join(classes[:MAX_COLUMNS])}." if len(classes) > 1 else ""
+        titles = {"generated": f"Generated: the first ones drawn.{order}", "real": "Real, held out."}
+        titles["pca_gaussian"] = "Drawn from the PCA-Gaussian."
+        columns = labels | ({} if wanted is None else {"generated": wanted})
+        drawn = {
+            name: save(folder, f"{name}.png", class_grid(images[name], columns[name], len(classes)), title)
+            for name, title in titles.items()
+        }
+        rows = distance.argsort()[:PAIRS]
+        pairs = make_grid(torch.cat([images["generated"][rows], seen[place[rows]]]), len(rows), 1, pad_value=WHITE)
+        caption = "Above: of all generated images those nearest to a training image, by features. Below: that image."
+        copies = save(folder, "nearest.png", pairs, caption)
+    page = [blocks.section("Beside real images and a simple model"), drawn["real"], drawn["pca_gaussian"]]
+    page += [*comparison(found), blocks.section("Nearest training images"), copies]
+    page += class_table(labels, wanted, classes) if len(classes) > 1 else []
+    blocks.leave(results, page, summary=summary(found, drawn["generated"]), params=chosen.model_dump())
     write_json(results / "metrics.json", found)
     write_json(results / "run.json", {"predict_seconds": round(time.perf_counter() - start, 1)})
-    for name in LABELS:
-        print(f"{name:30}{found[name]:>12.4f}" if name in found else f"{name:30}{'-':>12}")
+    print("\n".join(f"{name:30}{found[name]:>12.4f}" for name in TITLES if name in found))
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    trained_stage(main, load_model, Params, __file__)

@@ -7,26 +7,20 @@ has no classes it learns which of four quarter turns an image was given (RotNet,
 N images, C channels, S side in pixels, K outputs: classes, or turns where there is one class; D features.
 """
 
-from typing import NamedTuple
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 
 from shared.core.seed import derive
 from shared.data.draws import Draws, generator
-from shared.image.augment import translate
-from shared.image.batches import to_float
+from shared.image.augment import to_float, translate
+from shared.training.step import linear, set_rates
 
 from .params import Evaluate
 
-NUM_FEATURES = 64  # D
-CHANNELS = (16, 32, 64, 64)  # of the convolutions, while the map is larger than SMALLEST_MAP
-SMALLEST_MAP = 8  # px a side, that the features are made from
-TURNS = 4
+NUM_FEATURES, TURNS = 64, 4  # D; K where there is one class
+CHANNELS, SMALLEST_MAP = (16, 32, 64), 8  # of the convolutions; px a side, below which a map is not halved
 BATCH_SIZE, LR, WEIGHT_DECAY, WARMUP = 128, 3e-3, 0.05, 0.1
 SHIFT = 1 / 14  # of the side, that training images are moved by at most: it must know kinds of images, not these
 
@@ -43,14 +37,11 @@ class Classifier(nn.Module):
         layers: list[nn.Module] = []
         for width in CHANNELS:
             layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-            channels = width
-            if side <= SMALLEST_MAP:
-                break
-            layers, side = [*layers, nn.MaxPool2d(2)], side // 2
-        side = min(side, SMALLEST_MAP)
-        layers += [nn.AdaptiveAvgPool2d(side), nn.Flatten(), nn.Linear(channels * side**2, NUM_FEATURES, bias=False)]
-        self.features = nn.Sequential(*layers, nn.BatchNorm1d(NUM_FEATURES))
-        self.turns = num_classes == 1
+            layers += [nn.MaxPool2d(2)] * (side > SMALLEST_MAP)
+            channels, side = width, side // 2 if side > SMALLEST_MAP else side
+        layers += [nn.AdaptiveAvgPool2d(side := min(side, SMALLEST_MAP)), nn.Flatten()]
+        layers += [nn.Linear(channels * side**2, NUM_FEATURES, bias=False), nn.BatchNorm1d(NUM_FEATURES)]
+        self.features, self.turns = nn.Sequential(*layers), num_classes == 1
         self.head = nn.Linear(NUM_FEATURES, TURNS if self.turns else num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -58,20 +49,14 @@ class Classifier(nn.Module):
         return logits
 
 
-class Described(NamedTuple):
-    """Images as the classifier describes them. features: (N, D) float64; label: (N,) int64. Both on the CPU."""
-
-    features: Tensor
-    label: Tensor
-
-
 @torch.inference_mode()
-def describe_images(classifier: Classifier, images: np.ndarray, batch_size: int) -> Described:
-    """Features and predicted labels of (N, C, S, S) uint8 images, which may be a mapped file."""
-    device = next(classifier.parameters()).device
-    parts = (torch.tensor(images[start : start + batch_size]) for start in range(0, len(images), batch_size))
+def describe_images(classifier: Classifier, images: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Features (N, D) float64 and predicted labels (N,) int64, on the CPU, of (N, C, S, S) uint8 images, which may be a
+    mapped file."""
+    parts = torch.split(images, batch_size)
+    device = classifier.head.weight.device
     found = torch.cat([classifier.features(to_float(part.to(device))) for part in parts])
-    return Described(found.cpu().double(), classifier.head(found.relu()).argmax(1).cpu())
+    return found.cpu().double(), classifier.head(found.relu()).argmax(1).cpu()
 
 
 def turned(images: Tensor, turns: Tensor) -> Tensor:
@@ -81,19 +66,19 @@ def turned(images: Tensor, turns: Tensor) -> Tensor:
     return images
 
 
-def accuracy(classifier: Classifier, images: np.ndarray, labels: np.ndarray, batch_size: int) -> float:
+def accuracy(classifier: Classifier, images: Tensor, labels: Tensor, batch_size: int) -> float:
     """Share of correct predictions: of the class, or of the turn that each image is given, 0 to 3 in order."""
     if classifier.turns:
-        turns = torch.arange(len(images)) % TURNS
-        images, labels = turned(torch.tensor(images), turns).numpy(), turns.numpy()
-    return float((describe_images(classifier, images, batch_size).label.numpy() == labels).mean())
+        labels = torch.arange(len(images)) % TURNS
+        images = turned(images, labels)
+    return (describe_images(classifier, images, batch_size)[1] == labels).double().mean().item()
 
 
 def train_classifier(
-    images: np.ndarray, labels: np.ndarray, num_classes: int, params: Evaluate, device: torch.device
+    images: Tensor, labels: Tensor, num_classes: int, params: Evaluate, device: torch.device
 ) -> Classifier:
-    """A classifier in eval mode: a function of the images (N, C, S, S), their labels (N,), `evaluate.seed` and
-    `evaluate.classifier_epochs`."""
+    """A classifier in eval mode: a function of the images (N, C, S, S) uint8, their labels (N,) int64, `evaluate.seed`
+    and `evaluate.classifier_epochs`."""
     torch.manual_seed(derive(params.seed, "classifier"))
     classifier = Classifier(images.shape[1], images.shape[2], num_classes)
     classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -101,20 +86,20 @@ def train_classifier(
     steps_an_epoch = len(images) // size
     steps = max(1, round(params.classifier_epochs * steps_an_epoch))
     optimizer = AdamW(classifier.parameters(), lr=LR, weight_decay=WEIGHT_DECAY, fused=True)
-    schedule = LambdaLR(optimizer, lambda step: min((step + 1) / WARMUP, (steps - step) / (1 - WARMUP)) / steps)
+    schedule = linear(steps, warmup=round(WARMUP * steps))
     for step in range(steps):
         epoch, place = divmod(step, steps_an_epoch)
         if place == 0:
             order = torch.randperm(len(images), generator=generator(params.seed, "classifier", epoch))
         chosen = order[place * size :][:size]
         draws = Draws(params.seed, epoch, chosen.to(device))
-        batch = translate(to_float(torch.tensor(images[chosen]).to(device)), draws, round(SHIFT * images.shape[2]))
-        label = torch.tensor(labels[chosen]).to(device)
+        batch = translate(to_float(images[chosen].to(device)), draws, round(SHIFT * images.shape[2]))
+        label = labels[chosen].to(device)
         if classifier.turns:
             label = draws.integers(0, TURNS - 1)
             batch = turned(batch, label)
+        set_rates([optimizer], schedule(step))
         F.cross_entropy(classifier(batch), label).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
-        schedule.step()
     return classifier.eval()

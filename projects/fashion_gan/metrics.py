@@ -6,8 +6,6 @@ for an interval; a test compares the two. All in float64: 10,000 images against 
 N images of one set, M of another, D features, K classes. Features are float64 Tensors (N, D) on the CPU.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
@@ -17,8 +15,7 @@ from torch import Tensor
 from shared.core.seed import derive
 from shared.data.draws import generator
 
-PRECISION_K = 3  # neighbours that make an image's radius: Kynkaanniemi et al. 2019
-DENSITY_K = 5  # Naeem et al. 2020
+PRECISION_K, COVERAGE_K = 3, 5  # neighbours that make an image's radius: Kynkaanniemi et al. 2019, Naeem et al. 2020
 RESAMPLES = 200  # of the bootstrap: its standard error is then known to 5 percent
 Z_95 = 1.96  # standard errors of a normal distribution to either side, 95 percent within
 CHUNK = 1000  # images compared with all others at once
@@ -73,53 +70,41 @@ def frechet_interval(first: Tensor, second: Tensor, seed: int) -> tuple[float, f
     return max(0.0, distance - Z_95 * error), distance + Z_95 * error
 
 
-class Nearest(NamedTuple):
-    """(N,) distances to the nearest image of another set, and (N,) int64 which one that is."""
-
-    distance: Tensor
-    place: Tensor
-
-
-def nearest(queries: Tensor, points: Tensor) -> Nearest:
-    """The nearest of `points` (M, D) to each of `queries` (N, D), by Euclidean distance."""
+def nearest(queries: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each of `queries` (N, D) the Euclidean distance to the nearest of `points` (M, D), (N,), and its index (N,)
+    int64."""
     found = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(points).kneighbors(queries, return_distance=False)
     place = torch.from_numpy(found[:, 0])
-    return Nearest((queries - points[place]).norm(dim=1), place)  # its own distance of a copy is not quite 0
-
-
-def radii(points: Tensor, k: int) -> Tensor:
-    """(N, k): how far each image's first k neighbours lie, itself not counted."""
-    return torch.from_numpy(NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors()[0])
+    return (queries - points[place]).norm(dim=1), place  # sklearn's own distance of a copy is not quite 0
 
 
 def neighbour_scores(generated: Tensor, real: Tensor) -> dict[str, float]:
-    """Precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et al. 2020,
+    """Precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991) and coverage (Naeem et al. 2020,
     arXiv:2002.09797). An image's ball reaches to its k-th neighbour of its own set.
 
     Args:
-        generated: (N, D), N > 5.
-        real: (M, D), M > 5.
+        generated, real: (N, D) and (M, D), more than 5 of each.
 
     Returns:
         precision_score: share of the generated in a real image's ball (k 3): are they like real ones?
         recall_score: share of the real in a generated image's ball (k 3): is every kind made?
-        density_score: real balls (k 5) that a generated image lies in, over 5: about 1 for real ones, not bounded.
         coverage_score: share of the real in whose ball (k 5) a generated image lies; outliers do not raise it.
     """
-    near = radii(real, DENSITY_K)
-    inner, outer, own = near[:, PRECISION_K - 1], near[:, -1], radii(generated, PRECISION_K)[:, -1:]
-    precise, balls = 0, 0
+    near, own = (
+        torch.from_numpy(NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors()[0])
+        for points, k in ((real, COVERAGE_K), (generated, PRECISION_K))
+    )
+    inner, outer = near[:, PRECISION_K - 1], near[:, -1]
+    precise = 0
     recalled, covered = torch.zeros(2, len(real), dtype=torch.bool)
-    for part, radius in zip(torch.split(generated, CHUNK), torch.split(own, CHUNK), strict=True):
+    for part, radius in zip(torch.split(generated, CHUNK), torch.split(own[:, -1:], CHUNK), strict=True):
         distance = torch.cdist(part, real)
         precise += int((distance <= inner).any(1).sum())
-        balls += int((distance <= outer).sum())
         recalled |= (distance <= radius).any(0)
         covered |= (distance <= outer).any(0)
     return {
         "precision_score": precise / len(generated),
         "recall_score": recalled.double().mean().item(),
-        "density_score": balls / len(generated) / DENSITY_K,
         "coverage_score": covered.double().mean().item(),
     }
 
@@ -133,40 +118,27 @@ def within_class_variance(points: Tensor, labels: Tensor) -> float:
     return float((centred**2).sum() / max(1, len(points) - len(present)))
 
 
-def memorisation(distance: Tensor, held_out: Tensor) -> dict[str, float]:
-    """How near generated images are to training images, compared with real images that training has not seen either.
+def copied_share(distance: Tensor, held_out: Tensor) -> float:
+    """Share of generated images that are nearer to a training image than 1 % of real images that training has not seen
+    either: about 0.01 where nothing is copied, 1 where training images are reproduced.
 
     Args:
         distance: (N,) of each generated image to its nearest training image.
         held_out: (M,) the same of held-out real images.
-
-    Returns:
-        copied_share: generated images nearer than 1 % of the held-out ones: about 0.01 where nothing is copied.
-        train_distance_ratio: median over median: about 1, near 0 where training images are reproduced.
     """
-    limit = held_out.quantile(COPY_PERCENTILE / 100)
-    ratio = distance.median() / held_out.median() if held_out.median() else torch.tensor(1.0)
-    return {"copied_share": (distance <= limit).double().mean().item(), "train_distance_ratio": ratio.item()}
+    return (distance <= held_out.quantile(COPY_PERCENTILE / 100)).double().mean().item()
 
 
-def pca_gaussian(images: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Images drawn from one Gaussian over the principal components of real ones: the baseline.
-
-    Args:
-        images: (N, C, S, S) uint8, N > 1.
-        number: M, how many to draw.
-
-    Returns:
-        (M, C, S, S) uint8, from as many components as hold 95 % of the variance, 256 at most.
-    """
+def pca_gaussian(images: Tensor, number: int, seed: int) -> Tensor:
+    """(M, C, S, S) uint8 images drawn from one Gaussian over the principal components of real ones, (N, C, S, S) uint8:
+    the baseline. As many components as hold 95 % of the variance, 256 at most."""
     rng = np.random.default_rng(derive(seed, "pca gaussian"))
     seen = images[np.sort(rng.permutation(len(images))[:PCA_IMAGES])]
-    pixels = seen.reshape(len(seen), -1).astype(np.float32)
+    pixels = seen.flatten(1).numpy().astype(np.float32)
     with np.errstate(invalid="ignore"):  # equal images: 0 / 0
         pca = PCA(min(PCA_COMPONENTS, *pixels.shape), random_state=derive(seed, "pca") % 2**32).fit(pixels)
     held = np.cumsum(np.nan_to_num(pca.explained_variance_ratio_))
     count = min(len(held), int(np.searchsorted(held, PCA_VARIANCE)) + 1)
     scale = np.sqrt(pca.explained_variance_[:count])
     drawn = rng.standard_normal((number, count)) * scale @ pca.components_[:count] + pca.mean_
-    made: np.ndarray = drawn.round().clip(0, 255).astype(np.uint8).reshape(number, *images.shape[1:])
-    return made
+    return torch.from_numpy(drawn.round().clip(0, 255).astype(np.uint8)).view(number, *images.shape[1:])

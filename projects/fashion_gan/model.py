@@ -7,7 +7,7 @@ N images, C channels, S side in pixels, K classes, L numbers of noise, F feature
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,19 +45,6 @@ class ClassNorm(nn.BatchNorm2d):
         return scaled
 
 
-class Up(nn.Module):
-    """Twice the side: batch norm, ReLU and a transposed convolution."""
-
-    def __init__(self, channels_in: int, channels_out: int, num_classes: int) -> None:
-        super().__init__()
-        self.norm = ClassNorm(channels_in, num_classes)
-        self.conv = nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1)
-
-    def forward(self, images: Tensor, label: Tensor) -> Tensor:
-        enlarged: Tensor = self.conv(self.norm(images, label).relu())
-        return enlarged
-
-
 class Generator(nn.Module):
     """(N, L) float, (N,) int64 -> (N, C, S, S) float in [0, 1]. One that is not conditional ignores the label."""
 
@@ -67,13 +54,15 @@ class Generator(nn.Module):
         sizes = widths(params, side)[::-1]
         self.first = sizes[0], side >> len(sizes), side >> len(sizes)  # the smallest map
         self.stem = nn.Linear(params.latent_size, sizes[0] * self.first[1] ** 2)
-        self.layers = nn.ModuleList([Up(*pair, self.num_classes) for pair in pairwise([*sizes, channels])])
+        self.norms = nn.ModuleList([ClassNorm(size, self.num_classes) for size in sizes])
+        pairs = pairwise([*sizes, channels])
+        self.convs = nn.ModuleList([nn.ConvTranspose2d(*pair, 4, stride=2, padding=1) for pair in pairs])
         initialise(self)
 
     def forward(self, noise: Tensor, label: Tensor) -> Tensor:
         images = self.stem(noise).view(-1, *self.first).contiguous(memory_format=torch.channels_last)
-        for layer in self.layers:
-            images = layer(images, label % self.num_classes)
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            images = conv(norm(images, label % self.num_classes).relu())
         scaled: Tensor = (images.tanh().to(noise.dtype) + 1) / 2  # under autocast they come in 16 bits
         return scaled
 
@@ -116,24 +105,20 @@ def initialise(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def build(params: Model, channels: int, side: int, num_classes: int) -> nn.ModuleDict:
-    """Both networks, untrained, as `discriminator` and `generator`."""
-    form = params, channels, side, num_classes
+def build(config: Mapping[str, Any]) -> nn.ModuleDict:
+    """Both networks, untrained, as `discriminator` and `generator`.
+
+    Args:
+        config: classes, channels, image_size and model (see params.py), as in model.json.
+    """
+    form = Model(**config["model"]), config["channels"], config["image_size"], len(config["classes"])
     return nn.ModuleDict({"discriminator": Discriminator(*form), "generator": Generator(*form)})
 
 
 def load_model(folder: Path) -> tuple[nn.ModuleDict, dict[str, Any]]:
-    """The trained discriminator and generator (the averaged one) in eval mode, and their config: classes,
-    class_counts, channels, image_size, model.
-
-    Args:
-        folder: results/train.
-
-    Raises:
-        UserError: there are no weights, with the command that makes them.
-    """
+    """The trained discriminator and generator (the averaged one) in eval mode, and their config, from results/train."""
     config = read_config(folder, Model)
-    networks = build(Model(**config["model"]), config["channels"], config["image_size"], len(config["classes"]))
+    networks = build(config)
     load_weights(folder, networks)
     return networks.eval(), config
 

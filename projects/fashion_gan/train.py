@@ -16,7 +16,8 @@ answer_help(__name__, __doc__, __file__)  # before torch is imported, which take
 
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.optim.swa_utils import AveragedModel
 from torchvision.utils import make_grid
 
 from shared.core.errors import UserError
@@ -47,7 +47,7 @@ from shared.training.history import Diverged, History, Row
 from shared.training.stage import train_stage
 from shared.training.step import Loss, Sums, accumulate, linear, make_scaler, set_rates, update
 
-from .data import Latents, pick
+from .data import Latents, pick, share
 from .losses import discriminator_loss, generator_loss
 from .model import build, generate, measure_batch_norm
 from .params import Params, Train
@@ -92,7 +92,6 @@ class Network:
         self.precision = resolve_precision(params.precision, world.device)
         self.scaler = make_scaler(self.precision, world.device, params.micro_batch_size)
         self.optimizer = Adam(module.parameters(), lr=params.lr, betas=BETAS, fused=True)
-        self.stateful: dict[str, Any] = {"module": module, "optimizer": self.optimizer, "scaler": self.scaler}
 
     def update(self, loss: Loss, micro_batches: Sequence[Batch], seed: int) -> tuple[Sums, bool]:
         """One step of the optimizer. Returns the sums, and False for a step that fp16 skipped."""
@@ -101,72 +100,27 @@ class Network:
         weights = list(self.module.parameters())
         return sums, update(weights, [self.optimizer], sums.count, clip_norm=0.0, **common)
 
-    def state(self) -> dict[str, Any]:
-        return {name: part.state_dict() for name, part in self.stateful.items()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        for name, part in self.stateful.items():
-            part.load_state_dict(state[name])
-
 
 @dataclass
 class Run:
-    """Everything that a checkpoint holds; `model` is what is kept, once training has ended."""
+    """What a checkpoint holds: parts with a state_dict, history, progress, grids of samples (3, H, W) uint8.
 
-    discriminator: Network
-    generator: Network
-    average: AveragedModel | None
+    model: both networks; the generator is the one to keep once training has ended.
+    """
+
+    parts: dict[str, Any]
     history: History
     model: nn.ModuleDict
     progress: Progress = field(default_factory=Progress)
-    grids: list[Tensor] = field(default_factory=list)  # of samples, (3, H, W) uint8
-    unread: list[Sums] = field(default_factory=list)  # since the history was last read; empty in a checkpoint
-
-    def add(self, sums: Sums) -> None:
-        self.history.add(sums)
-        self.unread.append(sums)
-
-    def read(self, steps_an_epoch: int) -> None:
-        """Reads the sums from the device. Raises UserError, naming the network, where one is not finite."""
-        try:
-            self.history.read()
-        except Diverged as diverged:
-            step, name = self.progress.step - diverged.steps_ago, self._cause(diverged)
-            raise UserError(
-                f"training: the {name}'s loss or weights of step {step} (epoch {step / steps_an_epoch:.2f}) are not "
-                "finite numbers",
-                fix="lower train.lr, raise train.r1_weight, or use precision fp32",
-            ) from None
-        self.unread.clear()
-
-    def _cause(self, diverged: Diverged) -> str:
-        """Which network broke first: it breaks the other one's loss as well.
-
-        Of a step, the logits of real images know the discriminator's weights before its update, those of generated
-        ones the generator's too, and the generator's loss the discriminator's weights after its update.
-        """
-        if "discriminator_loss" in diverged.terms:
-            only_fake = set(diverged.terms) & {"real_logit", "fake_logit"} == {"fake_logit"}
-            return "generator" if only_fake else "discriminator"
-        following = self.unread[len(self.unread) - diverged.steps_ago + 1 :]
-        updated = [following[0].extras["real_logit"]] if following else self.discriminator.module.parameters()
-        return "generator" if all(tensor.isfinite().all() for tensor in updated) else "discriminator"
+    grids: list[Tensor] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
-        return {
-            "discriminator": self.discriminator.state(),
-            "generator": self.generator.state(),
-            "average": self.average.state_dict() if self.average else None,
-            "history": self.history.state(),
-            "progress": asdict(self.progress),
-            "grids": self.grids,
-        }
+        states = {name: part.state_dict() for name, part in self.parts.items()}
+        return states | {"history": self.history.state(), "progress": asdict(self.progress), "grids": self.grids}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.discriminator.restore(state["discriminator"])
-        self.generator.restore(state["generator"])
-        if self.average:
-            self.average.load_state_dict(state["average"])
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
         self.progress, self.grids = Progress(**state["progress"]), state["grids"]
         self.history.restore(state["history"], self.progress.step)
         self.history.say(f"resumed from step {self.progress.step}")
@@ -181,51 +135,61 @@ def train_networks(
         scratch: folder for a profile, if runtime asks for one.
 
     Raises:
-        UserError: a loss became NaN or infinite; names the first such step and the network.
+        UserError: a loss became NaN or infinite: names the first such step and what was not finite.
     """
     networks, reals, latents = training.networks, training.reals, training.latents
+    group = min(params.micro_batch_size, params.batch_size // world.size)  # images that batch norm sees at once
     total, sample_steps = count_steps(params.epochs, reals), count_steps(params.sample_epochs, reals)
     discriminator, generator = (Network(networks[name], params, world) for name in ("discriminator", "generator"))
     average = make_average(generator.module, params.ema_decay)
-    run = Run(discriminator, generator, average, History(world, total), networks)
+    parts = {f"discriminator_{name}": getattr(discriminator, name) for name in ("module", "optimizer", "scaler")}
+    parts |= {f"generator_{name}": getattr(generator, name) for name in ("module", "optimizer", "scaler")}
+    run = Run(parts | ({"average": average} if average else {}), History(world, total), networks)
     if saved := checkpoint.load():
         run.restore(saved)
     history, progress, schedule = run.history, run.progress, linear(total)
+    kept = average.module if average else generator.module
+    place = torch.arange(ROWS * COLUMNS, device=world.device)
+    shown = latents.draw(len(place), "shown") | {"label": place % COLUMNS % len(training.config["classes"])}
     of_discriminator = partial(discriminator_loss, generator=generator.module, params=params)
     of_generator = partial(generator_loss, discriminator=discriminator.module, params=params)
     clock = time.perf_counter() - progress.seconds
 
-    with profiler(runtime.profile and world.is_first, scratch) as profile:
+    with profiler(runtime.profile and world.is_first, scratch) as profile, naming_divergence(progress, len(reals)):
         for micro_batches in reals.stream(progress.step, total):
             step = progress.step
             set_rates([discriminator.optimizer, generator.optimizer], schedule(progress.updates))
             seed, penalised = derive(params.seed, "discriminator", step), step % params.r1_steps == 0
             loss = partial(of_discriminator, seed=seed, penalised=penalised and params.r1_weight > 0)
-            pairs = zip(micro_batches, latents.share("discriminator", step), strict=True)
+            pairs = zip(micro_batches, share(latents, params, world, "discriminator", step), strict=True)
             both = [latent | {"image": real["image"], "real_label": real["label"]} for real, latent in pairs]
             sums, _ = discriminator.update(loss, both, seed)
 
             seed = derive(params.seed, "generator", step)
             discriminator.module.requires_grad_(False)  # not the wrapped one: DDP would wait for its gradients
-            made, updated = generator.update(partial(of_generator, seed=seed), latents.share("generator", step), seed)
+            drawn = share(latents, params, world, "generator", step)
+            made, updated = generator.update(partial(of_generator, seed=seed), drawn, seed)
             discriminator.module.requires_grad_(True)
             progress.updates += updated
             if updated and average:
                 average.update_parameters(generator.module)
 
             losses = {"discriminator_loss": sums.loss, "generator_loss": made.loss}
-            run.add(Sums(sums.loss + made.loss, sums.count, losses | sums.extras))
+            history.add(Sums(sums.loss + made.loss, sums.count, losses | sums.extras))
             progress.step = step = step + 1
             if profile:
                 profile.step()
             every = runtime.log_steps, sample_steps, runtime.checkpoint_steps
             log, sample, save = (step == total or step % steps == 0 for steps in every)
             if log or sample or save:
-                run.read(len(reals))
+                history.read()
             if log:
                 history.log(step, step / len(reals), generator.optimizer.param_groups[0]["lr"])
             if sample:
-                add_samples(run, latents, training.results)
+                if world.is_first:
+                    images = generate(kept_generator(kept, latents, group), shown, group)
+                    run.grids.append(make_grid(images, COLUMNS, padding=1, pad_value=GREY))
+                    write_samples(training.results, run.grids)
                 if training.validate:
                     history.validated(step, step / len(reals), training.validate(discriminator.module))
             if save:
@@ -234,26 +198,27 @@ def train_networks(
     history.close()
     if world.is_first:
         write_samples(training.results, run.grids)  # a run killed after its last step has them in the checkpoint alone
-    networks["generator"] = kept_generator(run, latents)
+    networks["generator"] = kept_generator(kept, latents, group)
     networks.eval()
     return run
 
 
-def add_samples(run: Run, latents: Latents, results: Path) -> None:
-    """Adds a grid of samples of the same noise and labels as before, by the first rank, and writes them."""
-    if latents.world.is_first:
-        shown = latents.draw(ROWS * COLUMNS, "shown")
-        shown["label"] = torch.arange(ROWS * COLUMNS, device=latents.world.device) % COLUMNS % len(latents.counts)
-        images = generate(kept_generator(run, latents), shown, latents.group)
-        run.grids.append(make_grid(images, COLUMNS, padding=1, pad_value=GREY))
-        write_samples(results, run.grids)
+@contextmanager
+def naming_divergence(progress: Progress, steps_an_epoch: int) -> Iterator[None]:
+    try:
+        yield
+    except Diverged as diverged:
+        step = progress.step - diverged.steps_ago
+        broken = ", ".join(term.replace("_", " ") for term in diverged.terms if term != "loss")
+        raise UserError(
+            f"training: not finite in step {step} (epoch {step / steps_an_epoch:.2f}): {broken}",
+            fix="lower train.lr, raise train.r1_weight, or use precision fp32",
+        ) from None
 
 
-def kept_generator(run: Run, latents: Latents) -> nn.Module:
-    """The averaged generator if there is one, in eval mode: batch norm is measured on batches as large as in
-    training."""
-    kept = run.average.module if run.average else run.generator.module
-    return measure_batch_norm(kept, (latents.draw(latents.group, "standing", number) for number in range(NORM_BATCHES)))
+def kept_generator(generator: nn.Module, latents: Latents, group: int) -> nn.Module:
+    """A copy in eval mode, its batch norm measured on batches as large as in training."""
+    return measure_batch_norm(generator, (latents.draw(group, "standing", number) for number in range(NORM_BATCHES)))
 
 
 def write_samples(results: Path, grids: Sequence[Tensor]) -> None:
@@ -298,7 +263,7 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
         "model": chosen.model.model_dump(),
     }
     torch.manual_seed(derive(chosen.seed, "weights"))
-    networks = build(chosen.model, config["channels"], config["image_size"], len(config["classes"]))
+    networks = build(config)
     reals = Batches(
         gather(table, "image", "label", device="cpu" if workers else world.device),
         plan=EqualBatches(len(table), chosen.batch_size, chosen.micro_batch_size, world),
@@ -310,7 +275,7 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
     return Training(
         networks=networks.to(world.device, memory_format=torch.channels_last),  # type: ignore[call-overload]
         reals=reals,
-        latents=Latents(chosen, config["class_counts"], world),
+        latents=Latents(config, chosen.seed, world.device),
         validate=validation(prepared, world),
         results=Project.of(__file__).results("train"),
         config=config,

@@ -3,8 +3,8 @@
     python -m projects.fashion_gan.evaluate                              # as params.yaml says
     python -m projects.fashion_gan.evaluate evaluate.num_images=2000     # fewer of each kind, this run only
 
-metrics.json    Frechet distance with its 95 % interval, precision, recall, coverage, collapse, copies; `floor`: the
-                same of real training images, `baseline`: of a Gaussian over principal components
+metrics.json    Frechet distance with its 95 % interval, precision, recall, collapse, copies; `floor`: the same of
+                real training images, `baseline`: of a Gaussian over principal components
 page.json       the blocks of the page; pictures/ what they show
 run.json        how long it took
 
@@ -46,7 +46,6 @@ TITLES = {  # of metrics, and which values are good
     "frechet_distance": ("Frechet distance", "lower"),
     "precision_score": ("Precision: generated images that look real", "higher"),
     "recall_score": ("Recall: real images that are covered", "higher"),
-    "coverage_score": ("Coverage: the same, with neighbourhoods of real images", "higher"),
     "within_class_variance_ratio": ("Variance within classes, over that of real images", "near 1"),
     "class_agreement_score": ("Generated images classified as the class asked for", "higher"),
     "copied_share": ("Nearer to a training image than 1 % of unseen real images", "near 0.01"),
@@ -67,7 +66,7 @@ def measure(
     real, found = features["real"], {}
     near = {name: metrics.nearest(points, train) for name, points in features.items()}
     for name, points in features.items():
-        values = {"frechet_distance": metrics.frechet_distance(points, real), **metrics.neighbour_scores(points, real)}
+        values = {"frechet_distance": metrics.frechet_distance(points, real), **metrics.precision_recall(points, real)}
         if labels:
             spread, truth = (metrics.within_class_variance(features[one], labels[one]) for one in (name, "real"))
             values["within_class_variance_ratio"] = spread / truth if truth else 1.0

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from projects.fashion_gan.data import Latents, augment, draw_latent
+from projects.fashion_gan.data import Latents, augment, share
 from shared.data.draws import Draws
 from shared.training.distributed import World
 
@@ -47,26 +47,26 @@ def test_translation_reaches_every_place_in_its_range_and_fills_with_grey() -> N
     assert torch.equal((result == 0.5).sum((1, 2, 3)), 16 * 16 - (16 - height) * (16 - width))
 
 
+def latents(counts: list[int], seed: int = 0, size: int = 2) -> Latents:
+    return Latents({"class_counts": counts, "model": {"latent_size": size}}, seed)
+
+
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_ranks_and_micro_batches_get_shares_of_one_draw(size: int) -> None:
-    chosen = params(batch_size=8, micro_batch_size=2).train
-    whole = Latents(chosen, [3, 1], World(0, 1, torch.device("cpu"))).draw(8, "generator", 5)
-    shares = [
-        part
-        for rank in range(size)
-        for part in Latents(chosen, [3, 1], World(rank, size, torch.device("cpu"))).share("generator", 5)
-    ]
-    assert {len(part.place) for part in shares} == {2}
-    for index, name in enumerate(whole._fields):
-        assert torch.equal(torch.cat([part[index] for part in shares]), whole[index]), name
-    assert whole.place.tolist() == list(range(8))
+    chosen, drawn = params(batch_size=8, micro_batch_size=2).train, latents([3, 1])
+    worlds = [World(rank, size, torch.device("cpu")) for rank in range(size)]
+    shares = [part for world in worlds for part in share(drawn, chosen, world, "generator", 5)]
+    assert {len(part["place"]) for part in shares} == {2}
+    whole = drawn.draw(8, "generator", 5) | {"place": torch.arange(8)}
+    for name, values in whole.items():
+        assert torch.equal(torch.cat([part[name] for part in shares]), values), name
 
 
 def test_draws_are_functions_of_seed_and_keys() -> None:
-    first, again, other = (draw_latent(3, 4, 2, [1, 1], "a", key) for key in (1, 1, 2))
-    assert torch.equal(first.noise, again.noise)
-    assert not torch.equal(first.noise, other.noise)
-    many = draw_latent(0, 20_000, 1, [100, 0, 300])
-    assert many.noise.mean().item() == pytest.approx(0, abs=0.03)
-    assert many.noise.std().item() == pytest.approx(1, abs=0.03)
-    assert (many.label.bincount(minlength=3) / 20_000).tolist() == pytest.approx([0.25, 0, 0.75], abs=0.01)
+    first, again, other = (latents([1, 1], seed=3).draw(4, "a", key)["noise"] for key in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    many = latents([100, 0, 300], size=1).draw(20_000)
+    assert many["noise"].mean().item() == pytest.approx(0, abs=0.03)
+    assert many["noise"].std().item() == pytest.approx(1, abs=0.03)
+    assert (many["label"].bincount(minlength=3) / 20_000).tolist() == pytest.approx([0.25, 0, 0.75], abs=0.01)

@@ -8,9 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from projects.fashion_gan import train
 from shared.core.paths import ROOT
-from shared.training.checkpoint import Checkpoint
+from shared.data.prepared import Prepared
 from shared.training.distributed import join, launch
 from shared.training.weights import save_model
 
@@ -26,8 +25,8 @@ def test_one_and_two_processes_train_alike(tmp_path: Path, monkeypatch: pytest.M
     prepared, curves, weights = tiny.prepare(tmp_path), [], []
     for processes in (1, 2):
         out = tmp_path / str(processes)
-        out.mkdir()
-        assert launch("tests.projects.fashion_gan.test_distributed", [str(prepared), str(out)], processes) == 0
+        words = [str(prepared.folder), str(out)]
+        assert launch("tests.projects.fashion_gan.test_distributed", words, processes) == 0
         curves.append(np.loadtxt(out / "history.tsv", skiprows=1))
         weights.append(load_file(out / "model.safetensors"))
     assert len(curves[0]) == STEPS
@@ -40,10 +39,10 @@ def test_one_and_two_processes_train_alike(tmp_path: Path, monkeypatch: pytest.M
 def main(prepared: Path, out: Path) -> None:
     torch.set_default_dtype(torch.float64)
     with join(CHOSEN.runtime) as world:
-        trained, config = train.train(CHOSEN, prepared, Checkpoint(out / "last.pt", world), world, out)
+        done = tiny.run(Prepared(prepared), out, CHOSEN, world=world)
         if world.is_first:
-            trained.history.write(out)
-            save_model(out, trained.model, config)
+            done.history.write(out)
+            save_model(out, done.model, {})
 
 
 if __name__ == "__main__":

@@ -1,43 +1,40 @@
 """The classifier in whose features images are compared."""
 
-import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from projects.fashion_gan import features
-from shared.data.arrays import Split
 
 from . import tiny
 
 CPU = torch.device("cpu")
 
 
-def trained(images: np.ndarray, labels: np.ndarray, num_classes: int) -> features.Classifier:
-    params = tiny.params().evaluate.model_copy(update={"classifier_epochs": 15.0})
+def trained(images: Tensor, labels: Tensor, num_classes: int) -> features.Classifier:
+    params = tiny.params(evaluate__classifier_epochs=15.0).evaluate
     return features.train_classifier(images, labels, num_classes, params, CPU)
 
 
 def test_it_classifies_unseen_images_and_is_the_same_when_trained_again() -> None:
     train, test = tiny.bars(160, 0), tiny.bars(40, 1)
-    classifier = trained(train.images, train.labels, 2)
-    assert features.accuracy(classifier, test.images, test.labels, 16) > 0.9
-    found = features.describe_images(classifier, test.images, 16)
-    assert found.features.shape == (40, features.NUM_FEATURES)
-    assert found.features.dtype == torch.float64
-    other = features.describe_images(classifier, test.images, 7)
-    torch.testing.assert_close(other.features, found.features, rtol=1e-4, atol=1e-4)
-    again = trained(train.images, train.labels, 2)
-    states = zip(classifier.state_dict().values(), again.state_dict().values(), strict=True)
+    classifier = trained(*train, 2)
+    assert features.accuracy(classifier, *test, 16) > 0.9
+    found, labels = features.describe_images(classifier, test[0], 16)
+    assert (found.shape, found.dtype) == ((40, features.NUM_FEATURES), torch.float64)
+    other, _ = features.describe_images(classifier, test[0], 7)
+    torch.testing.assert_close(other, found, rtol=1e-4, atol=1e-4)
+    assert (labels == test[1]).double().mean() > 0.9
+    states = zip(classifier.state_dict().values(), trained(*train, 2).state_dict().values(), strict=True)
     assert all(torch.equal(first, second) for first, second in states)
 
 
 def test_without_classes_it_learns_quarter_turns() -> None:
-    images = np.full((160, 1, 8, 8), 30, np.uint8)
-    images[:, :, :3] = np.random.default_rng(0).integers(150, 255, (160, 1, 3, 8))  # bright on top
-    split = Split(images, np.zeros(160, np.int64), [""] * 160)
-    classifier = trained(split.images, split.labels, 1)
+    images, labels = torch.full((160, 1, 8, 8), 30, dtype=torch.uint8), torch.zeros(160, dtype=torch.int64)
+    images[:, :, :3] = torch.randint(150, 255, (160, 1, 3, 8), generator=torch.Generator().manual_seed(0))  # on top
+    classifier = trained(images, labels, 1)
     assert classifier.head.out_features == features.TURNS
-    assert features.accuracy(classifier, split.images, split.labels, 32) > 0.9
+    assert features.accuracy(classifier, images, labels, 32) > 0.9
 
 
 def test_quarter_turns_are_against_the_clock() -> None:

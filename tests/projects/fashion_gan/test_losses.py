@@ -6,20 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from projects.fashion_gan.data import Latent
-from projects.fashion_gan.losses import (
-    LOSSES,
-    DiscriminatorBatch,
-    GeneratorBatch,
-    discriminator_loss,
-    generator_loss,
-    r1_penalty,
-)
-from shared.image.batches import ImageBatch
+from projects.fashion_gan.losses import LOSSES, discriminator_loss, generator_loss, r1_penalty
 
 from .tiny import params
 
 LABEL = torch.zeros(3, dtype=torch.int64)
+LATENT = {"noise": torch.zeros(3, 1), "label": LABEL, "place": torch.arange(3)}
 
 
 def softplus(value: float) -> float:
@@ -107,11 +99,12 @@ def test_r1_is_computed_in_full_precision() -> None:
 
 @pytest.mark.parametrize("penalised", [False, True])
 def test_the_discriminators_loss_is_the_sum_with_the_weighted_penalty(penalised: bool) -> None:
-    latent = Latent(torch.zeros(3, 1), LABEL, torch.arange(3))
     real, generator, model = images(0), Fixed(images(1)), Linear()
-    batch = DiscriminatorBatch(ImageBatch(real, LABEL, torch.arange(3)), latent, 5, penalised)
     chosen = params(loss="hinge", r1_weight=0.5, r1_steps=4).train
-    total, count, extras = discriminator_loss(model, batch, generator=generator, params=chosen)
+    total, count, extras = discriminator_loss(
+        model, LATENT | {"image": real, "real_label": LABEL}, generator=generator, params=chosen, seed=5,
+        penalised=penalised,
+    )  # fmt: skip
     expected = LOSSES["hinge"].discriminator(model(real, LABEL), model(images(1), LABEL)).sum()
     added = 0.5 * 4 * 3 * model.weight.square().sum() / 2 if penalised else torch.zeros_like(expected)
     torch.testing.assert_close(total, expected + added)
@@ -123,9 +116,8 @@ def test_the_discriminators_loss_is_the_sum_with_the_weighted_penalty(penalised:
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_the_generators_loss_raises_the_logit(name: str) -> None:
-    batch = GeneratorBatch(Latent(torch.zeros(3, 1), LABEL, torch.arange(3)), 5)
     model, generator = Linear().requires_grad_(False), Fixed(images(1))
-    total, count, _ = generator_loss(generator, batch, discriminator=model, params=params(loss=name).train)
+    total, count, _ = generator_loss(generator, LATENT, discriminator=model, params=params(loss=name).train, seed=5)
     total.backward()  # type: ignore[no-untyped-call]
     assert generator.images.grad is not None
     raised = images(1) - 1e-3 * generator.images.grad

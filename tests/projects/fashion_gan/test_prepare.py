@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from projects.fashion_gan import fetch, prepare
-from projects.fashion_gan.params import Params, num_doublings
-from shared.core import params as params_
+from projects.fashion_gan.params import Fetch, Params, num_doublings
 from shared.core.errors import UserError
-from shared.data.prepared import read_manifest
+from shared.core.params import load
+from shared.data.prepared import Prepared
 from tests.data_mirror import mirror
 from tests.empty_root import checkout
 
@@ -21,7 +21,7 @@ RAW, PREPARED = "data/raw/fashion_gan", "data/prepared/fashion_gan"
 
 
 def run(*words: str) -> None:
-    prepare.main(params_.load(Params, YAML, words))
+    prepare.main(load(Params, YAML, words))
 
 
 def fill(folder: Path, number: int, side: int = 16) -> None:
@@ -45,18 +45,16 @@ def test_folders_with_classes_and_without(
     for name, number in folders.items():
         fill(checkout / RAW / name, number)
     run()
-    manifest = read_manifest(checkout / PREPARED)
+    manifest = Prepared(checkout / PREPARED).manifest
     assert (manifest["source"], manifest["classes"]) == ("own", classes)
     assert {name: split["count"] for name, split in manifest["splits"].items()} == counts
 
 
 def test_fashion_mnist_is_fetched_and_prepared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATASET_MIRROR", str(mirror("fashion_mnist")))
-    words = ["fetch.source=official", "prepare.image_size=28", "prepare.valid_fraction=0.0"]
-    params = params_.load(Params, YAML, words)
-    fetch.main(params)
-    prepare.main(params)
-    manifest = read_manifest(checkout / PREPARED)
+    fetch.official(checkout / RAW, Fetch(source="official"))
+    run("prepare.image_size=28", "prepare.valid_fraction=0.0")
+    manifest = Prepared(checkout / PREPARED).manifest
     assert (manifest["source"], manifest["classes"][0]) == ("official", "T-shirt/top")
     assert {part: split["count"] for part, split in manifest["splits"].items()} == {"train": 60_000, "test": 10_000}
 
@@ -79,7 +77,7 @@ def test_too_few_images_are_refused(checkout: Path, number: int, problem: str) -
     fill(checkout / RAW, number)
     with pytest.raises(UserError, match=problem):
         run("prepare.valid_fraction=0.0")
-    assert not (checkout / "data/prepared").exists()
+    assert not (checkout / PREPARED).exists()
 
 
 @pytest.mark.parametrize("side", [16, 20, 33, 60])

@@ -1,7 +1,7 @@
 """Train stage: prepared texts -> results/train/ (weights, history).
 
     python -m projects.imdb_sentiment.train                          # as params.yaml says
-    python -m projects.imdb_sentiment.train train.model.name=cnn     # another network, this run only
+    python -m projects.imdb_sentiment.train train.model.name=ngrams  # another network, this run only
     python -m projects.imdb_sentiment.train runtime.processes=2      # two processes on this machine
     torchrun --nproc-per-node 2 -m projects.imdb_sentiment.train     # the same; torchrun starts several machines too
 
@@ -27,12 +27,13 @@ from shared.data.prepared import Prepared
 from shared.evaluation.records import CLASS_METRICS, class_metrics, mean_validation
 from shared.text.classes import ENCODER
 from shared.text.pretrained import start_from_vectors
+from shared.text.tokens import load_encoder
 from shared.training.distributed import World
 from shared.training.fit import Training, Validation, count_steps
 from shared.training.stage import train_stage
 from shared.training.step import cross_entropy, linear
 
-from .model import TextClassifier, build_model, load_pretrained, network_config
+from .model import NGramClassifier, RecurrentClassifier, build_model, learn_ratios, load_pretrained, network_config
 from .params import Params, Train
 
 
@@ -68,10 +69,17 @@ def start(params: Train, prepared: Prepared) -> tuple[nn.Module, dict[str, Any]]
                 fix="set prepare.tokenizer=checkpoint as well, and prepare again",
             )
         config["network"] = network_config(manifest["checkpoint"], config)
+    if params.model.name == "ngrams":
+        table, blank = prepared.table("train"), load_encoder(config["encoder"]).blank
+        labels = torch.from_numpy(table.fixed("label"))
+        keys, ratios = learn_ratios(table.ragged("tokens"), labels, len(config["classes"]), params.model, blank)
+        config["num_ngrams"] = len(keys)
     model = build_model(config)
     if params.model.name == "checkpoint":
         load_pretrained(model, manifest["checkpoint"])
-    elif isinstance(model, TextClassifier):
+    elif isinstance(model, NGramClassifier):
+        model.votes.fill(keys, ratios)
+    elif isinstance(model, RecurrentClassifier):
         start_from_vectors(model.embedding.words, prepared, "train.model.width")
     return model, config
 

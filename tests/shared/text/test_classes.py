@@ -177,12 +177,6 @@ def test_what_is_cut_off_is_counted(raw: Path, checkout: Path) -> None:
     assert max(split["truncated_share"] for split in splits.values()) > 0.1
 
 
-def test_the_same_data_make_the_same_bytes(raw: Path, checkout: Path) -> None:
-    save_as(raw, "reviews.csv")
-    made = [prepare().manifest for _ in range(2)]
-    assert made[0] == made[1]
-
-
 def test_hard_texts_are_no_problem(raw: Path, checkout: Path) -> None:
     hard = [
         ("x " * 500_000, "bad"),  # a line of 1 MB

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shared.core.params import Section, flatten, override, read_yaml
+from shared.core.params import Section, check_params, flatten, override, read_yaml
 from shared.core.paths import Project
 from shared.data.prepared import Prepared
 from shared.training.checkpoint import Checkpoint

@@ -1,35 +1,36 @@
-"""Tokens lie where they say, encoders come back from their config, vectors are those of the file."""
+"""Tokens lie where they say, and encoders come back from their config."""
 
-import gzip
-import ssl
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
 
-from shared.core import paths
-from shared.core.errors import UserError
-from shared.text.tokens import (
-    PAD,
-    TOKENIZERS,
-    UNK,
-    Vocabulary,
-    WordEncoder,
-    load_encoder,
-    load_vectors,
-    normalise,
-    train_pieces,
-)
+from shared.text.tokens import PAD, TOKENIZERS, UNK, PieceEncoder, Vocabulary, WordEncoder, load_encoder, normalise
 
 TEXTS = ["The film is good.", "The film isn't good, it is great!", "A dull film"]
+
+
+def framed():
+    """A checkpoint's tokenizer: characters, between [CLS] and [SEP]; [MASK] says nothing."""
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz.,!'"]
+    pieces = {name: number for number, name in enumerate(names)}
+    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    split = pre_tokenizers.Split("", "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), split])
+    ends = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    return PieceEncoder(tokenizer, "[MASK]")
 
 
 @pytest.fixture
 def encoders():
     vocabulary = Vocabulary.build(([token.text for token in TOKENIZERS["words"](text)] for text in TEXTS), 50, 1)
-    return [WordEncoder("words", vocabulary), train_pieces(TEXTS, max_size=60, min_count=1)]
+    return [WordEncoder("words", vocabulary), framed()]
 
 
 @given(st.text(max_size=60))
@@ -65,57 +66,24 @@ def test_an_encoder_comes_back_from_its_config(encoders):
     for encoder in encoders:
         again = load_encoder(encoder.config)
         assert list(again.encode([*TEXTS, "never seen ☂"], 50)) == list(encoder.encode([*TEXTS, "never seen ☂"], 50))
-        assert len(again) == len(encoder)
-        assert again.blank == encoder.blank == UNK
+        assert (len(again), again.blank, again.unknown) == (len(encoder), encoder.blank, encoder.unknown)
 
 
-def test_what_is_cut_off_is_counted_and_nothing_is_empty(encoders):
+def test_tokens_spell_the_text_and_what_is_cut_off_is_counted(encoders):
     for encoder in encoders:
-        whole, cut, empty = [
-            next(encoder.encode([text], most)) for text, most in ((TEXTS[1], 99), (TEXTS[1], 3), ("", 9))
-        ]
-        assert whole.num_cut == 0
-        assert cut.ids == whole.ids[:3]
-        assert cut.num_cut == len(whole.ids) - 3
-        assert empty.ids == [UNK]
-        spelled = [TEXTS[1][start:end].lower() for start, end in whole.spans]
-        assert "".join(spelled) == "".join(TEXTS[1].lower().split())
+        whole, cut = (next(encoder.encode([TEXTS[1]], most)) for most in (99, 5))
+        spelled = [TEXTS[1][start:end] for start, end in whole.spans]
+        assert "".join(spelled) == "".join(TEXTS[1].split())
+        assert (whole.num_cut, cut.num_cut, len(cut.ids)) == (0, len(whole.ids) - 5, 5)
+        assert cut.ids[:4] == whole.ids[:4]
 
 
-def test_special_tokens_survive_the_cut():
-    from tokenizers.processors import TemplateProcessing
-
-    encoder = train_pieces(["a b c d <s> </s>"] * 3, max_size=40, min_count=1)
-    encoder.tokenizer.add_special_tokens(["[CLS]", "[SEP]"])
-    ends = [(mark, encoder.tokenizer.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")]
-    encoder.tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
-    framed = load_encoder(encoder.config)
-    cut, empty = framed.encode(["a b c d", ""], 4)
-    assert [framed.tokenizer.id_to_token(id_) for id_ in cut.ids] == ["[CLS]", "a", "b", "[SEP]"]
-    assert cut.num_cut == 2
-    assert framed.is_special(np.array(cut.ids)).tolist() == [True, False, False, True]
-    assert (framed.unknown, framed.blank) == (UNK, UNK)
-    assert [framed.tokenizer.id_to_token(id_) for id_ in empty.ids] == ["[CLS]", "<unk>", "[SEP]"]
-
-
-def test_vectors_of_two_files_with_one_name_are_told_apart(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    https = ssl._create_default_https_context
-    for number in (1, 2):
-        (tmp_path / str(number)).mkdir()
-        with gzip.open(tmp_path / str(number) / "glove.gz", "wt") as file:
-            file.write(f"film {number} 0.5 0.25\ngood 0 0 {number}\n")
-    for number in (1, 2):
-        vectors, share = load_vectors(str(tmp_path / str(number) / "glove.gz"), ["Film", "good", "dull", "bad"])
-        assert vectors.tolist() == [[number, 0.5, 0.25], [0, 0, number], [0, 0, 0], [0, 0, 0]]
-        assert share == 0.5
-    assert ssl._create_default_https_context is https
-
-
-def test_a_file_that_holds_no_vectors_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    (tmp_path / "notes.txt").write_text("film 1 2 3\ngood one two three\n")
-    with pytest.raises(UserError, match=r"notes\.txt: not a file of vectors"):
-        load_vectors(str(tmp_path / "notes.txt"), ["film"])
-    with pytest.raises(UserError, match="no such file"):
-        load_vectors(str(tmp_path / "none.txt"), ["film"])
+def test_special_tokens_survive_the_cut_and_no_text_is_empty(encoders):
+    words, pieces = encoders
+    cut, empty, unknown = pieces.encode(["a b c d", "", "☂"], 4)
+    assert [pieces.tokenizer.id_to_token(id_) for id_ in cut.ids] == ["[CLS]", "a", "b", "[SEP]"]
+    assert pieces.is_special(np.array(cut.ids)).tolist() == [True, False, False, True]
+    assert [pieces.tokenizer.id_to_token(id_) for id_ in empty.ids] == ["[CLS]", "[MASK]", "[SEP]"]
+    assert [pieces.tokenizer.id_to_token(id_) for id_ in unknown.ids] == ["[CLS]", "[UNK]", "[SEP]"]
+    assert (pieces.blank, pieces.unknown) == (4, 1)
+    assert next(words.encode([""], 9)).ids == [UNK] == [words.blank] == [words.unknown]

@@ -73,7 +73,7 @@ def assert_learned(results: Path) -> None:
     assert metrics["baseline"]["majority_accuracy"] == 0.5
     assert metrics["difference"]["linear_low"] > 0.1
     config = json.loads((results / "train/model.json").read_text())
-    assert config["params"]["train"]["epochs"] == SMALL["train.epochs"]
+    assert config["params"]["epochs"] == SMALL["train.epochs"]
     assert config["classes"] == list(CLASSES)
 
 

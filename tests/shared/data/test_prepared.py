@@ -12,18 +12,15 @@ from tests.empty_root import everything_below
 SPLITS = {"train": {"label": np.arange(3)}, "test": {"label": np.arange(2)}}
 
 
-def test_tables_files_and_counts_lie_beside_the_manifest(tmp_path):
-    files, tables = {"encoder.json": {"words": ["ß"]}}, {"vectors": {"vector": np.eye(2)}}
-    made = write_prepared(
-        tmp_path / "own", SPLITS, {"classes": ["a"]}, counts={"test": {"lost": 7}}, files=files, tables=tables
-    )
+def test_files_and_counts_lie_beside_the_manifest(tmp_path):
+    files = {"encoder.json": {"words": ["ß"]}}
+    made = write_prepared(tmp_path / "own", SPLITS, {"classes": ["a"]}, counts={"test": {"lost": 7}}, files=files)
     prepared = Prepared(tmp_path / "own")
     assert prepared.manifest == made
     assert prepared.splits == sorted(SPLITS)
     assert (made["splits"]["test"]["lost"], made["splits"]["test"]["count"]) == (7, 2)
     assert made["splits"]["train"]["digest"] != made["splits"]["test"]["digest"]
     assert prepared.read("encoder.json") == files["encoder.json"]
-    assert prepared.table("vectors").fixed("vector").tolist() == [[1, 0], [0, 1]]
     assert write_prepared(tmp_path / "again", SPLITS, {})["splits"]["train"] == made["splits"]["train"]
 
 

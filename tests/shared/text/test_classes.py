@@ -30,7 +30,6 @@ PARAMS = PrepareTexts(
     checkpoint="",
     max_words=1000,
     min_count=1,
-    vectors="",
     max_tokens=50,
 )
 FORMS = ("reviews.csv", "reviews.tsv", "reviews.jsonl", "reviews.csv.gz", "reviews.jsonl.gz", "folder", "split folder")
@@ -278,16 +277,3 @@ def test_columns_are_guessed_and_sizes_follow_from_the_texts(raw: Path) -> None:
     assert suggested["prepare.min_count"] == 1
     assert suggested["train.batch_size"] == suggested["train.micro_batch_size"] == 256
     assert suggested["train.epochs"] == 40.0
-
-
-def test_vectors_of_the_vocabulary_lie_beside_it(raw: Path, checkout: Path, tmp_path: Path) -> None:
-    save_as(raw, "reviews.csv")
-    (tmp_path / "glove.txt").write_text("review 1 2 3\n, 4 5 6\n")
-    prepared = prepare(vectors=str(tmp_path / "glove.txt"))
-    manifest, vectors = prepared.manifest, prepared.table("vectors").fixed("vector")
-    words = prepared.read(ENCODER)["words"]
-    assert vectors.shape == (len(words), 3)
-    assert vectors[words.index("review")].tolist() == [1, 2, 3]
-    assert manifest["vectors_share"] == round(2 / len(words), 6)
-    with pytest.raises(UserError, match="vectors: are of whole words"):
-        prepare(vectors=str(tmp_path / "glove.txt"), tokenizer="pieces")

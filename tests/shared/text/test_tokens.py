@@ -1,35 +1,41 @@
-"""Tokens lie where they say, encoders come back from their config, vectors are those of the file."""
+"""Tokens lie where they say, encoders come back from their config."""
 
-import gzip
-import ssl
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from shared.core import paths
-from shared.core.errors import UserError
 from shared.text.tokens import (
     PAD,
+    SPECIALS,
     TOKENIZERS,
     UNK,
+    PieceEncoder,
     Vocabulary,
     WordEncoder,
     load_encoder,
-    load_vectors,
     normalise,
-    train_pieces,
 )
 
 TEXTS = ["The film is good.", "The film isn't good, it is great!", "A dull film"]
 
 
+def pieces(texts, max_size):
+    """An encoder of pieces, as a checkpoint brings one, in lower case."""
+    tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    trainer = trainers.BpeTrainer(vocab_size=max_size + 2, special_tokens=SPECIALS, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    return PieceEncoder(tokenizer, SPECIALS[UNK])
+
+
 @pytest.fixture
 def encoders():
     vocabulary = Vocabulary.build(([token.text for token in TOKENIZERS["words"](text)] for text in TEXTS), 50, 1)
-    return [WordEncoder("words", vocabulary), train_pieces(TEXTS, max_size=60, min_count=1)]
+    return [WordEncoder("words", vocabulary), pieces(TEXTS, 60)]
 
 
 @given(st.text(max_size=60))
@@ -85,7 +91,7 @@ def test_what_is_cut_off_is_counted_and_nothing_is_empty(encoders):
 def test_special_tokens_survive_the_cut():
     from tokenizers.processors import TemplateProcessing
 
-    encoder = train_pieces(["a b c d <s> </s>"] * 3, max_size=40, min_count=1)
+    encoder = pieces(["a b c d <s> </s>"] * 3, 40)
     encoder.tokenizer.add_special_tokens(["[CLS]", "[SEP]"])
     ends = [(mark, encoder.tokenizer.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")]
     encoder.tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
@@ -96,26 +102,3 @@ def test_special_tokens_survive_the_cut():
     assert framed.is_special(np.array(cut.ids)).tolist() == [True, False, False, True]
     assert (framed.unknown, framed.blank) == (UNK, UNK)
     assert [framed.tokenizer.id_to_token(id_) for id_ in empty.ids] == ["[CLS]", "<unk>", "[SEP]"]
-
-
-def test_vectors_of_two_files_with_one_name_are_told_apart(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    https = ssl._create_default_https_context
-    for number in (1, 2):
-        (tmp_path / str(number)).mkdir()
-        with gzip.open(tmp_path / str(number) / "glove.gz", "wt") as file:
-            file.write(f"film {number} 0.5 0.25\ngood 0 0 {number}\n")
-    for number in (1, 2):
-        vectors, share = load_vectors(str(tmp_path / str(number) / "glove.gz"), ["Film", "good", "dull", "bad"])
-        assert vectors.tolist() == [[number, 0.5, 0.25], [0, 0, number], [0, 0, 0], [0, 0, 0]]
-        assert share == 0.5
-    assert ssl._create_default_https_context is https
-
-
-def test_a_file_that_holds_no_vectors_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    (tmp_path / "notes.txt").write_text("film 1 2 3\ngood one two three\n")
-    with pytest.raises(UserError, match=r"notes\.txt: not a file of vectors"):
-        load_vectors(str(tmp_path / "notes.txt"), ["film"])
-    with pytest.raises(UserError, match="no such file"):
-        load_vectors(str(tmp_path / "none.txt"), ["film"])

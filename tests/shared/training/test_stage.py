@@ -60,7 +60,7 @@ def test_a_training_leaves_weights_rows_and_what_it_was_run_with(stage, checkout
     names = ["history.tsv", "model.json", "model.safetensors", "run.json", "validation.tsv"]
     assert sorted(path.name for path in results.iterdir()) == names
     config, run = (json.loads((results / name).read_text()) for name in ("model.json", "run.json"))
-    assert config["params"]["train"] == tiny.PARAMS.model_dump() | {"epochs": 1.0, "seed": 3}
+    assert config["params"] == tiny.PARAMS.model_dump() | {"epochs": 1.0, "seed": 3}
     assert config["trained_on"] == Prepared(Project("flowers").prepared).manifest["splits"]["train"]["digest"]
     assert (run["steps"], run["skipped_steps"], run["processes"], run["seed"]) == (6, 0, 1, 3)
     assert run["num_weights"] == sum(weight.numel() for weight in tiny.net().parameters())

@@ -12,7 +12,7 @@ import pytest
 
 import projects
 from shared.core.errors import UserError
-from shared.core.params import check, read_yaml
+from shared.core.params import check_params, read_yaml
 from shared.core.paths import ROOT
 from tests.pipelines import PROJECTS
 from tests.tools.toy import make_repository, run
@@ -368,7 +368,9 @@ def test_a_project_can_be_copied(project: str) -> None:
     assert [path for path, text in texts.items() if project in text] == [], "use Project.of(__file__)"
     model = __import__(f"projects.{project}.params", fromlist=["Params"]).Params
     tree = read_yaml(ROOT / "projects" / project / "params.yaml")
-    assert check(model, {name: section for name, section in tree.items() if name != "fetch"}, project).fetch is None
+    assert (
+        check_params(model, {name: section for name, section in tree.items() if name != "fetch"}, project).fetch is None
+    )
 
 
 @pytest.mark.parametrize("project", PROJECTS)

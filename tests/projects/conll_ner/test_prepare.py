@@ -182,15 +182,6 @@ def test_a_line_of_ten_megabytes(raw):
     assert prepared(raw).manifest["splits"]["train"]["words"] == 3
 
 
-def test_vectors_are_for_words_alone_and_stay_with_the_data(raw, tmp_path):
-    (raw / "train.txt").write_text(many(BIO, 5))
-    (raw / "test.txt").write_text(many(BIO, 5))
-    (tmp_path / "v.txt").write_text("bonn 1 2 3\nother 4 5 6\n")
-    run(f"prepare.vectors={tmp_path / 'v.txt'}", "prepare.valid_fraction=0.0")
-    words = prepared(raw).read("features.json")["words"]
-    assert prepared(raw).table("vectors").fixed("vector")[words.index("bonn")].tolist() == [1, 2, 3]
-
-
 def test_suggestions_and_split_names(raw):
     (raw / "mine.txt").write_text(many(BIO, 20))
     assert prepare.suggest(raw / "mine.txt")["prepare.join_sentences"] is False

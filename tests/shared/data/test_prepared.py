@@ -12,7 +12,7 @@ from tests.empty_root import everything_below
 SPLITS = {"train": {"label": np.arange(3)}, "test": {"label": np.arange(2)}}
 
 
-def test_tables_files_and_counts_lie_beside_the_manifest(tmp_path):
+def test_files_and_counts_lie_beside_the_manifest(tmp_path):
     files = {"encoder.json": {"words": ["ß"]}}
     made = write_prepared(tmp_path / "own", SPLITS, {"classes": ["a"]}, counts={"test": {"lost": 7}}, files=files)
     prepared = Prepared(tmp_path / "own")

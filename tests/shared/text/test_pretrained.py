@@ -3,22 +3,18 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, RobertaConfig, RobertaModel
 
 from shared.core.errors import UserError
-from shared.data.prepared import Prepared, write_prepared
 from shared.text.pretrained import (
     checkpoint_files,
     find_checkpoint,
     from_config,
     load_pretrained,
     num_positions,
-    start_from_vectors,
 )
 
 TINY = {
@@ -113,18 +109,3 @@ def test_a_checkpoint_inside_a_package_is_found_without_importing_it(tmp_path, m
     with pytest.raises(UserError, match="not_there is not installed") as caught:
         find_checkpoint("package:not_there/model")
     assert caught.value.fix == "make pretrained"
-
-
-def test_an_embedding_starts_from_the_vectors_that_are_known(tmp_path):
-    embedding, size_key = nn.Embedding(4, 3), "train.model.width"
-    before = embedding.weight.detach().clone()
-    write_prepared(tmp_path / "a", {"train": {"x": np.zeros(1)}}, {})
-    start_from_vectors(embedding, Prepared(tmp_path / "a"), size_key)
-    assert torch.equal(embedding.weight, before)
-    vectors = np.array([[0, 0, 0], [0, 0, 0], [1, 2, 3], [0, 0, 4]], dtype=np.float32)
-    write_prepared(tmp_path / "b", {"vectors": {"vector": vectors}}, {"vectors": "some"})
-    start_from_vectors(embedding, Prepared(tmp_path / "b"), size_key)
-    assert embedding.weight[2:].tolist() == [[1, 2, 3], [0, 0, 4]]
-    assert torch.equal(embedding.weight[:2], before[:2])
-    with pytest.raises(UserError, match=r"train\.model\.width: 5, but a vector of prepare\.vectors has 3 numbers"):
-        start_from_vectors(nn.Embedding(4, 5), Prepared(tmp_path / "b"), size_key)

@@ -17,12 +17,7 @@ from shared.core.errors import UserError
 PACKAGE = "package:"  # package:<module>/<folder in it>
 Kind = Literal["body", "classifier"]
 CLASSES = {"body": "AutoModel", "classifier": "AutoModelForSequenceClassification"}
-OF_A_MACHINE = (
-    "_name_or_path",
-    "transformers_version",
-    "dtype",
-    "torch_dtype",
-)  # keys of configs that depend on the machine
+OF_A_MACHINE = "_name_or_path", "transformers_version", "dtype", "torch_dtype"  # config keys of no use elsewhere
 READ = {".json", ".txt", ".model", ".safetensors", ".bin"}  # suffixes of the files that a checkpoint is read from
 
 

@@ -210,7 +210,8 @@ def layer_integrated_gradients(subject: Subject, seed: int) -> Tensor:
     """Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) at the embeddings, from those of the baseline.
 
     Token ids cannot be interpolated. `model.embedding_layer` names the submodule, called once in a forward pass, that
-    turns tokens into (M, L, D). The path is cut where the sum differs from the change of the score: recurrent networks have jumps on it, which would need thousands of evenly spaced steps.
+    turns tokens into (M, L, D). The path is cut where the sum differs from the change of the score: recurrent networks
+    have jumps on it, which would need thousands of evenly spaced steps.
     Without cuDNN, which has no backward pass of recurrent layers in eval mode.
     """
     low = torch.zeros(len(subject))

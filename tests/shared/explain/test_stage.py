@@ -165,7 +165,7 @@ def test_the_pool_and_the_facts_of_classes() -> None:
 
 
 def test_what_is_wrong_is_told(run: Any) -> None:
-    with pytest.raises(UserError, match="none of them suits"):
+    with pytest.raises(UserError, match="none of them works"):
         run(methods=["unsuitable"])
     nothing = Numbers(torch.zeros(COUNT, SIZE), torch.zeros(COUNT, dtype=torch.long))
     with pytest.raises(UserError, match="no numbers in any of 40 sums"):

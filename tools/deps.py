@@ -1,4 +1,4 @@
-"""Writes the modules that each stage imports into its deps in dvc.yaml, so that nobody types them.
+"""Writes the modules that each stage imports into its deps in dvc.yaml, so that they are not maintained by hand.
 
     make deps                      = python -m tools.deps
     python -m tools.deps --check   # exit 2 when a list is stale
@@ -97,7 +97,7 @@ def updated(path: Path, root: Path = ROOT) -> str:
         if not script:
             where = f"{show(path)}: stage {name}"
             raise UserError(f"{where}: runs no module of this repository", expected="python -m <module>")
-        # an empty __init__ says nothing
+        # an empty __init__ is no dependency
         modules = [file.relative_to(root).as_posix() for file in reached([script], root) if file.stat().st_size]
         if project:
             modules = [file.replace(f"projects/{project}/", "projects/${project}/") for file in modules]
@@ -122,7 +122,7 @@ def stale(root: Path = ROOT) -> list[Path]:
 def check_or_write(
     words: list[str], doc: str | None, stale: Callable[[], list[Path]], text: Callable[[Path], str]
 ) -> None:
-    """The command line of a tool that keeps generated files: writes those that are stale, or refuses them.
+    """The command line of a tool that keeps generated files: writes those that are stale, or fails with --check.
 
     Args:
         words: --check, --help or nothing.

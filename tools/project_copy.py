@@ -1,10 +1,10 @@
-"""What a copy of a project holds, made in memory: path from the root -> content. tools/starter.py puts it into place.
+"""The content of a copy of a project, made in memory: path from the root -> content. tools/starter.py writes it.
 
-A project says by its imports what a copy needs. A copy for data of its own does without the stage `fetch`: its script,
+Imports say what a copy needs. A copy for own data leaves out the stage `fetch`: its script,
 the modules of the project that only this script reaches, its section of params.yaml, presets that choose other data,
-and tests that import any of them. Code is copied as it is, but for paths in commands and docstrings: `projects.<name>`,
+and tests that import any of them. Code is copied unchanged but for paths in commands and docstrings: `projects.<name>`,
 `projects/<name>`, `raw/<name>`, `prepared/<name>`. A project's code therefore never contains its own name elsewhere:
-it finds its place by `Project.of(__file__)`.
+it finds its folder by `Project.of(__file__)`.
 """
 
 import re
@@ -21,10 +21,10 @@ from shared.core.params import read_yaml
 from tools import readme
 from tools.deps import module_file, reached, read_commented, stage_script, written
 
-MAX_LINE = 120  # letters, as in pyproject.toml; commands in docstrings stay within it by closer comments
+MAX_LINE = 120  # characters, as in pyproject.toml; commands in docstrings stay within it by closer comments
 LEFT_BEHIND = ("results/", "records/", "dvc.lock")
-PREFIXES = r"projects\.|projects/|raw/|prepared/"  # what the project's name follows where it changes
-# Without the remotes, which hold other data.
+PREFIXES = r"projects\.|projects/|raw/|prepared/"  # where the project's name is replaced: after one of these
+# Without the remotes, which are for other data.
 DVC_CONFIG = "[core]\n    analytics = false\n    check_update = false\n    autostage = false\n"
 GENERIC_TESTS = ("tests/conftest.py", "tests/test_pipelines.py")
 AS_THEY_ARE = (
@@ -67,7 +67,7 @@ class Copy:
 
     @cached_property
     def left_out(self) -> list[str]:
-        """The files of the source that it does without: other data's, and tests that import another project."""
+        """The files of the source that are not copied: those of other data, and tests that import another project."""
         modules = set(self.folder.glob("*.py"))
         fetch = reached([self.folder / "fetch.py"], self.root) & modules if self.data else set()
         gone = fetch - reached(modules - fetch, self.root)
@@ -90,7 +90,7 @@ class Copy:
 
 
 def git(root: Path, *words: str) -> str:
-    """The output of a git command. Raises UserError with what git said."""
+    """The output of a git command. Raises UserError with git's message."""
     done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, errors="surrogateescape")
     if done.returncode:
         raise UserError(f"git {words[0]} failed in {root}:\n{done.stderr.strip()}")

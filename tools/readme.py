@@ -1,9 +1,9 @@
-"""Tables of results in READMEs, generated from records and metrics, so that nobody types a figure.
+"""Tables of results in READMEs, generated from records and metrics, so that no figure is typed by hand.
 
     python -m tools.readme            # writes each table between its two markers
     python -m tools.readme --check    # exit 2 when one is stale
 
-The root's README has a table of all projects, a project's README one of its presets: what each was worth when measured.
+The root's README has a table of all projects, a project's README one of its presets, from their records.
 It reads what git has staged or committed: a run of the pipeline on another machine, where the last digits and the times
 differ, does not make it stale.
 """
@@ -49,7 +49,7 @@ def results_table() -> str:
 
 
 def presets_table(records: Mapping[str, Record | None]) -> str:
-    """In Markdown: a row for each preset of a project, from its record; None where it was never measured."""
+    """In Markdown: a row for each preset of a project, from its record; None if it was never measured."""
     return _table(COLUMNS, (row(f"`{preset}`", record) for preset, record in sorted(records.items())))
 
 
@@ -91,7 +91,7 @@ def digits(value: float) -> str:
 
 
 def data_words(metrics: Mapping[str, Any]) -> str:
-    """On what was measured: "official, 10,000 test images"."""
+    """The test data: "official, 10,000 test images"."""
     headline, source = headline_of(metrics), metrics["source"]
     return f"{'own data' if source == 'own' else source}, {headline.num_samples:,} test {headline.unit}"
 

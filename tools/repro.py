@@ -2,10 +2,10 @@
 
     make repro PROJECT=cifar_cnn                               = dvc repro projects/cifar_cnn
     make repro PROJECT=cifar_cnn PRESET=official-cpu           in a temporary copy, the workspace stays clean
-    python -m tools.repro cifar_cnn official --seeds 0 1 2    one experiment a seed, one record of all
+    python -m tools.repro cifar_cnn official --seeds 0 1 2    one experiment per seed, one record of all
 
 A preset (projects/<name>/presets/<preset>.yaml) holds only the keys that change. Its run is listed by `dvc exp show`
-and leaves projects/<name>/records/<preset>.json: what was reached, on which data, with what.
+and leaves projects/<name>/records/<preset>.json: result, data, hardware and versions.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def result(record: readme.Record) -> str:
 
 
 def run_preset(project: Project, preset: str, seeds: list[int]) -> None:
-    """Runs a preset as one experiment a seed and writes the record of all."""
+    """Runs a preset as one experiment per seed and writes the record of all."""
     changes = preset_changes(project, preset)
     _refuse_unknown_files(project)
     runs, revisions = [], []
@@ -80,9 +80,9 @@ def run_preset(project: Project, preset: str, seeds: list[int]) -> None:
 
 
 def bring_command(project: Project, revision: str) -> str:
-    """What to type for an experiment's results in the workspace.
+    """The command that brings an experiment's results into the workspace.
 
-    Its commit and not its name, which each commit that it was run from has. `dvc exp apply` would set every file of the
+    By commit, since the experiment's name is not unique over commits. `dvc exp apply` would set every file of the
     workspace back to the experiment's, and ask for the data of all projects.
     """
     folder = f"projects/{project.name}"
@@ -107,7 +107,7 @@ def preset_changes(project: Project, preset: str) -> dict[str, Any]:
 
 
 def read_run(project: Project, revision: str) -> dict[str, Any]:
-    """What one experiment left, read from its commit: DVC brings only declared files back."""
+    """The results of one experiment, read from its commit: DVC restores only declared files."""
 
     def text(path: str) -> str:
         return _git("show", f"{revision}:projects/{project.name}/{path}")

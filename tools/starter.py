@@ -5,8 +5,8 @@
     python -m tools.starter cifar_cnn flowers --data ... --to path/to/new/folder  a repository of its own: TO=...
 
 Without --data the copy keeps the stage fetch and the sample. Your data are copied, never changed. Everything is checked
-first. After an error or Ctrl-C nothing stays half-made; after a kill the same command finishes what it began: what is
-in place already must be what it would put there, and nothing of yours is ever removed or replaced.
+first. After an error or Ctrl-C nothing half-made remains; after a kill the same command continues: files that exist
+already must equal those it would write, and your files are never removed or replaced.
 """
 
 import argparse
@@ -38,11 +38,11 @@ from tools import readme
 from tools.deps import read_commented
 from tools.project_copy import Copy, git, repository_files, with_stage
 
-MAX_NAME = 40  # letters: a module's path must fit into a line
+MAX_NAME = 40  # characters: a module's path must fit into a line
 
 
 def start(root: Path, source: str, name: str, data: Path | None = None, to: Path | None = None) -> Copy:
-    """Checks everything, then makes the copy. Raises UserError; nothing is half-made then."""
+    """Checks everything, then makes the copy. Raises UserError; nothing half-made remains then."""
     copy = check(root, source, name, data, to)
     with writing(copy.to or root):
         make_repository(copy) if copy.to else make_project(copy)
@@ -53,7 +53,7 @@ def start(root: Path, source: str, name: str, data: Path | None = None, to: Path
 
 
 def check(root: Path, source: str, name: str, data: Path | None, to: Path | None) -> Copy:
-    """A copy that can be made. Raises one UserError with everything that stands in the way."""
+    """A copy that can be made. Raises one UserError with all problems."""
     data, to = (Path(os.path.abspath(path.expanduser())) if path else None for path in (data, to))
     problems = Problems(f"a copy of {source} as {name}")
     if source not in projects(root):
@@ -71,7 +71,7 @@ def check(root: Path, source: str, name: str, data: Path | None, to: Path | None
 
 
 def _git_says(root: Path, *words: str) -> bool:
-    """Whether a git command ends with 0, for questions that git answers so."""
+    """Whether a git command exits with 0."""
     return subprocess.run(["git", *words], cwd=root, capture_output=True).returncode == 0
 
 
@@ -86,7 +86,7 @@ def _check_name(name: str, problems: Problems) -> None:
     elif keyword.iskeyword(name):
         problems.add(name, "a word of the Python language, expected another name")
     elif len(name) > MAX_NAME:
-        problems.add(name, f"{len(name)} letters, expected at most {MAX_NAME}")
+        problems.add(name, f"{len(name)} characters, expected at most {MAX_NAME}")
 
 
 def _check_target(root: Path, data: Path | None, to: Path | None, problems: Problems) -> None:
@@ -101,7 +101,7 @@ def _check_target(root: Path, data: Path | None, to: Path | None, problems: Prob
 
 
 def _check_data(root: Path, source: str, data: Path | None, to: Path | None, problems: Problems) -> dict[str, Any]:
-    """Whether the data can be copied and the project can read them. Returns the params that suit them."""
+    """Checks that the data can be copied and read by the project. Returns suggested params."""
     if data is None:
         return {}
     if not data.exists():
@@ -113,14 +113,14 @@ def _check_data(root: Path, source: str, data: Path | None, to: Path | None, pro
     elif source in projects(root):
         try:
             return dict(importlib.import_module(f"projects.{source}.prepare").suggest(data))
-        except UserError as error:  # what the project finds wrong with them
+        except UserError as error:  # the project's own check of the data
             first, *rest = error.what.split("\n")
             problems.found += [line.removeprefix("  - ").strip() for line in rest] or [first]
     return {}
 
 
 def _check_places(copy: Copy, problems: Problems) -> None:
-    """Free, or holding what a killed start of this very copy left there."""
+    """Checks that the paths are free, or hold the leftovers of a killed start of this very copy."""
     root, name = copy.root, copy.name
     if f"projects/{name}" in read_yaml(root / "dvc.yaml").get("stages", {}):
         problems.add(name, f"projects/{name} exists already, expected a new name")
@@ -149,7 +149,7 @@ def _below(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _content(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder but what Python leaves beside code."""
+    """Every file below a folder except Python's caches."""
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
@@ -158,9 +158,9 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 
 def data_files(root: Path) -> Iterator[tuple[Path, str]]:
-    """Every file below a folder with its relative path; a file is the only one of itself.
+    """Every file below a folder with its relative path; for a file, the file itself.
 
-    Links are followed, each folder is entered once, and what is hidden is left out.
+    Links are followed, each folder is entered once, and hidden files are left out.
     """
     if root.is_file():
         yield root, root.name
@@ -178,7 +178,7 @@ def data_files(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _unreadable(root: Path) -> list[str]:
-    """What cannot be copied, a line each."""
+    """What cannot be copied, one line each."""
     problems: list[str] = []
     for _ in os.walk(root, onerror=lambda error: problems.append(f"{error.filename}: a folder that cannot be read")):
         pass
@@ -206,7 +206,7 @@ def copy_data(data: Path, target: Path) -> None:
 
 
 def dvc_add(root: Path, path: str) -> None:
-    """`dvc add`, with its progress bar. Raises UserError if it fails, which has then said why."""
+    """`dvc add`, with its progress bar. Raises UserError if it fails; DVC then has printed the reason."""
     hidden = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
     words = [sys.executable, "-m", "dvc", "add", path]
     if subprocess.run(words, cwd=root, stdout=subprocess.DEVNULL, env=hidden).returncode:
@@ -219,7 +219,7 @@ def dvc_add(root: Path, path: str) -> None:
 def make_project(copy: Copy) -> None:
     """The copy within this repository: data, tests, project, each by one rename; then its stage in dvc.yaml.
 
-    The stage is what makes a copy exist: until it is there, the same command goes on from whatever is in place.
+    The stage is written last: until then, the same command continues from what is in place.
     """
     root, name = copy.root, copy.name
     placed: list[Path] = []
@@ -269,7 +269,7 @@ def _write(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def make_repository(copy: Copy) -> None:
-    """A repository of its own, with one commit: built beside its place, where it appears by one rename."""
+    """A repository of its own, with one commit: built beside its place and moved there by one rename."""
     assert copy.to
     commit = git(copy.root, "describe", "--always", "--dirty", "--exclude=*").strip()
     with replace_folder(copy.to) as root:
@@ -303,7 +303,7 @@ def listing(root: Path) -> str:
 
 
 def summary(copy: Copy) -> str:
-    """What was made of what, and what to type now."""
+    """What was created from what, and the next command."""
     place = str(copy.to) if copy.to else f"projects/{copy.name}"
     lines = [
         f"{place}: made from {copy.source}, {'with one commit' if copy.to else 'known to git (not committed yet)'}"

@@ -1,4 +1,4 @@
-"""Prepared images -> batches: what training sees of an image, and when.
+"""Prepared images -> batches: augmentation.
 
 B batch, C channels, H height, W width.
 """
@@ -11,9 +11,9 @@ from .params import Train
 
 
 def augment(batch: Batch, epoch: float, params: Train) -> Batch:
-    """Mirrors and shifts images, each as (seed, epoch, sample) say; the first epochs see them small.
+    """Mirrors and shifts images, each drawn by (seed, epoch, sample); the first epochs use smaller images.
 
-    Small images cost less: 24 px take 0.45 of the time of 32 px, and teach nearly as much at the start.
+    Small images cost less: 24 px take 0.45 of the time of 32 px, and are nearly as good at the start.
 
     Args:
         batch: image (B, C, H, W) uint8, sample (B,) int64, index in the split.

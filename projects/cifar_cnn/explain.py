@@ -28,7 +28,7 @@ from .params import Params
 
 NOTE = (
     "The network is explained as it sees the image itself. The result averages several views of each image, so "
-    "percentages differ, and now and then the answer."
+    "probabilities differ, and sometimes the predicted class."
 )
 
 
@@ -38,9 +38,9 @@ def value(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def own_colour(images: Tensor) -> Tensor:
-    """The baseline, (N, C, H, W): every image's mean colour. Nothing can be seen in it, and it is as bright.
+    """The baseline, (N, C, H, W): every image's mean colour, so without content and equally bright.
 
-    Against one colour for all images, a method spends its mass on how far the ground is from that colour.
+    With one colour for all images, much of the attribution would go to the background's distance from that colour.
     """
     return images.mean(dim=(2, 3), keepdim=True).expand_as(images)
 

@@ -5,7 +5,7 @@
     DATASET_MIRROR=../datasets python -m projects.cifar_cnn.fetch fetch.source=official   # or from a mirror
 
 The sample is a folder of images with the masks of its objects; CIFAR-10 is `cifar-10-batches-py/`, each file
-verified. With data of your own this stage goes: put it where `prepare` looks, see data/README.md.
+verified. A copy for your own data has no such stage: put them where `prepare` looks, see data/README.md.
 """
 
 from pathlib import Path

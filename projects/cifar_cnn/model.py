@@ -20,8 +20,8 @@ from shared.training.weights import load_weights, read_config
 from .params import Model
 
 PATCH = 2  # px, side of the patches that the first layer whitens
-WHITEN_EPS = 5e-4  # added to the eigenvalues, so that flat directions are not blown up
-BATCH_NORM_MOMENTUM = 0.4  # of the running statistics: short trainings need young ones
+WHITEN_EPS = 5e-4  # added to the eigenvalues, so that flat directions are not amplified
+BATCH_NORM_MOMENTUM = 0.4  # of the running statistics: short trainings need recent ones
 
 
 class Normalise(nn.Module):
@@ -40,7 +40,7 @@ class Normalise(nn.Module):
 
 
 def identity_conv(channels_in: int, channels_out: int) -> nn.Conv2d:
-    """A 3x3 convolution whose first filters pass their input through: a new net is shallow until it learns depth."""
+    """A 3x3 convolution whose first filters pass their input through: a new net trains as easily as a shallow one."""
     conv = nn.Conv2d(channels_in, channels_out, 3, padding="same", bias=False)
     nn.init.dirac_(conv.weight.data[:channels_in])
     return conv
@@ -66,7 +66,7 @@ def block(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 class CompactNet(nn.Module):
-    """Whitening, three blocks, largest activation of each channel, head: (N, C, H, W) -> (N, K) logits."""
+    """Whitening, three blocks, global max pooling, head: (N, C, H, W) -> (N, K) logits."""
 
     def __init__(self, channels: int, num_classes: int, width: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class CompactNet(nn.Module):
             nn.GELU(), block(filters, width), block(width, 4 * width), block(4 * width, 4 * width)
         )
         self.head = nn.Linear(4 * width, num_classes, bias=False)
-        nn.init.normal_(self.head.weight, std=1 / self.head.in_features)  # small logits: early errors weigh alike
+        nn.init.normal_(self.head.weight, std=1 / self.head.in_features)  # small logits at the start
 
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.blocks(self.whiten(images)).amax(dim=(2, 3))
@@ -105,7 +105,7 @@ def whiten_from(model: nn.Sequential, images: Tensor) -> None:
 
 def torchvision_classifier(name: str, num_classes: int, channels: int) -> nn.Module:
     """Any classifier of torchvision, from scratch. Raises UserError on an unknown name."""
-    from torchvision import models  # takes seconds to import: only who asks for it pays
+    from torchvision import models  # takes seconds to import, so only on demand
 
     if name not in models.list_models(module=models):
         raise UserError(f"train.model.name: unknown network {name!r}", expected="compact, or a torchvision classifier")
@@ -151,14 +151,14 @@ def _views(images: Tensor, views: int, flip: bool) -> Iterator[tuple[float, Tens
 
 @torch.inference_mode()
 def predict_logits(model: nn.Module, images: Tensor, config: Mapping[str, Any]) -> Tensor:
-    """Logits averaged over views of each image, as evaluate measures them and predict gives them.
+    """Logits averaged over views of each image, as used by evaluate and predict.
 
     Args:
         model: in eval mode.
         images: (N, C, H, W) float in [0, 1], on the model's device.
         config: views: 1 as it is; 2 and its mirror image; 6 both also moved by a pixel up-left and down-right with
             reflected borders, where the two moves together weigh as much as staying (Jordan 2024, arXiv:2404.00498).
-            flip: False leaves the mirror images out: the model has seen none.
+            flip: False leaves the mirror images out, if the model was trained without.
 
     Returns:
         (N, K) logits.

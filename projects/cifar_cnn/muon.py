@@ -1,4 +1,4 @@
-"""The optimizer that torch lacks for convolutions: momentum, orthogonalised."""
+"""Muon for convolutions, which torch lacks: momentum, orthogonalised."""
 
 from collections.abc import Iterable
 from typing import Any

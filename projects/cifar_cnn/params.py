@@ -27,10 +27,10 @@ class Train(FitParams):
     translate_px: int = Field(ge=0)
     flip: bool  # mirror images, in training and among the views
     views: Literal[1, 2, 6]  # of an image, which predictions average: itself, and mirrored, and shifted
-    small_px: int = Field(ge=16)  # side that images are scaled to in the first epochs
+    small_px: int = Field(ge=16)  # size of images in the first epochs
     small_epochs: float = Field(ge=0)  # how many epochs that is
     filter_lr: float = Field(gt=0)  # Muon, of the convolutions
-    bias_lr: float = Field(gt=0)  # SGD, of what normalises
+    bias_lr: float = Field(gt=0)  # SGD, of normalisation layers and biases
     head_lr: float = Field(gt=0)  # SGD, of the last layer
     adamw_lr: float = Field(gt=0)  # AdamW, of a torchvision classifier in place of the three
     weight_decay: float = Field(ge=0)
@@ -41,7 +41,7 @@ class Evaluate(Section):
     seed: int = Field(ge=0)  # of the bootstrap and the baseline
     batch_size: int = Field(ge=1)
     num_worst: int = Field(ge=1)  # pictures of the most confident errors
-    baseline_images: int = Field(ge=10)  # training images the linear baseline sees at most
+    baseline_images: int = Field(ge=10)  # most training images of the linear baseline
 
 
 class Params(Section):

@@ -3,10 +3,10 @@
     python -m projects.cifar_cnn.prepare                         # as params.yaml says
     python -m projects.cifar_cnn.prepare prepare.image_size=64   # larger squares
 
-Accepts, and recognises by itself:
-    <class>/...                      images of any format and size, a folder a class
+Accepts, and detects automatically:
+    <class>/...                      images of any format and size, one folder per class
     {train,valid,test}/<class>/...   the same, split already; valid and test may be missing
-    evidence/<class>/<image>         beside either: masks of what decides, for every test image
+    evidence/<class>/<image>         beside either: masks of the object, for every test image
 
 What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Everything wrong
 with the data is listed at once, and nothing is written then.

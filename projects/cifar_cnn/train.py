@@ -71,7 +71,7 @@ def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
 
 
 def describe(params: Params, prepared: Prepared, world: World) -> Training:
-    """The training: an untrained network, the same on every rank, and all that it learns by."""
+    """The training: an untrained network, the same on every rank, with optimizers and schedule."""
     chosen, workers = params.train, params.runtime.workers
     config = {key: prepared.manifest[key] for key in ("classes", "channels", "image_size", "mean", "std")}
     config |= {"model": chosen.model.model_dump(), "views": chosen.views, "flip": chosen.flip}

@@ -11,13 +11,13 @@ from .scores import Names, Tags
 
 Words = Sequence[Sequence[str]]
 WINDOW = 2  # words to each side that the linear model sees
-AFFIXES = 4  # letters of the longest prefix and suffix
+AFFIXES = 4  # characters of the longest prefix and suffix
 EPOCHS = 10
 ALPHA = 1e-5  # of its penalty
 
 
 def gazetteer(words: Words, names: Names) -> list[list[str]]:
-    """Knows names and no context: the longest name of train that begins here, of its most frequent type."""
+    """Tags by names without context: the longest name of train that begins here, of its most frequent type."""
     longest = max(map(len, names), default=0)
     return [_looked_up(text, names, longest) for text in words]
 

@@ -1,7 +1,7 @@
-"""Sentences -> numbers for each word -> sequences, and what training sees of them.
+"""Sentences -> numbers for each word -> sequences, and augmentation.
 
 A word is F numbers: WordFeatures or PieceFeatures. A sequence is a sentence, or several in a row of one document with a
-line end between them as a word of its own: what was said elsewhere in a document tells what a name is.
+line end between them as a word of its own: context elsewhere in a document can decide the type of a name.
 
 B batch, L words, F numbers of a word, T words of all rows.
 """
@@ -36,7 +36,7 @@ KNOWN_WORDS = 100_000  # whose pieces are kept
 
 
 def shape(word: str) -> int:
-    """What letters a word has, an index into SHAPES.
+    """The shape of a word, an index into SHAPES.
 
     >>> [SHAPES[shape(word)] for word in ("1996", "J", "USA", "Paris", "McRae", "the", "4th", "...")]
     ['number', 'initial', 'upper', 'title', 'mixed', 'lower', 'with digits', 'punctuation']
@@ -57,7 +57,7 @@ def shape(word: str) -> int:
 
 
 def spelled(word: str) -> str:
-    """A word as the vocabulary has it: lower case, every digit a 0. Shape and characters keep what is lost here."""
+    """A word as the vocabulary has it: lower case, every digit a 0. Shape and characters keep the rest."""
     return re.sub(r"\d", "0", word.lower())
 
 
@@ -160,7 +160,7 @@ def load_features(config: dict[str, Any]) -> Features:
 
 @dataclass(frozen=True)
 class Sequences:
-    """What the model sees at once, made alike for training, evaluation and prediction: tags play no part in it.
+    """The model's inputs, made in the same way for training, evaluation and prediction, without using tags.
 
     Args:
         words: N sequences; of each word its number among the T words of all sentences, -1 for a line end.
@@ -265,11 +265,11 @@ def by_sentence(tags: np.ndarray, offsets: np.ndarray, classes: Sequence[str]) -
 
 
 def forget(tokens: np.ndarray, params: Train) -> Callable[[Batch, float], Batch]:
-    """An augmentation of what WordFeatures gives: words become unknown or blank, as (seed, epoch, sample, place) say.
+    """An augmentation of what WordFeatures gives: words become unknown or blank, by (seed, epoch, sample, place).
 
-    A word that occurs n times in train becomes unknown, and keeps its letters, with probability r / (r + n): the rarer
-    the likelier, as names of tomorrow's text will be (Kiperwasser & Goldberg 2016). Any word becomes blank at
-    blank_rate: so the model knows what the explain stage shows it, a sentence with words taken out.
+    A word that occurs n times in train becomes unknown, and keeps its characters, with probability r / (r + n): rare
+    words more often, as names in new text are unknown (Kiperwasser & Goldberg 2016). Any word becomes blank at
+    blank_rate: so the model is trained on what explain shows it: sentences with words removed.
 
     Args:
         tokens: (T, F), of train.
@@ -292,7 +292,7 @@ def forget(tokens: np.ndarray, params: Train) -> Callable[[Batch, float], Batch]
 
 
 def blank(tokens: torch.Tensor) -> torch.Tensor:
-    """Unknown words without letters, (B, L, F) as WordFeatures gives it. Line ends stay, and which names are equal."""
+    """Unknown words without characters, (B, L, F) of WordFeatures. Line ends stay, and which names are equal."""
     blanked = torch.zeros_like(tokens)
     blanked[:, :, 0] = UNK
     blanked[:, :, 2] = tokens[:, :, 2]

@@ -6,7 +6,7 @@
 
 metrics.json      entity F1 with its 95 % interval over the words that the data give, and from raw texts
                   (raw_text_f1); precision, recall, figures of each type, baselines, kinds of errors (scores.py)
-predictions.csv   a row an entity: id of its sentence, actual type, predicted type, confidence
+predictions.csv   one row per entity: id of its sentence, actual type, predicted type, confidence
 run.json          seconds that the predictions took
 page.json         the blocks of the page
 """
@@ -42,8 +42,8 @@ from .tagging import tag, text_predictor
 from .tags import Entity, entities
 
 RAW_TEXT = (
-    "F1 is measured over the words that the data give, as papers do it. `predict` is given a text: it cuts it into "
-    "words by itself, where AT&T becomes three, and reads it without the sentences around it. From the raw text of "
+    "F1 is measured over the words that the data give, as papers do it. `predict` is given a text: it splits it into "
+    "words itself, where AT&T becomes three, and reads it without the sentences around it. From the raw text of "
     "each sentence F1 is {raw_text_f1:.3f}."
 )
 
@@ -68,7 +68,7 @@ def measure(actual: scores.Tags, predicted: scores.Tags, seed: int) -> dict[str,
 
 
 def raw_text_f1(table: Table, actual: scores.Tags, said: Sequence[Any]) -> float:
-    """F1 of what predict says of the texts, by places of characters."""
+    """F1 of predict's entities in the raw texts, by character offsets."""
     spans, places = table.ragged("span"), []
     for row, tags in enumerate(actual):
         bounds = spans.row(row).tolist()
@@ -106,9 +106,9 @@ def entity_confidence(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The confidence of every predicted entity (M,), and whether it is right (M,)."""
     pairs = [
-        (confidence_of(one, sure), one in entities(true))
-        for true, said, sure in zip(actual, predicted, probability, strict=True)
-        for one in entities(said)
+        (confidence_of(one, score), one in entities(true))
+        for true, guess, score in zip(actual, predicted, probability, strict=True)
+        for one in entities(guess)
     ]
     confidence, right = np.array(pairs, np.float64).reshape(-1, 2).T
     return confidence, right
@@ -118,16 +118,16 @@ def worst(
     ids: Sequence[str], texts: Words, found: Sequence[Match], confidence: Sequence[float], num_worst: int
 ) -> list[Block]:
     """The most confident errors: the sentence with the words in brackets."""
-    wrong = [(sure, one) for sure, one in zip(confidence, found, strict=True) if one.kind != "right"]
+    wrong = [(score, one) for score, one in zip(confidence, found, strict=True) if one.kind != "right"]
     wrong.sort(key=lambda pair: (-pair[0], pair[1].sentence, pair[1].entity))
     shown = []
-    for sure, one in wrong[:num_worst]:
+    for score, one in wrong[:num_worst]:
         words, (start, end, _) = texts[one.sentence], one.entity
         name = " ".join(words[start:end])
         sentence = " ".join([*words[:start], f"[{name}]", *words[end:]])
-        note = f"{ids[one.sentence]}; confidence {sure:.0%}"
+        note = f"{ids[one.sentence]}; confidence {score:.0%}"
         shown.append(article(f"{name}: {one.actual}, predicted {one.predicted}", sentence, note, good=False))
-    intro = "Wrong, and most confident: hard cases, wrong labels, or what the model has not understood."
+    intro = "Wrong, and most confident: hard cases, wrong labels, or what the model has not learned."
     return [section("The most confident errors"), text(intro if shown else "No entity is wrong."), *shown]
 
 
@@ -170,7 +170,7 @@ def main(trained: Trained[Params]) -> None:
     tokens, documents = test.ragged("tokens"), test.fixed("document")
     predicted, probability = tag(model, tokens, documents, features, config, chosen.batch_size, world)
     seconds = time.perf_counter() - start
-    said = text_predictor(model, config, chosen.batch_size, world)(list(test.strings("text")))
+    from_texts = text_predictor(model, config, chosen.batch_size, world)(list(test.strings("text")))
     if not world.is_first:
         return
     actual, known_tags = (by_sentence(*table.ragged("tags"), config["classes"]) for table in (test, train))
@@ -182,14 +182,14 @@ def main(trained: Trained[Params]) -> None:
         "linear": baselines.linear(known, known_tags, words, chosen.seed),
     }
     metrics = measure(actual, predicted, derive(chosen.seed, "bootstrap")) | count_kinds(found, words, names)
-    metrics["raw_text_f1"] = round(raw_text_f1(test, actual, said), DIGITS)
+    metrics["raw_text_f1"] = round(raw_text_f1(test, actual, from_texts), DIGITS)
     metrics["calibration_error"] = round(bins.calibration_error, DIGITS) if len(bins.num_samples) else None
     metrics["baseline"] = {f"{name}_f1": f1_of_tags(actual, guess) for name, guess in guesses.items()}
     metrics["source"] = trained.prepared.manifest["source"]
 
     results, ids = trained.project.results("evaluate"), test.strings("id")
     confidence = [confidence_of(one.entity, probability[one.sentence]) for one in found]
-    rows = [(ids[one.sentence], one.actual, one.predicted, sure) for one, sure in zip(found, confidence, strict=True)]
+    rows = [(ids[one.sentence], one.actual, one.predicted, score) for one, score in zip(found, confidence, strict=True)]
     write_tsv(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
     shown = [*worst(ids, words, found, confidence, chosen.num_worst), *page(metrics, found, bins)]
     blocks.leave(results, shown, summary=summary(metrics), params=chosen.model_dump())

@@ -52,7 +52,7 @@ def scores_at(model: nn.Module, batch: Batch, columns: list[int]) -> Tensor:
 
 
 class Question(NamedTuple):
-    """Why has this entity its type?
+    """Why does this entity have its type?
 
     sentence: its number; number: of the entity there, from 1; start, end: its words, by their numbers among all words.
     """

@@ -5,7 +5,7 @@
 
 CoNLL-2003, English (Tjong Kim Sang & De Meulder 2003) is newswire with persons, places, organisations and the rest. Its
 text is Reuters' and licensed for research: nobody may offer it for download, so it is looked for in the mirror alone.
-With data of your own this stage goes: put it where `prepare` looks, see data/README.md.
+A copy for your own data has no such stage: put them where `prepare` looks, see data/README.md.
 """
 
 import gzip

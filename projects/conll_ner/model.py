@@ -39,7 +39,7 @@ class LockedDropout(nn.Module):
 
 
 class WordEmbedding(nn.Module):
-    """(B, L, F) numbers of WordFeatures -> (B, L, D): the word, its shape, and what convolutions see in its letters."""
+    """(B, L, F) numbers of WordFeatures -> (B, L, D): the word, its shape, and character convolutions."""
 
     def __init__(self, params: Model, num_words: int, num_characters: int) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class BothWays(nn.Module):
         super().__init__()
         self.onward = nn.LSTM(size, hidden, batch_first=True)
         self.back = nn.LSTM(size, hidden, batch_first=True)
-        for lstm in (self.onward, self.back):  # remember at first (Jozefowicz et al. 2015)
+        for lstm in (self.onward, self.back):  # forget-gate bias 1 (Jozefowicz et al. 2015)
             nn.init.ones_(lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden])
 
     def forward(self, vectors: Tensor, turned: Tensor) -> Tensor:
@@ -79,11 +79,11 @@ class BothWays(nn.Module):
 
 
 class LSTMTagger(nn.Module):
-    """Words and letters, an LSTM both ways, what it made of the same name elsewhere, a second LSTM, scores of tags.
+    """Word and character features, a bidirectional LSTM, mean over mentions, a second one, scores of tags.
 
-    Between the two LSTMs each name receives the mean of what the first made of all its mentions in the sequence: a
-    mention whose context says little learns from one whose context says much. The second LSTM adds to the first:
-    without that way round it, words that decide from afar are found late or never.
+    Between the two LSTMs each name receives the mean of the first one's states at all its mentions in the sequence, so
+    that an uninformative mention profits from an informative one. The second LSTM has a residual connection, without
+    which distant deciding words are learned late or never.
     """
 
     embedding_layer = "embed"
@@ -107,7 +107,7 @@ class LSTMTagger(nn.Module):
         return scores
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """The same sequences of unknown words without letters. Line ends stay, and which names are equal."""
+        """The same sequences of unknown words without characters. Line ends stay, and which names are equal."""
         return torch.where(mask[:, :, None], blank(tokens), tokens)
 
 

@@ -41,7 +41,7 @@ class Model(Section):
 class Train(FitParams):
     model: Model
     forget_rate: float = Field(ge=0)  # r: a word that occurs n times in train becomes unknown in r of r + n cases
-    blank_rate: float = Field(ge=0, lt=1)  # share of words that lose their letters too: explanations take words out
+    blank_rate: float = Field(ge=0, lt=1)  # share of words that lose their characters too, as explain removes words
     lr: float = Field(gt=0)  # of AdamW, at its highest
     checkpoint_lr: float = Field(gt=0)  # of a checkpoint's own weights
     weight_decay: float = Field(ge=0)

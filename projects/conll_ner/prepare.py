@@ -1,11 +1,11 @@
 """Prepare stage: data/raw/conll_ner/ -> data/prepared/conll_ner/ (numbers for training).
 
     python -m projects.conll_ner.prepare                               # as params.yaml says
-    python -m projects.conll_ner.prepare prepare.join_sentences=true   # what a document says elsewhere counts too
+    python -m projects.conll_ner.prepare prepare.join_sentences=true   # sentences of a document share context
 
-Accepts, and recognises by itself:
-    <name>.{txt,conll,tsv,bio,iob}   a word a line, first the word, last its tag in IOB1, BIO or BIOES; .gz too
-    <name>.jsonl                     a text a line: {"text": "...", "spans": [{"start": 0, "end": 5, "label": "PER"}]}
+Accepts, and detects automatically:
+    <name>.{txt,conll,tsv,bio,iob}   a word per line, first the word, last its tag in IOB1, BIO or BIOES; .gz too
+    <name>.jsonl                     a text per line: {"text": "...", "spans": [{"start": 0, "end": 5, "label": "PER"}]}
     a file, or any folder of files   a file's name may hold its split: train; valid, val, dev, testa; test, testb
 
 What has no valid or test file is split by prepare.valid_fraction and prepare.test_fraction, by the text of documents.

@@ -1,4 +1,4 @@
-"""What predicted entities are worth, beyond seqeval's figures: intervals, kinds of errors, names of train.
+"""Figures of predicted entities beyond seqeval's: intervals, kinds of errors, names of train.
 
 An entity is right if its first word, its last word and its type are.
 """
@@ -27,13 +27,13 @@ CHUNK = 64  # resamples at once
 
 
 def count(actual: Sequence[Any], predicted: Sequence[Any]) -> np.ndarray:
-    """(N, 3) int64: of each sentence how many entities are right, predicted, and there in truth.
+    """(N, 3) int64: of each sentence how many entities are right, predicted, and actual.
 
     Args:
         actual, predicted: of N sentences their entities, as anything that can be compared.
     """
-    pairs = [(set(true), set(said)) for true, said in zip(actual, predicted, strict=True)]
-    return np.array([(len(true & said), len(said), len(true)) for true, said in pairs], np.int64).reshape(-1, 3)
+    pairs = [(set(true), set(guess)) for true, guess in zip(actual, predicted, strict=True)]
+    return np.array([(len(true & guess), len(guess), len(true)) for true, guess in pairs], np.int64).reshape(-1, 3)
 
 
 def f1_of(counts: np.ndarray) -> np.ndarray:
@@ -73,17 +73,17 @@ class Match(NamedTuple):
 def matches(actual: Tags, predicted: Tags) -> list[Match]:
     """Every entity of the truth, and every predicted one that shares no word with any of these."""
     found = []
-    for sentence, (true, said) in enumerate(zip(map(entities, actual), map(entities, predicted), strict=True)):
-        exact = {(one.start, one.end): one.label for one in said}
+    for sentence, (true, guess) in enumerate(zip(map(entities, actual), map(entities, predicted), strict=True)):
+        exact = {(one.start, one.end): one.label for one in guess}
         for one in true:
             label = exact.get((one.start, one.end))
             if label is not None:
                 found.append(Match(sentence, one, one.label, label, "right" if label == one.label else "type"))
-            elif any(_overlap(one, other) for other in said):
+            elif any(_overlap(one, other) for other in guess):
                 found.append(Match(sentence, one, one.label, BOUNDARY, "boundary"))
             else:
                 found.append(Match(sentence, one, one.label, MISSED, "missed"))
-        free = (one for one in said if not any(_overlap(one, other) for other in true))
+        free = (one for one in guess if not any(_overlap(one, other) for other in true))
         found += [Match(sentence, one, MISSED, one.label, "spurious") for one in free]
     return found
 

@@ -66,8 +66,8 @@ def validation(
         records = collect(record, shares, world)
         if not records:
             return {}
-        said = sequences.give_back_tags([row.numpy() for row in records["tags"]])
-        actual, predicted = (by_sentence(one, tags.offsets, config["classes"]) for one in (tags.values, said))
+        guesses = sequences.give_back_tags([row.numpy() for row in records["tags"]])
+        actual, predicted = (by_sentence(one, tags.offsets, config["classes"]) for one in (tags.values, guesses))
         mean = records["loss"].sum() / records["words"].sum()
         return {"valid_loss": mean.item(), "valid_f1": float(f1_score(actual, predicted, zero_division=0))}
 
@@ -86,7 +86,7 @@ def optimizer(model: Tagger, params: Train) -> AdamW:
 
 
 def describe(params: Params, prepared: Prepared, world: World) -> Training:
-    """The training: an untrained tagger, or one on a checkpoint, the same on every rank, and all that it learns by."""
+    """The training: an untrained tagger, or one on a checkpoint, the same on every rank, and its optimizer."""
     chosen, workers = params.train, params.runtime.workers
     config = {key: prepared.manifest[key] for key in ("classes", "max_tokens", "join_sentences")}
     config |= {"features": prepared.read("features.json"), "model": chosen.model.model_dump()}

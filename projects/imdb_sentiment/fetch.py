@@ -4,8 +4,8 @@
     python -m projects.imdb_sentiment.fetch fetch.source=official   # IMDB, 84 MB from its owner
     DATASET_MIRROR=../datasets python -m projects.imdb_sentiment.fetch fetch.source=official   # or from a mirror
 
-Both become train.jsonl and test.jsonl: id, text, label a line. With data of your own this stage goes: put it where
-`prepare` looks, see data/README.md.
+Both become train.jsonl and test.jsonl: id, text, label a line. A copy for your own data has no such stage: put them
+where `prepare` looks, see data/README.md.
 """
 
 from shared.core.cli import answer_help

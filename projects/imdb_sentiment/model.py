@@ -4,7 +4,7 @@ B batch, L tokens, D numbers a token, H numbers a state, N n-grams that begin at
 
 All take tokens (B, L) int64 and mask (B, L) bool, True on tokens, padded on the right; padding changes nothing.
 `embedding_layer` names the submodule that turns tokens into (B, L, ...), which the explain stage attributes to, and
-`baseline` gives the tokens of a text that says nothing.
+`baseline` gives the tokens of a neutral text.
 """
 
 from pathlib import Path
@@ -40,8 +40,8 @@ class WordEmbedding(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, L) int64 -> (B, L, D).
 
-        In training some words become unknown. No word is then enough by itself, and the unknown one learns to say
-        nothing, so that explanations can start from it.
+        In training some words become unknown. So the model does not rely on single words, and the unknown
+        word becomes a neutral baseline for explanations.
         """
         if self.training and self.word_dropout:
             hidden = torch.rand(tokens.shape, device=tokens.device) < self.word_dropout
@@ -100,7 +100,7 @@ def turn_around(mask: Tensor) -> Tensor:
 
 
 class Votes(nn.Module):
-    """What the n-grams that begin at each token say of each class: a learned weight times a log-count ratio.
+    """Scores of each class from the n-grams that begin at each token: a learned weight times a log-count ratio.
 
     The ratios are Naive Bayes', taken from the training texts before the first step (`learn_ratios`) and fixed. An
     n-gram has one vote a text, however often it occurs; its places share it.
@@ -114,7 +114,7 @@ class Votes(nn.Module):
         self.register_buffer("keys", torch.full((num_ngrams,), UNKNOWN))
         self.weight = nn.Embedding(num_ngrams, num_classes)
         nn.init.zeros_(self.weight.weight)
-        # A parameter though it is never trained: whoever makes the model forget what it knows must find it.
+        # A parameter though it is never trained: the randomised models of explain must shuffle it too.
         self.ratio = nn.Embedding(num_ngrams, num_classes)
         self.ratio.weight.requires_grad_(False)
 
@@ -230,7 +230,7 @@ class CheckpointClassifier(nn.Module):
     Args:
         network: a sequence classifier.
         blank: id of the mask token.
-        special: ids of the marks that the tokenizer adds, such as [CLS].
+        special: ids of the special tokens that the tokenizer adds, such as [CLS].
     """
 
     def __init__(self, network: nn.Module, blank: int, special: list[int]) -> None:
@@ -247,7 +247,7 @@ class CheckpointClassifier(nn.Module):
         return logits
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(B, L) int64: every word masked; the marks that frame a text stay."""
+        """(B, L) int64: every word masked; special tokens stay."""
         return tokens.masked_fill(mask & ~torch.isin(tokens, self.special), self.blank)  # type: ignore[arg-type]
 
 
@@ -277,7 +277,7 @@ def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def special_ids(encoder: Encoder) -> list[int]:
-    """Ids of the marks that the encoder adds, such as [CLS]: no part of any text."""
+    """Ids of the special tokens that the encoder adds, such as [CLS]."""
     ids = np.arange(len(encoder))
     found: list[int] = ids[encoder.is_special(ids)].tolist()
     return found

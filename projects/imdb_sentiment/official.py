@@ -27,7 +27,7 @@ CONTENT = "0c95fccaa815bd8c77f9c0afda21079d1b512a4522c2f0ae639c8406a59b148f"
 NUM_EACH = 12_500  # reviews of a class and split
 SPLITS = "train", "test"
 CLASSES = {"neg": "negative", "pos": "positive"}
-BREAK = "<br />"  # how the owner wrote down the end of a line
+BREAK = "<br />"  # the data's line break
 
 
 class Review(NamedTuple):
@@ -97,7 +97,7 @@ def _verify(path: Path, reviews: list[Review]) -> None:
 
 
 def checksum(reviews: list[Review]) -> str:
-    """What CONTENT is of all of them, sorted."""
+    """The checksum of all reviews, sorted, to compare with CONTENT."""
     content = hashlib.sha256()
     for review in reviews:
         content.update(review.name.encode() + b"\0" + review.content + b"\0")

@@ -18,10 +18,10 @@ class Fetch(Section):
 
 class Model(Section):
     name: Literal["bilstm", "ngrams", "checkpoint"]  # the last has its own sizes
-    width: int = Field(ge=4)  # bilstm: numbers of a word's vector
-    hidden: int = Field(ge=4)  # bilstm: numbers of a state, each direction
-    word_dropout: float = Field(ge=0, lt=1)  # bilstm: share of the words that a step hides
-    dropout: float = Field(ge=0, lt=1)  # bilstm: of states; ngrams: share of the n-grams that a step leaves out
+    width: int = Field(ge=4)  # bilstm: size of a word's vector
+    hidden: int = Field(ge=4)  # bilstm: size of a state, each direction
+    word_dropout: float = Field(ge=0, lt=1)  # bilstm: share of the words that training replaces by the unknown one
+    dropout: float = Field(ge=0, lt=1)  # bilstm: of states; ngrams: of n-grams
     ngrams: int = Field(ge=1, le=5)  # ngrams: the longest, in words
     min_texts: int = Field(ge=1)  # ngrams: an n-gram of fewer training texts is unknown
 
@@ -37,7 +37,7 @@ class Evaluate(Section):
     seed: int = Field(ge=0)  # of the bootstrap, and of the texts the baselines learn from
     batch_size: int = Field(ge=1)  # tokens with padding
     num_worst: int = Field(ge=1)  # most confident errors listed
-    baseline_texts: int = Field(ge=10)  # training texts the linear baselines see at most
+    baseline_texts: int = Field(ge=10)  # most training texts of the linear baselines
 
 
 class Params(Section):

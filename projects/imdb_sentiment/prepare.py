@@ -3,13 +3,13 @@
     python -m projects.imdb_sentiment.prepare                         # as params.yaml says
     python -m projects.imdb_sentiment.prepare prepare.max_tokens=200  # shorter texts
 
-Accepts, and recognises by itself:
-    <name>.csv, .tsv, .jsonl             a text and a class name a row, in the columns prepare.text_column, label_column
+Accepts, and detects automatically:
+    <name>.csv, .tsv, .jsonl             a text and its class per row, in the columns prepare.text_column, label_column
     {train,valid,test}.csv, .tsv, .jsonl the same, split already; valid and test may be missing
-    <class>/<name>.txt                   a file a text, a folder a class
+    <class>/<name>.txt                   one file per text, one folder per class
     {train,valid,test}/<class>/...       the same, split already
 
-Any of them may be packed (.gz). What has no valid or test part is split by prepare.valid_fraction and
+Any of them may be gzipped (.gz). What has no valid or test part is split by prepare.valid_fraction and
 prepare.test_fraction. Everything wrong with the data is listed at once, and nothing is written then.
 """
 

@@ -83,7 +83,7 @@ def start(params: Train, prepared: Prepared) -> tuple[nn.Module, dict[str, Any]]
 
 
 def describe(params: Params, prepared: Prepared, world: World) -> Training:
-    """The training: a model, the same on every rank, and all that it learns by."""
+    """The training: a model, the same on every rank, with optimizers and schedule."""
     chosen, workers, table = params.train, params.runtime.workers, prepared.table("train")
     model, config = start(chosen, prepared)
     model = model.to(world.device)

@@ -1,4 +1,4 @@
-"""Prepared images -> batches: what training sees of an image.
+"""Prepared images -> batches: augmentation.
 
 B batch, C channels, H height, W width.
 """
@@ -16,7 +16,7 @@ from .params import Train
 
 
 def augment(batch: Batch, epoch: float, params: Train) -> Batch:
-    """Turns, zooms and shifts every image a little, as (seed, epoch, sample) say: another writer's hand.
+    """Rotates, zooms and shifts every image a little, drawn by (seed, epoch, sample), as another writer might have.
 
     Args:
         batch: image (B, C, H, W) uint8, sample (B,) int64, index in the split.

@@ -4,7 +4,7 @@
     python -m projects.mnist_cnn.fetch fetch.source=official                             # MNIST, 11 MB from a mirror
     python -m projects.mnist_cnn.fetch fetch.source=official fetch.dataset=fashion_mnist # Fashion-MNIST, 30 MB
 
-Official files are looked for in $DATASET_MIRROR first, and each is verified. With data of your own this stage goes.
+Official files are looked for in $DATASET_MIRROR first, and each is verified. A copy for your own data has no fetch.
 """
 
 from pathlib import Path

@@ -33,7 +33,7 @@ class Evaluate(Section):
     seed: int = Field(ge=0)  # of the bootstrap and the baseline
     batch_size: int = Field(ge=1)
     num_worst: int = Field(ge=1)  # pictures of the most confident errors
-    baseline_images: int = Field(ge=10)  # training images the linear baseline sees at most
+    baseline_images: int = Field(ge=10)  # most training images of the linear baseline
 
 
 class Params(Section):

@@ -56,7 +56,7 @@ def validation(prepared: Prepared, world: World) -> Validation | None:
 
 
 def describe(params: Params, prepared: Prepared, world: World) -> Training:
-    """The training: an untrained network, the same on every rank, and all that it learns by."""
+    """The training: an untrained network, the same on every rank, with optimizers and schedule."""
     chosen, workers = params.train, params.runtime.workers
     config = {key: prepared.manifest[key] for key in ("classes", "channels", "image_size")}
     config["model"] = chosen.model.model_dump()

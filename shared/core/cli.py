@@ -1,4 +1,4 @@
-"""The command line of a stage: help, params with overrides, one process or several, errors for people."""
+"""The command line of a stage: help, params with overrides, one process or several, readable errors."""
 
 import json
 import os
@@ -16,9 +16,9 @@ FIRST_ERROR = "PIPELINES_FIRST_ERROR"  # names a file that the first failing pro
 
 
 def answer_help(name: str, doc: str | None, file: str) -> None:
-    """Answers `python -m projects.<name>.<stage> --help`, and ends; does nothing in any other case.
+    """Prints the help of `python -m projects.<name>.<stage> --help` and exits; does nothing without --help.
 
-    To be called above the imports that take seconds.
+    Call it above the imports that take seconds.
 
     Args:
         name, doc, file: __name__, __doc__ and __file__ of the stage's module.
@@ -35,7 +35,7 @@ def answer_help(name: str, doc: str | None, file: str) -> None:
 
 
 def load_params(params: type[P], file: str, words: Sequence[str] | None) -> P:
-    """params.yaml beside a stage's file, with `section.key=value` words; None: those of the command line."""
+    """params.yaml beside a stage's file, overridden by `section.key=value` words; None: those of the command line."""
     return params_.load(params, Path(file).with_name("params.yaml"), sys.argv[1:] if words is None else words)
 
 

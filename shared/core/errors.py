@@ -1,6 +1,6 @@
-"""Errors for people: what is wrong, where, what was expected, what to do.
+"""Errors that users read: what is wrong, where, what was expected, what to do.
 
-A `UserError` is something the user can mend; `shared.core.cli.run` prints it as one block and exits 2.
+A `UserError` is something the user can fix; `shared.core.cli.run_stage` prints it as one block and exits 2.
 Everything else is a bug and keeps its traceback.
 """
 
@@ -11,7 +11,7 @@ MAX_LISTED = 20
 
 
 class UserError(Exception):
-    """A mistake the user can mend.
+    """A mistake the user can fix.
 
     Args:
         what: one sentence that names the file or key and says what is wrong with it.
@@ -31,7 +31,7 @@ class UserError(Exception):
             lines.append(f"  to do: {self.fix}")
         return "\n".join(lines)
 
-    def __reduce__(self):  # type: ignore[no-untyped-def]  # so that it crosses process borders whole
+    def __reduce__(self):  # type: ignore[no-untyped-def]  # so that it can be pickled between processes
         return _rebuild, (self.what, self.expected, self.fix)
 
 
@@ -40,7 +40,7 @@ def _rebuild(what: str, expected: str, fix: str) -> UserError:
 
 
 class Problems:
-    """Collects everything wrong with a data set, so that the user mends it once and not file by file.
+    """Collects everything wrong with a data set, so that the user fixes it at once and not file by file.
 
     >>> problems = Problems("data/raw/flowers")
     >>> problems.add("rose/7.png", "zero bytes, expected an image")

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and their checksums."""
+"""Files and folders that are written atomically, and their checksums."""
 
 import csv
 import errno
@@ -25,8 +25,8 @@ _DISK_ERRORS = {
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Turns what a disk refuses (full, read-only, no permission) into a UserError that names `target`, or the other
-    file that could not be read meanwhile."""
+    """Turns a disk error (full, read-only, no permission) into a UserError that names `target`, or the file that could
+    not be read."""
     try:
         yield
     except OSError as error:
@@ -44,10 +44,10 @@ def writing(target: Path) -> Iterator[None]:
 
 @contextmanager
 def replace_folder(target: Path) -> Iterator[Path]:
-    """A new, empty folder to work in, which takes the place of `target` when the block ends.
+    """A new, empty folder to work in, which replaces `target` when the block ends.
 
     It lies beside `target`, so that the last step is a rename on one disk. If the block raises, `target` is as it
-    was and the new folder is gone; what a killed process left is removed by the next one.
+    was and the new folder is gone; leftovers of a killed process are removed by the next one.
 
     Raises:
         UserError: the disk refused (full, read-only, no permission).
@@ -93,7 +93,7 @@ def _alive(process: int) -> bool:
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """The whole file or none of it: temporary file, fsync, rename. A full disk is a UserError."""
+    """Writes a file atomically: temporary file, fsync, rename. A full disk is a UserError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -112,7 +112,7 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A CSV, or a TSV where the path ends so, which `dvc plots` draws. Numbers keep six digits after the point."""
+    """Writes a TSV, or a CSV if the path says so, which `dvc plots` draws. Numbers keep six decimals."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
     writer.writerow(columns)
@@ -127,7 +127,7 @@ def checksum_of(path: Path, like: str) -> str:
 
 
 def algorithm(checksum: str) -> str:
-    """The algorithm of a hexadecimal checksum, told by its length.
+    """The algorithm of a hexadecimal checksum, from its length.
 
     >>> algorithm("c58f30108f718f92721af3b95e74349a")
     'md5'

@@ -1,4 +1,4 @@
-"""The headline: the one metric that a project is judged by, found in the metrics.json of its evaluate stage."""
+"""The headline: the main metric of a project, found in the metrics.json of its evaluate stage."""
 
 import re
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ def direction(name: str, declared: Mapping[str, str] | None = None) -> str:
 
     Args:
         name: of the metric. Its last words decide (`macro_f1`, `word_error_rate`); a cutoff does not (`recall_at_10`).
-        declared: name -> "higher" or "lower", for names that do not say it; goes first.
+        declared: name -> "higher" or "lower", for names that do not say it; takes precedence.
 
     Raises:
-        UserError: the name does not say, and nothing is declared.
+        UserError: the name does not say it, and nothing is declared.
 
     >>> direction("macro_f1"), direction("recall_at_10"), direction("word_error_rate"), direction("valid_loss")
     ('higher', 'higher', 'lower', 'lower')
@@ -33,7 +33,7 @@ def direction(name: str, declared: Mapping[str, str] | None = None) -> str:
         found = next((way for way, words in ends.items() if stem.endswith(tuple(f"_{word}" for word in words))), "")
     if found not in ("higher", "lower"):
         raise UserError(
-            f"metric {name}: not known whether higher or lower values are better",
+            f"metric {name}: unknown whether higher or lower values are better",
             expected=f"a name that ends in one of {', '.join([*HIGHER, *LOWER])}",
             fix=f'rename it, or put "direction": {{"{name}": "higher"}} (or "lower") into metrics.json',
         )

@@ -56,7 +56,7 @@ def parse_override(word: str) -> tuple[str, Any]:
 
 
 def override(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Sets a dotted key in place. A key that is not there is left for the check to name."""
+    """Sets a dotted key in place. Unknown keys are reported by the check."""
     *parents, last = key.split(".")
     for parent in parents:
         tree = tree.setdefault(parent, {})
@@ -89,7 +89,7 @@ def check_params(model: type[P], tree: Mapping[str, Any], source: str) -> P:
         problems = Problems(source)
         for detail in error.errors():
             problems.add(".".join(map(str, detail["loc"])), _explain(model, detail))
-        problems.raise_if_any(fix=f"mend {source} or the key=value on the command line")
+        problems.raise_if_any(fix=f"fix {source} or the key=value on the command line")
         raise
 
 
@@ -102,7 +102,7 @@ def _explain(model: type[BaseModel], detail: Any) -> str:
 
 
 def _nearest(model: type[BaseModel], location: tuple[Any, ...]) -> str:
-    """A hint: the keys whose last part is most like that of one that is not there; those of its section, if any."""
+    """A hint for an unknown key: the known keys whose last part is most similar, those of its section first."""
     *section, last = map(str, location)
     found = difflib.get_close_matches(last, {key.split(".")[-1]: 0 for key in _keys(model)}, n=1, cutoff=0.5)
     near = [key for key in _keys(model) if key.split(".")[-1] in found]

@@ -1,4 +1,4 @@
-"""Where things live. All paths hang from the root of the checkout that holds this file."""
+"""Where things live. All paths are relative to the root of the checkout that holds this file."""
 
 import os
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def show(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Project:
-    """The places of one project, found from the folder its code lies in."""
+    """The paths of one project, from the folder of its code."""
 
     name: str
 

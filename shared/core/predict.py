@@ -1,7 +1,7 @@
-"""The command line of every project's predict.py: what is read, what is printed, what cannot be read.
+"""The command line of every project's predict.py: reading inputs, printing predictions, reporting errors.
 
-Nothing here imports torch: --help must not wait seconds for it. Inputs are read as they arrive and answered at once, so
-a pipe of any length streams and one that stays open gets its answers.
+Nothing here imports torch: --help must not wait seconds for it. Inputs are predicted as they arrive, so a pipe of
+any length streams, also one that stays open.
 """
 
 import argparse
@@ -18,21 +18,21 @@ from shared.core.paths import ROOT
 BATCH_ITEMS = 256  # predicted at once
 BATCH_CHARACTERS = 1 << 20  # or fewer, where they are long
 
-Predict = Callable[[list[Any]], list[dict[str, Any]]]  # inputs -> what is predicted of each, or {"error": why}
+Predict = Callable[[list[Any]], list[dict[str, Any]]]  # inputs -> the prediction for each, or {"error": why}
 
 
 class Item(NamedTuple):
-    """An input, and how the output names it: {"text": ...}, {"file": ...}, {"file": ..., "line": ...}."""
+    """An input, and its name in the output: {"text": ...}, {"file": ...}, {"file": ..., "line": ...}."""
 
     where: dict[str, Any]
     value: Any
 
 
 class Adapter(NamedTuple):
-    """What the command line takes of one kind of input.
+    """How the command line reads one kind of input.
 
     Args:
-        read: positional words, --file's files, problems -> inputs as they arrive; what cannot be read is noted.
+        read: positional words, --file's files, problems -> inputs as they arrive; unreadable ones go to problems.
         inputs: what the positional words are, for --help.
     """
 
@@ -41,7 +41,7 @@ class Adapter(NamedTuple):
 
 
 def ranked(probabilities: Sequence[float], classes: Sequence[str]) -> dict[str, Any]:
-    """What a classifier predicts: label, probability, and top: all classes, most probable first.
+    """A classifier's prediction: label, probability, and top: all classes, most probable first.
 
     >>> ranked([0.25, 0.75], ["bad", "good"])["label"]
     'good'
@@ -71,11 +71,11 @@ def predict_main(
         load: folder of the weights (None: what the train stage left) -> the predictor.
         adapter: of the kind of input.
         file, doc: __file__ and __doc__ of the project's predict.py.
-        line: what is predicted -> its line on a terminal; with `ranked_line` there is --top.
+        line: a prediction -> its line on a terminal; `ranked_line` adds the option --top.
         words: of the command line; None: sys.argv.
     """
     arguments = _parse(adapter, file, doc, line is ranked_line, words)
-    if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show is no failure; JSON is UTF-8
+    if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show must not fail; JSON is UTF-8
         encoding = "utf-8" if arguments.json else None
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     with errors_for_people():
@@ -112,7 +112,7 @@ def _parse(adapter: Adapter, file: str, doc: str | None, top: bool, words: Seque
 
 
 def _batches(arrived: Iterable[Item]) -> Iterator[list[Item]]:
-    """Cuts what has arrived into lists that fit into memory; an input that is longer than a batch comes alone."""
+    """Cuts the inputs into lists that fit into memory; one that is longer than a batch is a batch of its own."""
     batch: list[Item] = []
     size = 0
     for item in arrived:
@@ -131,7 +131,7 @@ def _as_json(item: Item, found: dict[str, Any]) -> str:
 
 
 def name_of(where: dict[str, Any]) -> str:
-    """How people are told about an input."""
+    """The name of an input in messages."""
     if "file" in where:
         return printable(f"{where['file']}:{where['line']}" if "line" in where else str(where["file"]))
     text = str(where["text"])
@@ -139,7 +139,7 @@ def name_of(where: dict[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Escapes what would move the cursor or cannot be encoded: names come from strangers.
+    """Escapes control characters and what cannot be encoded: file names are untrusted.
 
     >>> printable("caf\\u00e9\\x1b[2J")
     'café\\\\x1b[2J'

@@ -1,4 +1,4 @@
-"""Sections of params.yaml that every project has; a project's own keys come on top."""
+"""Sections of params.yaml that every project has; a project adds its own keys."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from shared.core.params import Section
 
 
 class TrainParams(Section):
-    """What every training reads of a project's `train` section, also one with a loop of its own."""
+    """The keys of a project's `train` section that every training loop reads."""
 
     seed: int = Field(ge=0)
     epochs: float = Field(gt=0)  # passes over the training data; a fraction ends inside one
@@ -19,17 +19,17 @@ class TrainParams(Section):
 
 
 class FitParams(TrainParams):
-    """What `fit()` reads besides."""
+    """The keys that `fit()` reads in addition."""
 
     clip_norm: float = Field(ge=0)  # largest gradient norm; 0: no clipping
-    validate_epochs: float = Field(gt=0)  # between two validations
+    validate_epochs: float = Field(gt=0)  # from one validation to the next
     monitor: str  # the validation metric that chooses; *_loss and *_error are better lower, others higher
     keep: Literal["best", "last"]  # which weights are the result
     patience: int = Field(ge=0)  # validations without improvement before training stops; 0: never stops early
 
 
 class Runtime(Section):
-    """What does not change results: no stage depends on it and no fingerprint holds it."""
+    """Settings that do not change results: no stage depends on them and no fingerprint includes them."""
 
     device: str  # auto, cpu, cuda, mps
     processes: Literal["auto"] | int  # auto: one a GPU, or one
@@ -40,10 +40,10 @@ class Runtime(Section):
 
 
 class Explain(Section):
-    """A project's `explain` section. What is asked about is an image, a text, or an entity in one."""
+    """A project's `explain` section. Each question is about an image, a text, or an entity in one."""
 
     seed: int = Field(ge=0)
     methods: list[str] = Field(min_length=1)
     num_scored: int = Field(ge=1)  # of the test split, that the faithfulness figures are computed over
-    num_shown: int = Field(ge=1)  # on the page, half of them wrongly answered where there are so many
+    num_shown: int = Field(ge=1)  # on the page, half of them errors if there are enough
     num_randomised: int = Field(ge=1)  # weight-randomised models to compare with

@@ -1,7 +1,7 @@
 """Seeds as a function of (seed, purpose), never of history.
 
-Whatever is drawn, its seed is a hash of what it is for, so any draw can be made again alone: resume needs no
-generator's state, and n processes draw what one would.
+The seed of each draw is a hash of its purpose, so any draw can be repeated alone: resuming needs no generator state,
+and n processes draw the same numbers as one.
 """
 
 import zlib

@@ -27,10 +27,10 @@ def is_archive(path: Path) -> bool:
 def extract(archive: Path, folder: Path) -> None:
     """Extracts every file of an archive below `folder`.
 
-    Stops at the first member that is refused; what was extracted before it stays, so give a folder that goes away.
+    Stops at the first unsafe member; what was extracted before it stays, so pass a temporary folder.
 
     Raises:
-        UserError: the archive is damaged, or a member would land outside of `folder`, is a link or a device.
+        UserError: the archive is damaged, or a member would be written outside of `folder`, is a link or a device.
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -38,7 +38,7 @@ def extract(archive: Path, folder: Path) -> None:
         else:
             _extract_tar(archive, folder)
     except _DAMAGED as error:
-        raise UserError(f"{show(archive)}: not a whole archive: {error}", fix="get it again") from None
+        raise UserError(f"{show(archive)}: not a complete archive: {error}", fix="download it again") from None
 
 
 def _extract_tar(archive: Path, folder: Path) -> None:

@@ -1,9 +1,9 @@
 """Batches as a function of the step: which samples, in which order, dealt to which rank and micro-batch.
 
-Nothing here has a state: resume needs a step number, worker processes read what one process would, and any batch can
-be made again to look at it. A batch is a dict of tensors, a row a sample.
+Nothing here has state: resuming needs only a step number, worker processes read the same batches as one process, and
+any batch can be rebuilt for inspection. A batch is a dict of tensors, one row per sample.
 
-B batch, L longest row of a batch, N samples, M lengths of a sample.
+B batch size, L longest row of a batch, N samples, M lengths per sample.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +21,11 @@ from shared.data.table import Ragged, Table
 Batch = dict[str, Tensor]
 Read = Callable[[Tensor], Batch]  # (B,) int64 indices -> their fields
 Augment = Callable[[Batch, float], Batch]  # fields on the device, epoch -> the batch
-JITTER = 0.1  # of a length: how far apart two samples of a batch may be
+JITTER = 0.1  # relative noise on lengths, so that batches differ from epoch to epoch
 
 
 class Ranks(Protocol):
-    """This process among its equals: rank in [0, size), and the device it computes on."""
+    """This process among all: rank in [0, size), and the device it computes on."""
 
     @property
     def rank(self) -> int: ...
@@ -96,7 +96,7 @@ def unpad(values: Tensor, mask: Tensor) -> list[Tensor]:
 
 
 class Plan(Protocol):
-    """Which samples make a batch: a way to deal an epoch."""
+    """How the samples of an epoch are divided into batches."""
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -115,7 +115,7 @@ class EqualBatches:
         size: number of samples.
         batch_size: samples of a step, over all ranks and micro-batches.
         micro_batch_size: largest number of samples of one forward in one process.
-        world: each rank takes as many samples, or batch norm would differ from one process.
+        world: each rank takes equally many samples, or batch norm would differ from one process.
 
     Raises:
         UserError: the batch is larger than the data or does not divide among the ranks.
@@ -147,12 +147,12 @@ class EqualBatches:
 
 
 class CostBatches:
-    """Batches of samples of about one length, so that little is padding; a budget of cost each.
+    """Batches of samples of similar length, to save padding, each within a cost budget.
 
     The cost of a batch is its samples times the longest of them, padding included; where a sample has several lengths
     (source and target), times the sum of the longest of each. Every epoch the samples are ordered by their length times
-    a random number next to 1, so that neighbors change, and cut at places that depend on the sorted lengths alone, so
-    that every epoch has as many batches.
+    a random number near 1, so that neighbours change, and cut at positions that depend on the sorted lengths alone, so
+    that every epoch has the same number of batches.
 
     Args:
         lengths: (N,) or (N, M) integers.
@@ -169,7 +169,7 @@ class CostBatches:
         self.lengths = torch.from_numpy(np.maximum(lengths.reshape(len(lengths), -1), 1)).double()
         self.total = self.lengths.sum(1)
         self.micro_batch_size = micro_batch_size
-        # Whatever comes to lie at a place of the order is at most this much longer than what belongs there.
+        # After shuffling, the sample at a position is at most this much longer than the one sorted there.
         longest = self.total.sort().values * (1 + JITTER) / (1 - JITTER)
         self.sizes = _cut(longest[:, None].numpy(), batch_size)
         if min(self.sizes) < world.size:
@@ -194,7 +194,7 @@ class CostBatches:
 
 
 def _cut(lengths: np.ndarray, budget: float) -> list[int]:
-    """Sizes of consecutive groups whose number times the sum of their longest lengths is within the budget.
+    """Sizes of consecutive groups, each with size times the sum of its longest lengths within the budget.
 
     >>> _cut(np.array([[1], [2], [3], [3], [10]]), budget=6)
     [2, 2, 1]
@@ -221,7 +221,7 @@ class Batches:
         plan: which samples make a batch.
         seed: of the order.
         world: this process takes its rank's share.
-        augment: goes on from there on the device; "sample" is among the fields, (B,) int64. Its epoch is a fraction:
+        augment: applied to the fields on the device; "sample" is among them, (B,) int64. Its epoch is a fraction:
             1.5 is half of the second pass.
         workers: processes that read ahead; 0: `read` is called here.
     """
@@ -296,7 +296,7 @@ def even_shares(size: int, batch_size: int, world: Ranks) -> list[Tensor]:
 
 
 def cost_shares(lengths: np.ndarray, batch_size: int, world: Ranks) -> list[Tensor]:
-    """The same for samples of different lengths, (N,) or (N, M): batches of about one length, of at most this cost."""
+    """The same for samples of different lengths, (N,) or (N, M): batches of similar length, of at most this cost."""
     lengths = np.maximum(lengths.reshape(len(lengths), -1), 1)
     mine = torch.from_numpy(np.argsort(lengths.sum(1), kind="stable"))[world.rank :: world.size]
     return list(torch.split(mine, _cut(lengths[mine.numpy()], batch_size))) if len(mine) else []

@@ -16,25 +16,25 @@ from shared.core.errors import UserError
 from shared.core.files import checksum_of, writing
 from shared.core.paths import show
 
-TRIES = 4  # in a row that brought nothing; one that brought something starts the count again
+TRIES = 4  # in a row without progress; any progress restarts the count
 FIRST_WAIT_S = 1.0  # doubles with every try
 TIMEOUT_S = 30.0
 CHUNK_BYTES = 1 << 18
 
 _TRY_AGAIN = {408, 429, 500, 502, 503, 504}  # HTTP: the same request may succeed later
-_COMPLETE = 416  # HTTP: nothing lies behind the bytes that we have
+_COMPLETE = 416  # HTTP: there is nothing after the bytes that we have
 
 T = TypeVar("T")
 
 
 class _Broken(Exception):
-    """The connection failed in a way that another try may mend."""
+    """The connection failed in a way that a retry may fix."""
 
 
 def download(url: str, path: Path, checksum: str, *, fix: str = "") -> None:
-    """Brings `url` to `path`, which appears when it is whole and its checksum is right.
+    """Downloads `url` to `path`, which appears once it is complete and its checksum is right.
 
-    What an interrupted download brought stays in `<path>.part`, and the next one goes on from there.
+    An interrupted download stays in `<path>.part`, and the next one resumes from there.
 
     Args:
         url: http or https.
@@ -62,7 +62,7 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"{show(part)}: another process downloads this file", fix="let it end, then run again"
+                f"{show(part)}: another process downloads this file", fix="wait until it ends, then run again"
             ) from None
         try:
             yield file
@@ -92,7 +92,7 @@ def _fill(file: IO[bytes], url: str, fix: str) -> None:
 
 
 def _continue(file: IO[bytes], url: str) -> None:
-    """Asks for what is missing behind the bytes that are there, and appends it."""
+    """Requests the bytes after those already on the disk, and appends them."""
     have = file.tell()
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -134,5 +134,5 @@ def _network(call: Callable[[], T]) -> T:
 def _check(part: Path, url: str, checksum: str) -> None:
     found = checksum_of(part, like=checksum)
     if found != checksum:
-        part.unlink()  # going on from wrong bytes would never end well
+        part.unlink()  # resuming from wrong bytes would fail every time
         raise UserError(f"{url}: wrong checksum: found {found}", expected=checksum, fix="run again to download anew")

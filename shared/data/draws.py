@@ -43,7 +43,7 @@ class Draws:
 
     @cached_property
     def _state(self) -> Tensor:
-        """Made when first drawn from: whoever draws nothing pays nothing."""
+        """Made at the first draw, so that it costs nothing if nothing is drawn."""
         sample, seed = self._start
         return _mix(sample + seed)
 

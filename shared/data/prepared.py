@@ -21,7 +21,7 @@ class Prepared:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """source, splits (count, digest and what was counted of each), and what the room says of its data.
+        """source, splits (count, digest and what was counted of each), and what the kind of data adds.
 
         Raises:
             UserError: nothing was prepared.
@@ -54,13 +54,13 @@ def write_prepared(
     counts: Mapping[str, Mapping[str, Any]] | None = None,
     files: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Replaces a prepared folder, whole or not at all, and returns the manifest.
+    """Replaces a prepared folder atomically, and returns the manifest.
 
     Args:
         splits: split -> its columns.
         manifest: plain values; `splits` is added.
-        counts: split -> what was counted, beside the samples: classes, what was cut off.
-        files: name -> JSON values: what else training needs, such as a vocabulary.
+        counts: split -> further counts besides the samples: classes, what was cut off.
+        files: name -> JSON values: further files that training needs, such as a vocabulary.
     """
     with replace_folder(folder) as new:
         described = {
@@ -75,7 +75,7 @@ def write_prepared(
 
 
 def count_lines(rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    """Aligned lines for the terminal: a row a name, a column a split.
+    """Aligned lines for the terminal: one row per name, one column per split.
 
     >>> print("\\n".join(count_lines({"cat": {"train": 1200, "test": 7}})))
           train    test

@@ -1,7 +1,7 @@
-"""Where raw data come from: a sample, or official data from $DATASET_MIRROR or from their owner, verified alike.
+"""Where raw data come from: a sample, or official data from $DATASET_MIRROR or from their owner, verified either way.
 
-A mirror is a folder with a folder a data set, which holds the official files, or one archive of them with any
-compression. Its outer archive need not be the owner's: what counts are the checksums of the files inside.
+A mirror is a folder with one folder per data set, which holds the official files, or one archive of them with any
+compression. The archive need not be the owner's: what is compared are the checksums of the files inside.
 """
 
 import json
@@ -30,10 +30,10 @@ P = TypeVar("P", bound=Section)
 
 
 def fetch_stage(sources: Mapping[str, Bring], params: type[P], file: str) -> None:
-    """`python -m projects.<name>.fetch`: replaces the raw data, which appear whole or not at all.
+    """`python -m projects.<name>.fetch`: replaces the raw data atomically.
 
     Args:
-        sources: fetch.source -> what brings the data.
+        sources: fetch.source -> the function that brings the data.
         params: the project's model of all sections, `fetch` with `source` among them.
         file: of the stage's module.
     """
@@ -50,7 +50,7 @@ def fetch_stage(sources: Mapping[str, Bring], params: type[P], file: str) -> Non
 
 
 def source_of(root: Path) -> str:
-    """What `fetch_stage` left a note of; data without a note are the user's own. Raises UserError on another note."""
+    """The source that `fetch_stage` noted, or "own" without a note. Raises UserError on an invalid note."""
     path = root / NOTE
     try:
         return str(json.loads(path.read_text())["source"]) if path.exists() else "own"
@@ -104,7 +104,7 @@ def verify(official: Official, root: Path) -> None:
 
 
 def mirror_folder(name: str) -> Path | None:
-    """The folder of a data set in the mirror, or None. A relative $DATASET_MIRROR hangs from the user's checkout."""
+    """The folder of a data set in the mirror, or None. A relative $DATASET_MIRROR starts at the user's checkout."""
     mirror = os.environ.get(MIRROR)
     folder = original_root() / mirror / name if mirror else None
     return folder if folder and folder.is_dir() else None
@@ -170,7 +170,7 @@ def _from_owner(official: Official, scratch: Path) -> Path:
 
 
 def downloaded(official: Official, url: str, checksum: str) -> Path:
-    """A file from its owner, verified. It stays, so that a download that was interrupted goes on where it was.
+    """A file from its owner, verified. It stays there, so that an interrupted download can be resumed.
 
     Raises:
         UserError: no network, with what to put where by hand; a wrong checksum; the disk is full.

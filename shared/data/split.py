@@ -1,4 +1,4 @@
-"""Splits that stay: who is held out depends on a sample's name, not on its place in a list."""
+"""Stable splits: whether a sample is held out depends on its key, not on its position in a list."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from shared.core.errors import UserError
 
 SPLITS = ("train", "valid", "test")
-SPLIT_NAMES = {  # what folders and files are called -> the split
+SPLIT_NAMES = {  # names of folders and files -> the split
     "train": "train",
     "training": "train",
     "valid": "valid",
@@ -33,12 +33,12 @@ def divide(
     """The splits as the data give them; those that they do not give are drawn from train, test first.
 
     Args:
-        given: (N,) the split that the data name for each sample; None counts as train.
-        keys: (N,) what is held out as a whole: the content of copies, a speaker, a document, a user.
+        given: (N,) the split that the data give each sample; None counts as train.
+        keys: (N,) samples of one key stay in one split: copies, a speaker, a document, a user.
         fractions: of the splits that may be drawn, "test" and "valid": share of the keys; 0: the split is left out.
         seed: of the draws.
         labels: (N,) integers: the same share of each class is held out, by `hold_out`.
-        times: (N,) numbers: the latest keys are held out instead of drawn ones, by their first time.
+        times: (N,) numbers: the latest keys, by their first time, are held out instead of random ones.
 
     Returns:
         Split -> (n,) int64 rows, ascending. A split of fraction 0 that the data do not give is missing.

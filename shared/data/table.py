@@ -1,10 +1,10 @@
-"""The prepared form of any data: a folder a split, a column a file, memory-mapped, nothing to decode again.
+"""The prepared form of any data: one folder per split, one or two files per column, memory-mapped and decoded.
 
 <split>/<name>.npy                            fixed: (N, ...), any dtype
-<split>/<name>.values.npy, .offsets.npy       ragged: rows of different lengths, end to end
-<split>/<name>.utf8.npy, .offsets.npy         strings, end to end
+<split>/<name>.values.npy, .offsets.npy       ragged: rows of different lengths, concatenated
+<split>/<name>.utf8.npy, .offsets.npy         strings, concatenated
 
-Equal data are equal bytes.
+Equal data give equal bytes.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ VALUES, OFFSETS, UTF8 = ".values", ".offsets", ".utf8"
 
 
 class Ragged(NamedTuple):
-    """Rows of different lengths, end to end: values (T, ...), offsets (N + 1,) int64 from 0 to T."""
+    """Rows of different lengths, concatenated: values (T, ...), offsets (N + 1,) int64 from 0 to T."""
 
     values: np.ndarray
     offsets: np.ndarray
@@ -59,7 +59,7 @@ class Ragged(NamedTuple):
 
 
 class Strings(Sequence[str]):
-    """Strings that are decoded when they are asked for. `rows` holds their UTF-8 bytes."""
+    """Strings that are decoded on access. `rows` holds their UTF-8 bytes."""
 
     def __init__(self, rows: Ragged) -> None:
         self.rows = rows
@@ -102,7 +102,7 @@ def _select(column: Column, rows: np.ndarray) -> Column:
 
 
 def write_table(folder: Path, columns: Columns) -> dict[str, Any]:
-    """Writes a split into a new folder and returns what the manifest says of it: count and digest (sha256)."""
+    """Writes a split into a new folder and returns its entry in the manifest: count and digest (sha256)."""
     counts = {name: num_rows(column) for name, column in columns.items()}
     assert len(set(counts.values())) == 1, f"columns of different lengths: {counts}"
     folder.mkdir(parents=True)
@@ -133,7 +133,7 @@ def folder_digest(folder: Path) -> str:
 
 
 class Table:
-    """A split as it was written: columns by name, left on the disk and read where they are looked at.
+    """A split as it was written: columns by name, memory-mapped.
 
     Raises:
         UserError: there is no such split.
@@ -182,7 +182,7 @@ class Table:
     def _read(self, name: str, suffix: str) -> np.ndarray:
         path = self.folder / f"{name}{suffix}.npy"
         try:
-            # copy on write: torch takes no array that refuses to be written to
+            # copy on write: torch takes no read-only array
             mapped: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
         except ValueError:  # an empty array cannot be mapped
             mapped = np.load(path, allow_pickle=False)

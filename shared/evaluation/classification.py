@@ -1,9 +1,9 @@
 """The evaluate stage of anything with classes: images, texts, sounds.
 
 metrics.json      accuracy with its 95 % interval, calibration, figures of each class, baselines and the differences
-predictions.csv   a row a test sample: id, actual, predicted, confidence
+predictions.csv   one row per test sample: id, actual, predicted, confidence
 run.json          seconds that the predictions took
-page.json         the blocks of the page; pictures/ what they show
+page.json         the blocks of the page; pictures/ their images
 
 N samples, K classes.
 """
@@ -54,9 +54,9 @@ def evaluate_classes(
         logits: batch -> (b, K).
         read: indices -> batch with `label`, on the world's device.
         shares: this rank's indices of the test split, in batches.
-        unit: plural of what a sample is, such as "images".
+        unit: plural noun of the samples, such as "images".
         baselines: train and test split -> what simple models predict for the test samples.
-        show_errors: what the page shows of some test samples: (their rows, captions, folder for pictures).
+        show_errors: blocks that show some test samples: (their rows, captions, folder for pictures).
         more: further blocks, from whether each sample is right, (N,) bool, and the baselines' predictions.
     """
     start = time.perf_counter()
@@ -117,7 +117,7 @@ def against_baselines(right: np.ndarray, actual: np.ndarray, guesses: Baselines,
 def summary(metrics: dict[str, Any], actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[Block]:
     """How good, against what, and where it fails."""
     wrong = int((actual != predicted).sum())
-    words = f"{wrong:,} of {len(actual):,} test {metrics['unit']} are answered wrongly."
+    words = f"{wrong:,} of {len(actual):,} test {metrics['unit']} are misclassified."
     confused = confusions(actual, predicted, classes)[:3]
     if confused:
         listed = "; ".join(f"{one} taken for {other} ({count})" for one, other, count in confused)
@@ -156,8 +156,8 @@ def baseline_blocks(metrics: dict[str, Any]) -> list[Block]:
         name = key.removesuffix("_accuracy")
         gain, low, high = (metrics["difference"][f"{name}{part}"] for part in ("", "_low", "_high"))
         good = True if low > 0 else False if high < 0 else None
-        told = {True: "better", False: "worse", None: "cannot be told apart"}[good]
-        rows.append([name.replace("_", " "), accuracy, cell(gain, good, note=f"{told}: {low:+.3f} to {high:+.3f}")])
+        verdict = {True: "better", False: "worse", None: "no clear difference"}[good]
+        rows.append([name.replace("_", " "), accuracy, cell(gain, good, note=f"{verdict}: {low:+.3f} to {high:+.3f}")])
     intro = "Simple models on the same test samples, and by how much this one is better, with the 95 % interval of a "
     intro += "paired bootstrap."
     return [section("Against baselines"), table(["Baseline", "Accuracy", "This model is better by"], rows, intro=intro)]
@@ -201,9 +201,9 @@ def worst_errors(
         for row in rows
     ]
     if not rows:
-        return [section("The most confident errors"), text("No test sample was answered wrongly.")]
+        return [section("The most confident errors"), text("No test sample was misclassified.")]
     shown = show(rows, captions, folder)
-    intro = "Wrong, and most confident of it: hard cases, wrong labels, or what the model has not understood."
+    intro = "Wrong, and most confident of it: hard cases, wrong labels, or what the model has not learned."
     return [section("The most confident errors"), text(intro), *(shown if isinstance(shown, list) else [shown])]
 
 

@@ -11,7 +11,7 @@ _BATCH = 1_000_000  # numbers drawn at once
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927): right where the bootstrap's would have no width.
+    """Wilson's score interval of a proportion (Wilson 1927), which has a width at 0 and 1 too, unlike the bootstrap's.
 
     >>> wilson(10, 10)
     (0.722467, 1.0)
@@ -24,7 +24,7 @@ def bootstrap(values: np.ndarray, seed: int) -> tuple[float, float]:
     """Percentile interval of the mean of values, one for each independent unit (Efron 1979).
 
     Args:
-        values: (N,) numbers or bools, N >= 1: of an image, a sentence, a user, a speaker.
+        values: (N,) numbers or bools, N >= 1: one per image, sentence, user or speaker.
         seed: of the resamples: the same values and seed give the same interval.
 
     >>> bootstrap(np.array([0.0, 1.0] * 50), seed=0)

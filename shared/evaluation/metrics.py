@@ -1,8 +1,8 @@
-"""Classification metrics, computed from records: what was true and what was predicted, one row a sample.
+"""Classification metrics, computed from records: actual and predicted, one row per sample.
 
-N samples, K classes. From records and not from running sums, because an interval, a calibration curve and the list of
-the worst errors cannot be made from sums, and because records from several processes are counted once each.
-scikit-learn and scipy and not torchmetrics, which takes longer to import than the stage to run.
+N samples, K classes. Records rather than running sums, because intervals, calibration curves and the list of the
+worst errors cannot be computed from sums, and because records from several processes are counted once each.
+scikit-learn and scipy rather than torchmetrics, which takes longer to import than the stage to run.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ BINS = 15  # of the calibration error, as in Guo et al. 2017
 
 
 class Reliability(NamedTuple):
-    """Bins of the confidence that hold samples: (B,) means of confidence and of accuracy, and numbers of samples."""
+    """The non-empty bins of the confidence: (B,) mean confidence, accuracy and number of samples of each."""
 
     confidence: np.ndarray
     accuracy: np.ndarray
@@ -25,7 +25,7 @@ class Reliability(NamedTuple):
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error: mean distance of confidence and accuracy over the samples (Guo et al. 2017)."""
+        """Expected calibration error: mean |confidence - accuracy| over the samples (Guo et al. 2017)."""
         if not len(self.num_samples):
             return float("nan")
         return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.num_samples))

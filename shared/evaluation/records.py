@@ -1,4 +1,4 @@
-"""One record a sample: the form that every metric, curve and interval is computed from."""
+"""One record per sample: what every metric, curve and interval is computed from."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,9 +16,9 @@ Records = dict[str, Any]  # name -> Tensor (N, ...), or a list of N tensors of a
 
 @torch.no_grad()
 def collect(predict: Callable[[Tensor], Records], shares: Iterable[Tensor], world: World) -> Records:
-    """Runs `predict` over a whole split, dealt to the ranks, and brings every sample's record to the first rank.
+    """Runs `predict` over a whole split, shared among the ranks, and gathers every sample's record on the first rank.
 
-    Means of ranks or of batches would be wrong as soon as these differ in size, and sums cannot make a curve.
+    Means over ranks or batches would be wrong if their sizes differ, and curves cannot be computed from sums.
 
     Args:
         predict: (b,) int64 indices on the CPU -> tensors with b rows each, or lists of b tensors where samples differ
@@ -64,7 +64,7 @@ def mean_validation(
     """Means over a validation split.
 
     Args:
-        measure: model, batch -> for each metric (b,) values, a sample each.
+        measure: model, batch -> for each metric (b,) values, one per sample.
         metrics: their names.
         read: (b,) indices -> the batch, on the world's device.
         shares: this rank's indices, in batches.
@@ -81,6 +81,6 @@ CLASS_METRICS = "valid_loss", "valid_accuracy"
 
 
 def class_metrics(logits: Tensor, label: Tensor) -> dict[str, Tensor]:
-    """What `mean_validation` takes of a classifier: (B, K) logits, (B,) int64 labels -> CLASS_METRICS, (B,) each."""
+    """Per-sample validation metrics of a classifier: (B, K) logits, (B,) int64 labels -> CLASS_METRICS, (B,) each."""
     values = F.cross_entropy(logits, label, reduction="none"), logits.argmax(1) == label
     return dict(zip(CLASS_METRICS, values, strict=True))

@@ -1,7 +1,7 @@
 """Attribution methods: what a method is, and Captum's perturbation methods, which suit any scene.
 
-Rooms add gradient methods of their kind of input. The attribution of a question is a function of (model, question,
-seed), whatever else is asked.
+Each kind of input adds gradient methods of its own. The attribution of a question depends on (model, question, seed)
+alone, not on the other questions.
 
 N questions, P parts, G groups of parts.
 """
@@ -28,7 +28,7 @@ PERMUTATIONS = 25  # orders of the parts that Shapley values are averaged over
 
 
 class Unsuitable(UserError):
-    """A method that this model or scene does not allow: it is left out, and the page says why."""
+    """A method that does not work with this model or scene: it is skipped, and the page says why."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Method:
     """One attribution method.
 
     Args:
-        title: for people.
+        title: shown on the page.
         reading: how to read its maps.
         run: (subject, seed) -> (N, P) float on the CPU, 0 outside a question's parts. Raises Unsuitable.
-        complete: it promises that a map adds up to the value with all parts minus that with none.
+        complete: whether a map should sum to the value with all parts minus that with none.
     """
 
     title: str
@@ -71,12 +71,12 @@ def scene_groups(subject: Subject, row: int) -> Tensor:
 
 
 def occlude_parts(subject: Subject, seed: int) -> Tensor:
-    """Zeiler & Fergus 2014 (arXiv:1311.2901): what the value loses when a part is removed."""
+    """Zeiler & Fergus 2014 (arXiv:1311.2901): how far the value falls when a part is removed."""
     return _perturb(FeatureAblation, subject, single_parts, seed)
 
 
 def occlude_groups(subject: Subject, seed: int) -> Tensor:
-    """The same of groups of parts: for a part, the mean over the groups that hold it."""
+    """The same for groups of parts: a part gets the mean over the groups that contain it."""
     return _perturb(FeatureAblation, subject, scene_groups, seed)
 
 
@@ -88,7 +88,7 @@ def shapley_value_sampling(subject: Subject, seed: int) -> Tensor:
 def _perturb(
     captum: Any, subject: Subject, groups_of: Callable[[Subject, int], Tensor], seed: int, **options: Any
 ) -> Tensor:
-    """(N, P): a Captum method over groups that are present (1) or removed (0), a question at a time."""
+    """(N, P): a Captum method over groups that are present (1) or removed (0), one question at a time."""
     maps = torch.zeros(len(subject), subject.num_parts)
     for row in range(len(subject)):
         groups = groups_of(subject, row).float()
@@ -107,7 +107,7 @@ def _perturb(
 
 @contextmanager
 def global_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Captum draws from the global generators of numpy and torch: seeds both, then puts them back."""
+    """Captum draws from the global generators of numpy and torch: seeds both, then restores them."""
     numpy_state = np.random.get_state()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         seed_default(seed, device)
@@ -121,14 +121,14 @@ def global_seed(seed: int, device: torch.device) -> Iterator[None]:
 METHODS = {
     "occlusion": Method(
         "Occlusion",
-        "Removes one part after another and records how far the score falls. Sees no parts that only decide together; "
+        "Removes one part after another and records how far the score falls. Misses parts that only matter together; "
         "needs no gradient, so it is a good second opinion.",
         occlude_parts,
     ),
     "group_occlusion": Method(
         "Group occlusion",
         "Removes several parts at once and records how far the score falls. A part shows the mean of its groups: "
-        "coarser, but it finds parts that decide together.",
+        "coarser, but it finds parts that matter together.",
         occlude_groups,
     ),
     "shapley_value_sampling": Method(

@@ -1,10 +1,10 @@
-"""Inputs made of parts, the score that is explained, and tests of attributions. Nothing here knows a kind of data.
+"""Inputs made of parts, the score that is explained, and tests of attributions. Independent of the kind of data.
 
-An input is P removable parts: pixels, words, items of a history. A room says what an input looks like with some parts
-removed (`Scene`), a project which score of its model is explained (`Value`). An attribution is a map, a float for each
+An input is P removable parts: pixels, words, items of a history. A `Scene` says what an input looks like with some
+parts removed, a project which score of its model is explained (`Value`). An attribution is a map, a float for each
 part: how much the part raises the score. A map's mass is its absolute value: a part that lowers the score is used too.
 
-N questions, P parts of the largest, M presentations, S sets of parts, T points of a curve.
+N questions, P most parts of an input, M presentations, S sets of parts, T points of a curve.
 """
 
 import copy
@@ -24,10 +24,10 @@ from shared.data.draws import generator
 
 POINTS = 11  # of a curve: every tenth of the parts
 SETS = 10  # of parts removed at once, to measure infidelity
-SET_SHARES = 1 / 8, 1 / 4  # of the parts: with larger sets any positive map does well
-ROBUST_QUANTILE = 0.99  # of |attribution|: one extreme part does not fade all others
+SET_SHARES = 1 / 8, 1 / 4  # of the parts: with larger sets any positive map scores well
+ROBUST_QUANTILE = 0.99  # of |attribution|: so that one extreme part does not dim all others
 
-Value = Callable[[nn.Module, Batch], Tensor]  # (model, presentations) -> (M,) float, one a presentation
+Value = Callable[[nn.Module, Batch], Tensor]  # (model, presentations) -> (M,) float, one per presentation
 Keep = Callable[[Tensor], Tensor]  # positions (m,) -> (m, P) bool: which parts are kept there
 Link = Literal["probability", "share"]
 
@@ -35,8 +35,8 @@ Link = Literal["probability", "share"]
 class Scene(Protocol):
     """N questions, each about an input of sizes[n] parts. All batches are plain dicts of tensors (M, ...).
 
-    Optional methods: `groups(row) -> (G, sizes[row]) bool`, parts of one question that are removed together by methods
-    that occlude, which may overlap; `removals(seed) -> (N, S, P) bool`, random sets of parts that suit infidelity.
+    Optional methods: `groups(row) -> (G, sizes[row]) bool`, parts of one question that occlusion
+    removes together, which may overlap; `removals(seed) -> (N, S, P) bool`, random sets of parts that suit infidelity.
     """
 
     @property
@@ -45,7 +45,7 @@ class Scene(Protocol):
 
     @property
     def evidence(self) -> Tensor | None:
-        """(N, P) bool, the parts that truly decide, P at least max(sizes); None where the data does not say."""
+        """(N, P) bool, the parts that decide, P at least max(sizes); None if the data has no evidence."""
 
     def __len__(self) -> int: ...
 
@@ -126,7 +126,7 @@ class Subject:
 def log_odds(logits: Tensor, target: Tensor) -> Tensor:
     """The score of a class: (M, K) logits, (M,) int64 -> (M,). Its sigmoid is the class's probability.
 
-    Unlike the logit it says nothing of what raises all classes alike, and unlike the probability it does not saturate.
+    Unlike the logit it ignores what raises all classes alike, and unlike the probability it does not saturate.
 
     >>> log_odds(torch.tensor([[2.0, 0.0, 0.0]]), torch.tensor([0])).sigmoid()
     tensor([0.7870])
@@ -139,7 +139,7 @@ def log_odds(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def random_maps(inside: Tensor, seed: int) -> Tensor:
-    """(N, P) uniform in [0, 1), 0 outside: the attribution that knows nothing."""
+    """(N, P) uniform in [0, 1), 0 outside: a random attribution as a baseline."""
     return torch.rand(inside.shape, generator=generator(seed, "random maps")) * inside
 
 
@@ -155,11 +155,11 @@ def random_sets(inside: Tensor, seed: int) -> Tensor:
 
 @torch.no_grad()
 def randomise(subject: Subject, seed: int) -> Subject:
-    """The same with a copy of the model that knows nothing: the entries of every parameter are shuffled.
+    """The same with a copy of the model in which the entries of every parameter are shuffled.
 
     Shuffled rather than initialised again (Adebayo et al. 2018, arXiv:1810.03292, do the latter): it needs no knowledge
-    of the layers and keeps the size of the signals, so what is gone is what was learned and nothing else. Batch norm
-    takes its statistics anew from a batch of full inputs: those of the trained net would blow up the channels that
+    of the layers and keeps the size of the signals, so only what was learned is lost. Batch norm
+    takes its statistics anew from a batch of full inputs: those of the trained net would amplify channels that
     hardly varied there.
     """
     copied = copy.deepcopy(subject.model)
@@ -182,13 +182,13 @@ def randomise(subject: Subject, seed: int) -> Subject:
     return found
 
 
-# --- figures of attributions, one a question ------------------------------------------------------------------------
+# --- figures of attributions, one per question ----------------------------------------------------------------------
 
 
 def removal_ranks(maps: Tensor, inside: Tensor, seed: int) -> Tensor:
     """(N, P) -> (N, P) int64: 0 at the part that raises the value most; parts outside come last.
 
-    Equal values are put in a random order: that of the parts would be a pattern of its own.
+    Equal values are put in a random order: the order of the parts would be a bias.
     """
     mixed = torch.rand(maps.shape[1], generator=generator(seed, "ties")).argsort()
     ordered = maps.masked_fill(~inside, -torch.inf)[:, mixed].argsort(dim=1, descending=True, stable=True)
@@ -236,7 +236,7 @@ def linked(values: Tensor, full: Tensor, empty: Tensor, link: Link) -> Tensor:
 
 
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """part / whole, and 0 for 0 / 0: a map of zeros claims nothing."""
+    """part / whole, and 0 for 0 / 0, as of a map of zeros."""
     return part / torch.where(whole == 0, 1, whole)
 
 
@@ -277,9 +277,9 @@ def infidelity(maps: Tensor, sets: Tensor, effects: Tensor) -> Tensor:
 
 
 def completeness(maps: Tensor, change: Tensor) -> Tensor:
-    """(N,): what the sum of a map misses of the change (N,) of the value, over the mean change (arXiv:1703.01365).
+    """(N,): |sum of a map - change (N,) of the value| / mean |change| (arXiv:1703.01365).
 
-    Over the mean of all, since the change of a single question may be next to nothing.
+    Divided by the mean over all questions, since the change of a single one may be close to 0.
 
     >>> completeness(torch.tensor([[1.0, 0.5], [-2.0, -0.5]]), torch.tensor([1.0, -3.0]))
     tensor([0.2500, 0.2500])
@@ -290,9 +290,9 @@ def completeness(maps: Tensor, change: Tensor) -> Tensor:
 def similarity(maps: Tensor, others: Tensor, inside: Tensor) -> Tensor:
     """(N,) in [-1, 1]: Spearman's rank correlation of the mass of two sets of maps (N, P).
 
-    Adebayo et al. 2018 (arXiv:1810.03292) compare so with the maps of a weight-randomised model: a method that shows
-    the same there shows the input and not the model. Of the mass, which is what the eye sees: signs alone turn random
-    with the weights. A map of one value throughout has no order: 0.
+    Adebayo et al. 2018 (arXiv:1810.03292) compare with the maps of a weight-randomised model: a method whose maps
+    do not change shows the input and not the model. Of the mass, which is what one sees: signs alone become random
+    with the weights. A constant map has no order: 0.
     """
     found = []
     for one, other, parts in zip(maps, others, inside, strict=True):
@@ -303,7 +303,7 @@ def similarity(maps: Tensor, others: Tensor, inside: Tensor) -> Tensor:
 
 
 def localisation(maps: Tensor, evidence: Tensor) -> Tensor:
-    """(N,) in [0, 1]: share of a map's mass that lies on the evidence (N, P) bool. A map of zeros has none there.
+    """(N,) in [0, 1]: share of a map's mass that lies on the evidence (N, P) bool. 0 for a map of zeros.
 
     The energy-based pointing game (Wang et al. 2020, arXiv:1910.01279), over |values|.
 

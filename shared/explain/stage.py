@@ -1,13 +1,13 @@
-"""The explain stage of every project: attributions, tests of them, and what the page shows of both.
+"""The explain stage of every project: attributions, tests of them, and the page that shows both.
 
-metrics.json   unit, part (what is asked about and what is removed, in the plural), num_samples questions, link, and for
-               each method the mean over the questions of (*_score: higher is better, *_error: lower)
+metrics.json   unit, part (plural nouns: what the questions are about, what is removed), num_samples questions, link,
+               and for each method the mean over the questions of (*_score: higher is better, *_error: lower)
     evidence_score          share of |attribution| on the evidence, over questions that have some
     deletion_score          1 - area under the curve while parts are removed, the highest first
     insertion_score         area under the curve while parts are put in, the highest first
-    infidelity_error        of the change of the score when random sets of parts are removed, what the map misses
-    completeness_error      what the sum of the map misses of the change of the score, for methods that promise it
-    randomised_similarity   rank correlation with the maps of weight-randomised models: a sane method changes
+    infidelity_error        error in predicting the change of the score when random sets of parts are removed
+    completeness_error      distance of the map's sum from the change of the score, for methods that promise equality
+    randomised_similarity   rank correlation with the maps of weight-randomised models: should be low
   *_random is the same figure of a random attribution, *_randomised that of the method on weight-randomised models.
 curves.tsv     method, curve (deletion, insertion), fraction of parts, probability or share, order
 page.json      the blocks of the page; pictures/ what they show
@@ -35,12 +35,12 @@ from shared.explain.parts import Link, Scene, Subject, Value
 from shared.report import blocks
 from shared.report.blocks import Block
 
-POOL = 1000  # test samples, drawn, among which the wrongly answered ones are looked for
+POOL = 1000  # test samples, drawn, among which errors are looked for
 FIGURE_DIGITS = 4
 RANDOM = "random"
 MARKS = {True: "✓", False: "✗", None: "?"}
 
-Figures = dict[str, Tensor]  # metric -> (N,), one figure a question
+Figures = dict[str, Tensor]  # metric -> (N,), one figure per question
 Maps = dict[str, Tensor]  # method -> (N, P)
 Lines = dict[str, tuple[Tensor, Tensor]]  # method -> mean deletion and insertion curve (T,) each
 
@@ -93,26 +93,26 @@ def explain(
     Args:
         model: in eval mode, on the device that computes; it is left as it was found.
         scene: questions in random order (see `draw`), on any device: the first num_scored are scored, and the shown are
-            chosen among all. Questions without any part are left out.
+            chosen among all. Questions without parts are left out.
         value: the score that is explained, for classes their `log_odds`.
         facts: of each question.
         methods: those that suit the scene; params.methods names some of them.
-        show: the room's.
+        show: draws the maps, as `shared.image.show.show` and `shared.text.show.show` do.
         results: folder to write to.
-        unit, part: plurals of what is asked about and of what is removed, such as "reviews" and "words".
+        unit, part: plural nouns of what the questions are about and of what is removed, such as "reviews" and "words".
         link: what the curves show: sigmoid(value), or for a value that is no log-odds its share of the way from the
             empty input to the full one.
-        note: what the reader of the pictures must know.
+        note: a caveat for the reader of the pictures.
 
     Raises:
-        UserError: params name an unknown method, or none that suits; no question has a part.
+        UserError: params name an unknown method, or none that works; no question has a part.
     """
     chosen = {name: find_method(name, methods) for name in params.methods}
-    asked = torch.nonzero(scene.sizes > 0)[:, 0]
-    if not len(asked):
+    answerable = torch.nonzero(scene.sizes > 0)[:, 0]
+    if not len(answerable):
         raise UserError(f"explain: no {part} in any of {len(scene)} {unit}", fix="see what prepare made of the data")
-    facts = [facts[row] for row in asked.tolist()]
-    subject = Subject(model, scene[asked], value, int(scene.sizes.max()))
+    facts = [facts[row] for row in answerable.tolist()]
+    subject = Subject(model, scene[answerable], value, int(scene.sizes.max()))
     scored, shown = choose(torch.tensor([fact["correct"] for fact in facts]), params)
     wanted, places = torch.unique(torch.cat([scored, shown]), return_inverse=True)  # the scored come first
     maps, left_out = attribute(subject[wanted], chosen, params.seed)
@@ -143,8 +143,8 @@ def explain(
 
 
 def choose(correct: Tensor, params: Explain) -> tuple[Tensor, Tensor]:
-    """Rows of the pool (N,) bool, in random order: those that are scored, and those that are shown, wrongly answered
-    ones first, half of all or as many as there are.
+    """Rows of the pool (N,) bool, in random order: those that are scored, and those that are shown: up to half of
+    them errors, which come first.
     """
     wrong, right = (torch.nonzero(some)[:, 0] for some in (~correct, correct))
     num_wrong = min(len(wrong), max(params.num_shown // 2, params.num_shown - len(right)))
@@ -153,7 +153,7 @@ def choose(correct: Tensor, params: Explain) -> tuple[Tensor, Tensor]:
 
 
 def attribute(subject: Subject, methods: Mapping[str, Method], seed: int) -> tuple[Maps, list[str]]:
-    """Maps (N, P) of each method that suits, and why others do not. Raises UserError where none is left."""
+    """Maps (N, P) of each method that works here, and why others do not. Raises UserError if none does."""
     maps, left_out = {}, []
     for name, method in methods.items():
         try:
@@ -162,7 +162,7 @@ def attribute(subject: Subject, methods: Mapping[str, Method], seed: int) -> tup
             left_out.append(f"Without {method.title}: {error.what}.")
             print(f"explain: without {name}: {error.what}")
     if not maps:
-        raise UserError("explain.methods: none of them suits this model", expected="; ".join(left_out))
+        raise UserError("explain.methods: none of them works with this model", expected="; ".join(left_out))
     return maps, left_out
 
 
@@ -170,7 +170,7 @@ def attribute(subject: Subject, methods: Mapping[str, Method], seed: int) -> tup
 
 
 class Verdict(NamedTuple):
-    """good: True, False, or None where the intervals do not tell; text: the same in words, with figures."""
+    """good: True, False, or None if the intervals are inconclusive; text: the same in words, with figures."""
 
     good: bool | None
     text: str
@@ -206,7 +206,7 @@ class Tested:
         failed, open_ = (", ".join(title for title, good in goods if good is which) for which in (False, None))
         passed = sum(good is True for _, good in goods)
         text = f"passes {passed} of {len(goods)} tests"
-        text += f", fails: {failed}" * bool(failed) + f", cannot tell: {open_}" * bool(open_)
+        text += f", fails: {failed}" * bool(failed) + f", inconclusive: {open_}" * bool(open_)
         return Verdict(overall([good for _, good in goods]), text)
 
 
@@ -266,22 +266,22 @@ def suffixed(figures: Figures, word: str) -> Figures:
 
 
 TESTS = (
-    Test("evidence_score", "Lies on the evidence", "Share of the attribution on what truly decides. Higher is better.",
+    Test("evidence_score", "Lies on the evidence", "Share of the attribution on the known evidence. Higher is better.",
          references=(RANDOM, "randomised")),
     Test("deletion_score", "Deletion", "How fast the score is lost when the {part} named most important are removed "
          "first. Higher is better.", references=(RANDOM,)),
-    Test("insertion_score", "Insertion", "How fast it is found when they are put in first. Higher is better.",
+    Test("insertion_score", "Insertion", "How fast the score returns when they are inserted first. Higher is better.",
          references=(RANDOM,)),
-    Test("infidelity_error", "Predicts changes", "What it misses of the change of the score when random sets of {part} "
-         "are removed (infidelity, Yeh et al. 2019). Lower is better, 1 is an empty attribution's.",
+    Test("infidelity_error", "Predicts changes", "Error in predicting the change of the score when random sets of "
+         "{part} are removed (infidelity, Yeh et al. 2019). Lower is better; 1: as an empty attribution.",
          references=(RANDOM,)),
     Test("randomised_similarity", "Depends on the weights", "Similarity to the attribution of a model whose weights "
          "were shuffled. Below 0.5, or the method shows the input rather than the model.", limit=0.5),
-    Test("completeness_error", "Adds up", "What its sum misses of the change of the score that it should equal; some "
-         "methods promise this. Below 0.1.", limit=0.1),
+    Test("completeness_error", "Adds up", "Distance of its sum from the change of the score, which it should equal "
+         "for some methods. Below 0.1.", limit=0.1),
 )  # fmt: skip
 REFERENCES = {RANDOM: "a random attribution", "randomised": "a model with shuffled weights"}
-VERDICTS = {True: "better than", False: "no better than", None: "cannot tell from"}
+VERDICTS = {True: "better than", False: "no better than", None: "not clearly different from"}
 
 
 def judge(test: Test, figures: Figures, seed: int) -> Verdict:
@@ -312,12 +312,12 @@ def overall(goods: Sequence[bool | None]) -> bool | None:
 # --- blocks ---------------------------------------------------------------------------------------------------------
 
 CURVES = (
-    "{part} are removed (deletion) or put in (insertion) in the order of their attribution. A good order loses the "
-    "score early and finds it early: deletion falls below the dashed line of a random order, insertion rises above."
+    "{part} are removed (deletion) or inserted (insertion) in the order of their attribution. A good order loses the "
+    "score early and regains it early: deletion falls below the dashed line of a random order, insertion rises above."
 )
 TESTS_INTRO = (
     "Each figure is a mean over {count} {unit} of the test split. Comparisons are paired over them; in brackets the "
-    "95 % interval of the difference, from a bootstrap. Where it holds 0, the test cannot tell."
+    "95 % interval of the difference, from a bootstrap. If it contains 0, the test is inconclusive."
 )
 
 

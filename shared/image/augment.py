@@ -1,4 +1,4 @@
-"""Augmentation of whole batches at once, on the device. What is drawn is drawn for the sample (see seed.Draws).
+"""Augmentation of whole batches at once, on the device. Random numbers depend on the sample (see data/draws.py).
 
 N images, C channels, H height, W width. Every function keeps shape, dtype and memory format.
 """
@@ -18,7 +18,7 @@ def to_float(images: Tensor) -> Tensor:
 def flip(images: Tensor, draws: Draws, epoch: int) -> Tensor:
     """Mirrors left-right: half of the images in even epochs, the other half in odd ones.
 
-    So every two epochs show each image both ways, which learns faster than a coin an epoch (Jordan 2024,
+    So every two epochs show each image both ways, which trains faster than an independent flip per epoch (Jordan 2024,
     arXiv:2404.00498). `draws` must not depend on the epoch.
     """
     mirrored = (draws.uniform() < 0.5) ^ bool(epoch % 2)

@@ -1,4 +1,4 @@
-"""What simple models make of images: the baselines of every image classifier.
+"""Simple models on images: the baselines of every image classifier.
 
 N images, C channels, H height, W width, K classes.
 """
@@ -17,7 +17,7 @@ from shared.data.table import Table
 # A point below its best accuracy on 6,000 images of CIFAR-10 (0.375 of 0.385), in half the time.
 REGULARISATION = 5e-4
 _MAX_ITERATIONS = 60
-_SIDE_PX = 32  # largest that it sees
+_SIDE_PX = 32  # of the linear model's input, at most
 _CHUNK = 500  # images averaged down at once
 
 
@@ -29,7 +29,7 @@ def image_baselines(train: Table, test: Table, num_images: int, seed: int) -> di
 
     Args:
         train, test: columns image (N, C, H, W) uint8 and label (N,) int64.
-        num_images: training images that the linear model learns from at most, drawn with the seed.
+        num_images: most training images of the linear model, drawn with the seed.
     """
     labels, size = train.fixed("label"), len(test)
     chosen = np.random.default_rng(seed).permutation(len(train))[:num_images]

@@ -25,7 +25,7 @@ from shared.image.official import is_official, read_official
 from shared.image.params import PrepareImages
 from shared.report import blocks
 
-SIZES_PX = (32, 48, 64)  # what is suggested: more pixels cost more than they teach a net trained from scratch
+SIZES_PX = (32, 48, 64)  # suggested sizes: more pixels cost more than they help a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
 _UPDATES = 300  # and about how many updates: what the samples take
 SUGGESTED_SPLITS = PrepareImages(seed=0, image_size=SIZES_PX[0], channels=3, valid_fraction=0.1, test_fraction=0.2)
@@ -40,10 +40,10 @@ class LabelledImages:
         classes: names, in the order of the labels.
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
-        ids: N, as the owner of the data names the images.
+        ids: N, the data's own names of the images.
         given: N, the split of each; None where the data do not say.
         keys: N, the same for copies of one file.
-        evidence: of some images, by id: (H, W) bool, the pixels of what decides.
+        evidence: of some images, by id: (H, W) bool, the deciding pixels.
     """
 
     source: str
@@ -84,7 +84,7 @@ def read(root: Path, params: PrepareImages, *, labelled: bool = True) -> Labelle
 
 
 def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -> None:
-    """The whole prepare stage: reads everything, only then replaces the prepared data, and says what was found."""
+    """The whole prepare stage: reads everything, then replaces the prepared data, and prints the counts."""
     start = time.perf_counter()
     data = read(project.raw, params, labelled=labelled)
     splits = data.splits(params)
@@ -157,7 +157,7 @@ def _from_official(root: Path, params: PrepareImages) -> LabelledImages:
 
 
 def _as_wanted(images: np.ndarray, params: PrepareImages) -> np.ndarray:
-    """(N, C, H, W) uint8 with the channels and size that params ask for; the same values where they have them."""
+    """(N, C, H, W) uint8 with the channels and size that params ask for; unchanged where they already have them."""
     if images.shape[1:] == (params.channels, params.image_size, params.image_size):
         return images
     mode = "L" if params.channels == 1 else "RGB"

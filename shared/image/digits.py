@@ -1,7 +1,7 @@
-"""An embedded sample: 1,797 real handwritten digits, 8x8 px, which scikit-learn carries.
+"""An embedded sample: 1,797 real handwritten digits, 8x8 px, from scikit-learn.
 
 A part of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak 1998), in its file order. The last
-360 are the test images: they are by other writers, and so harder than any shuffled split would be.
+360 are the test images: they are by other writers, and so harder than a shuffled split.
 """
 
 from pathlib import Path

@@ -14,13 +14,13 @@ from shared.core.errors import Problems, UserError
 from shared.core.paths import show
 
 MIN_SIDE_PX = 4  # below, a picture is a tracking pixel or an icon gone wrong, not a sample
-MAX_PIXELS = 80_000_000  # a file of a few KB can claim billions; PIL refuses for certain only above 179 million
+MAX_PIXELS = 80_000_000  # a file of a few KB can claim billions; PIL only raises above 179 million
 BACKGROUND = 128  # grey: black drawings vanish on black, white ones on white, and normalisation maps it to about 0
-REDUCING_GAP = 3.0  # how much larger than wanted a cheap first reduction stays, so that no difference is visible
+REDUCING_GAP = 3.0  # a cheap first reduction stops at this multiple of the target, so that nothing is lost visibly
 IMAGE_SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff",
     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".ico",
-    ".heic", ".heif", ".svg",  # not readable: named as a problem rather than left out in silence
+    ".heic", ".heif", ".svg",  # not readable: reported as a problem rather than skipped silently
 }  # fmt: skip
 
 # PIL only warns between its limit and twice its limit; this makes it refuse, as MAX_PIXELS does.
@@ -30,7 +30,7 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 def read_image(path: Path, size: int, channels: int = 3) -> np.ndarray:
     """Reads one image file of any kind as a square.
 
-    Turned as EXIF says, 16 bits scaled to 8, transparency laid on mid grey, then cut to the central square and
+    Rotated as EXIF says, 16 bits scaled to 8, transparency made mid grey, then cropped to the central square and
     resized with antialiasing. An image that is size x size already keeps its exact values. Of several frames the
     first is read.
 
@@ -58,13 +58,13 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def read_mask(path: Path, size: int, image: Path) -> np.ndarray:
-    """Reads the mask of an image: what is not black belongs to the object. Cut and resized as the image is.
+    """Reads the mask of an image: what is not black belongs to the object. Cropped and resized as the image is.
 
     Returns:
         (size, size) bool.
 
     Raises:
-        UserError: as `read_image`; the mask has not the image's size, or is all black.
+        UserError: as `read_image`; the mask is not of the image's size, or all black.
     """
     with opened(image) as picture:
         expected = upright_size(picture)
@@ -79,7 +79,7 @@ def read_mask(path: Path, size: int, image: Path) -> np.ndarray:
 
 
 def to_square(image: Image.Image, size: int) -> Image.Image:
-    """The central square of an image, resized with antialiasing; the same pixels if it is that already."""
+    """The central square of an image, resized with antialiasing; unchanged if it already is one."""
     if image.size == (size, size):
         return image
     width, height = image.size
@@ -93,7 +93,7 @@ def read_images(paths: Iterable[Path], size: int, channels: int, problems: Probl
     """Reads many images in threads: PIL decodes without the interpreter's lock.
 
     Args:
-        problems: gets one entry for each file that cannot be read; its place in the result is then arbitrary.
+        problems: gets one entry for each file that cannot be read; its row of the result is then arbitrary.
 
     Returns:
         (N, channels, size, size) uint8, in the order of `paths`.
@@ -119,10 +119,10 @@ def read_images(paths: Iterable[Path], size: int, channels: int, problems: Probl
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image that was found to be of a reasonable size, decoded by what the block does with it.
+    """Opens an image and checks its size; the block decodes it.
 
     Raises:
-        UserError: as `read_image`, also for what decoding in the block trips over.
+        UserError: as `read_image`, also for errors of decoding inside the block.
     """
     try:
         with path.open("rb") as file:
@@ -139,7 +139,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise UserError(f"{show(path)}: not an image that can be read", expected="PNG, JPEG or the like") from None
     except OSError as error:
         raise UserError(f"{show(path)}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # on damaged bytes, decoders raise whatever they trip over
+    except Exception as error:  # on damaged bytes, decoders raise exceptions of any kind
         raise UserError(f"{show(path)}: a damaged image: {error}") from None
 
 
@@ -152,7 +152,7 @@ def _check_size(path: Path, image: Image.Image) -> None:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) in px after turning as EXIF says."""
+    """(width, height) in px after rotation as EXIF says."""
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # by 90 degrees, mirrored or not
     return (image.height, image.width) if turned else image.size
 

@@ -1,4 +1,4 @@
-"""Folders of images: `<class>/...` or `{train,valid,test}/<class>/...`; without classes where none are needed."""
+"""Folders of images: `<class>/...` or `{train,valid,test}/<class>/...`; without classes where a project needs none."""
 
 import hashlib
 import os
@@ -16,12 +16,12 @@ from shared.image.files import IMAGE_SUFFIXES
 
 EVIDENCE = "evidence"  # the folder of masks, beside the classes or splits
 NO_CLASS = "images"  # the one class of images without classes
-_LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave, besides hidden files
+_LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left by operating systems, besides hidden files
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image as it lies in the folder.
+    """One image file of a folder.
 
     Args:
         path: the file.
@@ -38,7 +38,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """What a folder holds: images in the order of their ids, class names sorted, files that are no images."""
+    """The content of a folder: images in the order of their ids, sorted class names, files that are not images."""
 
     images: list[ImageFile]
     classes: list[str]
@@ -48,8 +48,8 @@ class ImageFolder:
 def scan_folder(root: Path, problems: Problems, *, labelled: bool = True) -> ImageFolder:
     """Finds the images below `root` without decoding any.
 
-    A class is a folder, with folders inside it or not. Hidden files and what is no image by its suffix are left
-    out, and the latter listed. Splits are recognised when a folder `train` holds folders and no images.
+    A class is a folder, with folders inside it or not. Hidden files are ignored; files without an
+    image suffix are ignored too, and listed. Splits are recognised when a folder `train` holds folders and no images.
 
     Args:
         problems: gets every problem found: no images, one class, an empty class, a class that is missing in train,
@@ -72,7 +72,7 @@ def find_copies(images: Sequence[ImageFile], problems: Problems) -> list[str]:
     """A key for each image that copies of one file share: the id of the first of them.
 
     Args:
-        problems: gets copies in two splits (the test would ask for what was learned) or under two classes.
+        problems: gets copies in two splits (test images would have been trained on) or under two classes.
     """
     first: dict[tuple[int, bytes], ImageFile] = {}
     keys = []
@@ -87,7 +87,7 @@ def find_copies(images: Sequence[ImageFile], problems: Problems) -> list[str]:
 
 
 def _contents(images: Sequence[ImageFile]) -> list[tuple[int, bytes] | None]:
-    """Size and hash of each file; None where no other has its size, or it cannot be read (which reading it says)."""
+    """Size and hash of each file; None if no other has its size, or it cannot be read (reported later)."""
     sizes = [_size(image.path) for image in images]
     counts: dict[int, int] = defaultdict(int)
     for size in sizes:
@@ -211,7 +211,7 @@ def _check_classes(root: Path, images: list[ImageFile], classes: list[str], prob
 
 
 def _check_names(root: Path, images: list[ImageFile], problems: Problems) -> None:
-    """Names that are one name on other systems; each differing folder or file is named once."""
+    """Names that would be equal on other systems; each such folder or file is reported once."""
     spellings: dict[str, set[Path]] = defaultdict(set)
     for image in images:
         path = image.path.relative_to(root)

@@ -115,7 +115,7 @@ def _cifar_part(root: Path, split: str, names: Sequence[str]) -> Part:
 
 
 def _unpickled(root: Path, name: str) -> dict[str, Any]:
-    """Unpickles the very bytes whose checksum is right, so that no one changes the file in between."""
+    """Unpickles the same bytes whose checksum was verified, so that the file cannot change in between."""
     data = (root / FOLDER / name).read_bytes()
     if hashlib.md5(data).hexdigest() != OFFICIAL["cifar10"].files[f"{FOLDER}/{name}"]:
         raise UserError(f"{show(root / FOLDER / name)}: wrong checksum: not read", fix="fetch the data again")

@@ -1,4 +1,4 @@
-"""What preparing images reads of params.yaml."""
+"""Params of preparing images."""
 
 from typing import Literal
 

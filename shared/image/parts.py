@@ -21,8 +21,8 @@ from shared.explain.parts import SETS, Subject, select_fields
 BATCH, PIXELS = 256, 2**20  # images, and pixels of them, that go through the network at once
 _STEPS = 12  # of the integral, by Gauss-Legendre: completeness within a few percent on convolutional nets
 SHAP_SAMPLES = 12  # random points between each image and its baseline
-WINDOW = 5 / 32  # side of occlusion's, in sides of the image; next to one another they make 49 positions at any size
-SQUARE_SIDES = 1 / 8, 1 / 4  # of the squares that test infidelity; with larger ones any positive map does well
+WINDOW = 5 / 32  # side of occlusion's, in sides of the image; side by side they make 49 positions at any size
+SQUARE_SIDES = 1 / 8, 1 / 4  # of the squares that test infidelity; with larger ones any positive map scores well
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class ImageScene:
 
     Args:
         images: (N, C, H, W) float, as the model takes them.
-        baselines: like images: the same without anything to be seen in them.
-        fields: name -> (N, ...), what the value takes besides, such as the target.
-        evidence: (N, H, W) bool, the pixels that truly decide; kept as (N, P). None where the data does not say.
+        baselines: like images: images without content, such as black ones.
+        fields: name -> (N, ...), further inputs of the value, such as the target.
+        evidence: (N, H, W) bool, the pixels that decide; kept as (N, P). None if the data has no evidence.
     """
 
     images: Tensor
@@ -71,7 +71,7 @@ class ImageScene:
         return select_fields(self.fields, rows) | {"image": torch.where(shown, images, self.baselines[there])}
 
     def groups(self, row: int) -> Tensor:
-        """(G, P) bool: windows next to one another, the same in every image."""
+        """(G, P) bool: windows side by side, the same in every image."""
         height, width = self.images.shape[2:]
         rows, columns = (torch.arange(side) // max(1, round(side * WINDOW)) for side in (height, width))
         number = (rows[:, None] * (columns.max() + 1) + columns).flatten()
@@ -104,7 +104,7 @@ class Chunk:
         return self.subject.score(fields | {"image": images})
 
     def leaf(self) -> Tensor:
-        """The images as Captum wants them for gradients."""
+        """The images as a leaf tensor that requires gradients, as Captum needs it."""
         return self.images.detach().clone().requires_grad_()
 
 
@@ -122,7 +122,7 @@ def _batch_size(subject: Subject) -> int:
 
 
 def _summed(values: list[Tensor]) -> Tensor:
-    """(M, C, H, W) each -> (N, P): the sum over channels, which keeps the total that completeness speaks of."""
+    """(M, C, H, W) each -> (N, P): the sum over channels, so that completeness still holds."""
     return torch.cat([part.detach().sum(1).flatten(1).cpu() for part in values])
 
 
@@ -165,7 +165,7 @@ def gradient_shap(subject: Subject, seed: int) -> Tensor:
 def grad_cam(subject: Subject, seed: int) -> Tensor:
     """Selvaraju et al. 2017 (arXiv:1610.02391): a layer's channels weighed by their gradients, positive part, enlarged.
 
-    Looks at the last layer that gives maps. Raises Unsuitable where there is none, or where its channels come last.
+    Uses the last layer whose output is a feature map. Raises Unsuitable if there is none, or its channels come last.
     """
     layer = last_map_layer(subject)
     found = []
@@ -179,11 +179,11 @@ def grad_cam(subject: Subject, seed: int) -> Tensor:
 
 @torch.no_grad()
 def last_map_layer(subject: Subject) -> nn.Module:
-    """The last module of the model that gives maps: (M, C, h, w), h and w above 1. Raises Unsuitable."""
+    """The last module of the model whose output is a feature map (M, C, h, w), h and w above 1. Raises Unsuitable."""
     found: dict[str, torch.Size] = {}
     handles = [module.register_forward_hook(_note(found, name)) for name, module in subject.model.named_modules()]
     chunk = next(_chunks(subject, 1))
-    images = chunk.images.expand(2, -1, -1, -1)  # two, so that other leading dimensions are not taken for a batch
+    images = chunk.images.expand(2, -1, -1, -1)  # two, so that a batch dimension is not confused with others
     try:
         chunk.value(images, chunk.rows.repeat(2))
     finally:
@@ -211,21 +211,21 @@ def _note(found: dict[str, torch.Size], name: str) -> Any:
 
 def _same_aspect(maps: torch.Size, images: torch.Size) -> bool:
     """Whether maps (M, C, h, w) can be images (M, C, H, W) on a coarser grid, at most twice as coarse one way as the
-    other. Maps whose channels come last, or attention between tokens, are far from it.
+    other. Maps whose channels come last, or attention between tokens, fail this test.
     """
     height, width = (side / image for side, image in zip(maps[2:], images[2:], strict=True))
     return height <= 2 * width and width <= 2 * height
 
 
 READING = (
-    "Adds up the gradient on the way from a blank image to this one. Marks pixels that raise the score (or lower it) "
+    "Integrates the gradient on the path from a blank image to this one. Marks pixels that raise (or lower) the score "
     "compared with blank; grainy, and its values add up to the change of the score."
 )
 IMAGE_METHODS = {
     "integrated_gradients": Method("Integrated Gradients", READING, integrated_gradients, complete=True),
     "gradient_shap": Method(
         "Gradient SHAP",
-        "Integrated gradients at random points of that way. Read it the same way; its sum is less exact.",
+        "Integrated gradients at random points of that path. Read it the same way; its sum is less exact.",
         gradient_shap,
         complete=True,
     ),

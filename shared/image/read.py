@@ -1,4 +1,4 @@
-"""Image files for a project's predict.py: which there are, and a predictor that reads them."""
+"""Image files for a project's predict.py: finding them, and a predictor that reads them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ def image_predictor(classify: Classify, config: dict[str, Any]) -> Predict:
 
 
 def find_images(paths: Iterable[str | Path], problems: Problems) -> Iterator[Path]:
-    """Files as they are given, and the images inside folders, sorted by path. Hidden files are left out.
+    """The given files, and the images inside given folders, sorted by path. Hidden files are left out.
 
     A path that does not exist and a folder without images are noted in `problems`.
     """

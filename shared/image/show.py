@@ -1,4 +1,4 @@
-"""Pictures of images as small PNG files: images as they are, and heat maps over them. No text is drawn.
+"""Pictures of images as small PNG files: plain images, and heat maps over them. No text is drawn.
 
 The same data gives the same bytes. C channels, H height, W width.
 """
@@ -16,8 +16,8 @@ from shared.image.parts import ImageScene
 from shared.report.blocks import Block, strips, text
 from shared.report.blocks import pictures as pictures_block
 
-SIDE_PX, MOST_PX = 128, 320  # small images are enlarged to about SIDE_PX in sharp squares, large ones made smaller
-GREY_RANGE = (0.35, 0.65)  # the image under a heat map: enough to find one's way, too little to hide the colours
+SIDE_PX, MOST_PX = 128, 320  # small images are enlarged to about SIDE_PX with sharp pixels, large ones reduced
+GREY_RANGE = (0.35, 0.65)  # the image under a heat map: enough for orientation, too little to hide the colours
 FOR, AGAINST, EVIDENCE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.63, 0.0)
 OPACITY_POWER = 0.7  # below 1: weak values can still be seen
 LEGEND = "Red raises what is explained, blue lowers it, the stronger the fuller; each map has its own scale."

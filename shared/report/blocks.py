@@ -1,8 +1,8 @@
-"""Blocks: what a stage leaves for the page of its project, in the order in which it is to be read.
+"""Blocks: what a stage adds to the page of its project, in reading order.
 
     leave(project.results("evaluate"), [section("By class"), table(...)], summary=headline(metrics), params=...)
 
-A block is a plain dict that JSON can hold; `shared/report/html.py` renders it. Texts are shown as they are: nothing in
+A block is a plain dict that JSON can hold; `shared/report/html.py` renders it. Texts are escaped: nothing in
 them is markup. Numbers may be Python's or numpy's; NaN and infinities are shown as missing. Pictures and sounds are
 named relative to the stage's results folder. An `id` must be unique on the page; an `href` is "#" and an id; that of a
 chart is `<stage>-<name>`.
@@ -26,12 +26,12 @@ Numbers = Sequence[float] | np.ndarray
 def leave(
     folder: Path, blocks: Sequence[Block], *, summary: Sequence[Block] = (), params: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes `page.json`, from which the page shows what this stage did.
+    """Writes `page.json`, the stage's part of the page.
 
     Args:
         folder: `results/<stage>/`, or `data/prepared/<project>/`.
         blocks: the stage's part of the page.
-        summary: what a reader in a hurry needs of it; shown at the top of the page.
+        summary: its most important blocks; shown at the top of the page.
         params: the stage's section as it was used, overrides included.
     """
     tree = page(blocks, summary=summary, params=params)
@@ -76,7 +76,7 @@ def text(text: str, kind: Literal["plain", "note", "small"] = "plain") -> Block:
 
 
 def number(value: str, label: str, detail: str = "") -> Block:
-    """One large figure, such as the headline, with what it is below it."""
+    """One large figure, such as the headline, with its label below."""
     return {"block": "number", "value": value, "label": label, "detail": detail}
 
 
@@ -88,12 +88,12 @@ def headline(metrics: Mapping[str, Any]) -> list[Block]:
     detail = f"95 % interval {figure(found.low)} to {figure(found.high)}; {found.direction} is better"
     verdicts = {"better": "Clearly better than", "worse": "Worse than", "": "Not clearly different from"}
     baselines = {key.replace("_", " "): value for key, value in found.baselines.items()}
-    told = [(found.against(value), f"{key} ({figure(value)})") for key, value in baselines.items()]
-    ranked = [(start, [baseline for way, baseline in told if way == verdict]) for verdict, start in verdicts.items()]
+    compared = [(found.against(value), f"{key} ({figure(value)})") for key, value in baselines.items()]
+    ranked = [(start, [name for way, name in compared if way == verdict]) for verdict, start in verdicts.items()]
     lines = [f"{start} the baseline{'s' * (len(names) > 1)} {', '.join(names)}." for start, names in ranked if names]
     rows = {"this model": found.value} | baselines
     made = [number(figure(found.value), over, detail)]
-    lost = any(way != "better" for way, _ in told)
+    lost = any(way != "better" for way, _ in compared)
     made += [text(" ".join(lines), "note" if lost else "plain")] if lines else []
     return [*made, bars("headline", f"{name}, against the baselines", rows, (found.low, found.high))]
 
@@ -195,9 +195,9 @@ def highlights(rows: Sequence[Mapping[str, Any]], underlined: str = "", boxed: s
 
     Args:
         rows: {"title", "good": bool | None, "pieces": [str], "marks": {label: [-1 to 1, one a piece]}} and, if wanted,
-            "question", "underlined": [bool], "boxed": [bool], "unread": str (a rest the model did not see), "note",
+            "question", "underlined": [bool], "boxed": [bool], "unread": str (the rest, cut off), "note",
             "id", "href".
-        underlined, boxed: what it means that a piece is.
+        underlined, boxed: what underlined and boxed pieces mean.
     """
     return {"block": "highlights", "rows": rows, "underlined": underlined, "boxed": boxed}
 
@@ -208,7 +208,7 @@ def sounds(rows: Sequence[Mapping[str, Any]]) -> Block:
 
 
 def fold(title: str, blocks: Sequence[Block]) -> Block:
-    """Blocks, no sections, that are folded away until a reader opens them."""
+    """Blocks, not sections, that are collapsed until a reader opens them."""
     return {"block": "fold", "title": title, "blocks": blocks}
 
 
@@ -227,7 +227,7 @@ def as_words(key: str) -> str:
 
 
 def figure(value: object) -> str:
-    """A value as the page shows it: three decimals, thousands separated, a dash for nothing.
+    """A value as the page shows it: three decimals, thousands separated, a dash for None.
 
     >>> figure(0.98765), figure(10000), figure(2.5e-5), figure("cat")
     ('0.988', '10,000', '2.5e-05', 'cat')

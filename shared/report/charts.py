@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 
 from .blocks import Block, figure
 
-SIZE = (4.4, 2.9)  # inches; small, so that the letters stay readable on a phone
+SIZE = (4.4, 2.9)  # inches; small, so that text stays readable on a phone
 MAX_POINTS = 200  # of a line
 NUMBERS_UP_TO, NAMES_UP_TO = 12, 30  # classes, in a matrix
 NAME_LENGTH = 22
-REM_AN_INCH = 6.4  # so that letters are at most as large as the page's
+REM_AN_INCH = 6.4  # so that text is at most as large as the page's
 
 # Drawn in these colours, then replaced by the page's own variables
 INK, SOFT = "#010101", "#020202"

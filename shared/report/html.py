@@ -1,4 +1,4 @@
-"""Blocks as HTML. Everything that came from data passes through autoescape."""
+"""Blocks as HTML. All data is autoescaped."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a project: projects/<name>/results/report.html, from what its stages left.
+"""One self-contained HTML page of a project: projects/<name>/results/report.html, from the results of its stages.
 
     python -m shared.report.page cifar_cnn
 
@@ -30,15 +30,15 @@ from .html import Renderer, render
 STAGES = {"prepare": "Data", "train": "Training", "evaluate": "Evaluation", "explain": "Explanation"}
 SUMMARIES = "train", "evaluate", "explain"
 LEARNING = (
-    "A validation loss that rises while the training loss falls means that the model memorises. Training figures are "
-    "measured while the weights change and with whatever makes training harder on purpose, so they may be worse than "
+    "A validation loss that rises while the training loss falls means that the model overfits. Training figures are "
+    "measured while the weights change, with augmentation and dropout, so they may be worse than "
     "those of validation. Curves that never change are left out."
 )
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the stages of a project left. Whatever is missing reads as empty: the page leaves it out.
+    """What the stages of a project left. Missing files read as empty, and the page omits them.
 
     Args:
         project: name, the last part of projects/<name>.
@@ -83,8 +83,8 @@ class Results:
     @property
     def source(self) -> str:
         """Where the data came from: "sample", "official" or "own"; "" where nothing says so."""
-        told = self.headline.source if self.headline else ""
-        return told or str(self.json("prepare", "manifest.json").get("source", ""))
+        source = self.headline.source if self.headline else ""
+        return source or str(self.json("prepare", "manifest.json").get("source", ""))
 
     @property
     def title(self) -> str:
@@ -210,7 +210,7 @@ def _known(value: str) -> bool:
 
 
 def _run(results: Results, params: dict[str, list[tuple[str, str, bool]]]) -> dict[str, str]:
-    """What is known of the run, as words: what is missing is left out."""
+    """Facts about the run as text; unknown ones are left out."""
     run, model = results.json("train", "run.json"), results.json("train", "model.json")
     where, network = run.get("hardware", {}), model.get("model", {})
     clean = {True: "no uncommitted changes", False: "with uncommitted changes"}.get(run.get("clean"))

@@ -1,4 +1,4 @@
-"""Words of raw text: normalised, with their places in the text as it came."""
+"""Words of raw text: normalised, with their positions in the raw text."""
 
 from typing import NamedTuple
 
@@ -16,16 +16,16 @@ class Aligned(NamedTuple):
     end: np.ndarray
 
     def inside(self, start: int, end: int) -> tuple[int, int]:
-        """Places in the raw text -> places in the normalised one."""
+        """Positions in the raw text -> positions in the normalised one."""
         return int(np.searchsorted(self.end, start, side="right")), int(np.searchsorted(self.start, end))
 
     def raw(self, start: int, end: int) -> tuple[int, int]:
-        """Places in the normalised text, start < end -> places in the raw one."""
+        """Positions in the normalised text, start < end -> positions in the raw one."""
         return int(self.start[start]), int(self.end[end - 1])
 
 
 def align(raw: str) -> Aligned:
-    r"""Normalises a text, one grapheme cluster after another: nothing composes across their borders.
+    r"""Normalises a text, one grapheme cluster after another: nothing composes across their boundaries.
 
     >>> align("e\u0301t\r\n").raw(0, 2)
     (0, 3)

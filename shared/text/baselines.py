@@ -1,4 +1,4 @@
-"""What texts are worth to linear models of one- and two-word counts: the baselines of every text classifier.
+"""Linear models of unigram and bigram counts: the baselines of every text classifier.
 
 N texts, V different n-grams, K classes.
 """
@@ -15,14 +15,14 @@ from sklearn.linear_model import LogisticRegression
 from shared.data.table import Table
 
 NGRAMS = (1, 2)
-WORD = r"\w+|[^\w\s]"  # punctuation counts: "!" says something of a review
+WORD = r"\w+|[^\w\s]"  # punctuation counts: "!" is informative in a review
 RARE = 1000  # from so many texts on, an n-gram of one text alone is left out
 TFIDF_C, NB_C = 10.0, 0.1  # inverse strengths of regularisation, chosen on 2,500 held-out training reviews of IMDB
 _MAX_ITERATIONS = 300
 
 
 def count(train: Sequence[str], test: Sequence[str]) -> tuple[csr_matrix, csr_matrix]:
-    """Counts of one- and two-word n-grams, (N, V) each, in lower case; V is what stands in train."""
+    """Counts of one- and two-word n-grams, (N, V) each, in lower case; V those of train."""
     vectorizer = CountVectorizer(ngram_range=NGRAMS, token_pattern=WORD, min_df=2 if len(train) >= RARE else 1)
     return vectorizer.fit_transform(train), vectorizer.transform(test)
 
@@ -46,19 +46,19 @@ def nbsvm(train: csr_matrix, labels: np.ndarray, test: csr_matrix) -> np.ndarray
     Wang & Manning 2012 (ACL, P12-2018), in the form of Mesnil et al. 2014 (arXiv:1412.5335) with the logistic loss;
     one model a class against the others where there are more than two.
     """
-    seen, asked = (counts.sign().astype(np.float64) for counts in (train, test))
+    known, new = (counts.sign().astype(np.float64) for counts in (train, test))
     present = np.unique(labels)
     chosen = present[-1:] if len(present) == 2 else present
-    scores = np.stack([_nb_score(seen, labels == label, asked) for label in chosen], axis=1)
+    scores = np.stack([_nb_score(known, labels == label, new) for label in chosen], axis=1)
     best: np.ndarray = present[(scores[:, 0] > 0).astype(int)] if len(present) == 2 else chosen[scores.argmax(axis=1)]
     return best
 
 
-def _nb_score(seen: csr_matrix, inside: np.ndarray, asked: csr_matrix) -> np.ndarray:
-    """(M,) float: how far each text is on the side of the class."""
-    ratio = diags(log_count_ratio(seen, inside))
+def _nb_score(known: csr_matrix, inside: np.ndarray, new: csr_matrix) -> np.ndarray:
+    """(M,) float: the class's decision score of each new text."""
+    ratio = diags(log_count_ratio(known, inside))
     model = LogisticRegression(C=NB_C, solver="liblinear", max_iter=_MAX_ITERATIONS)
-    score: np.ndarray = _fitted(model, seen @ ratio, inside).decision_function(asked @ ratio)
+    score: np.ndarray = _fitted(model, known @ ratio, inside).decision_function(new @ ratio)
     return score
 
 
@@ -83,7 +83,7 @@ def text_baselines(train: Table, test: Table, num_texts: int, seed: int) -> dict
 
     Args:
         train, test: columns text and label (N,) int64.
-        num_texts: training texts they learn from at most, drawn with the seed.
+        num_texts: most training texts of the baselines, drawn with the seed.
     """
     texts, labels = train.strings("text"), train.fixed("label")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(texts))[:num_texts])

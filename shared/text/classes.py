@@ -34,7 +34,7 @@ from shared.text.tokens import (
 
 ENCODER = "encoder.json"
 _UPDATES = 1000  # what is suggested: about what the sample takes
-MOST_TOKENS = 512  # and as many tokens of a text at most: more cost more than they tell
+MOST_TOKENS = 512  # suggested per text at most: more cost more than they help
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LabelledTexts:
 
     @property
     def num_shared(self) -> int:
-        """Texts of test that occur in train or valid as well, word for word: a model may know them by heart."""
+        """Texts of test that occur in train or valid as well, word for word: a model may have memorised them."""
         known = {text.text for name, split in self.splits.items() if name != "test" for text in split}
         return sum(text.text in known for text in self.splits["test"])
 
@@ -73,10 +73,10 @@ def read(root: Path, params: PrepareTexts) -> LabelledTexts:
 
 
 def prepare(project: Project, params: PrepareTexts) -> None:
-    """The whole prepare stage: reads everything, only then replaces the prepared data, and says what was found.
+    """The whole prepare stage: reads everything, then replaces the prepared data, and prints the counts.
 
     Columns: id, text, label (N,) int64, tokens (L,) int32; for test spans (L, 2) int32, where the tokens lie in the
-    text, and evidence (L,) bool, where the data says what decides. encoder.json turns texts into tokens (tokens.py).
+    text, and evidence (L,) bool, where the data has it. encoder.json turns texts into tokens (tokens.py).
     """
     start = time.perf_counter()
     data = read(project.raw, params)
@@ -199,7 +199,7 @@ def _counts(encoded: Sequence[Encoded], encoder: Encoder) -> dict[str, Any]:
 
 
 def _notes(data: LabelledTexts, manifest: dict[str, Any], counts: dict[str, dict[str, Any]]) -> list[str]:
-    """What a person would check: unknown words, what was cut off or occurs twice."""
+    """Lines to check: unknown words, what was cut off or occurs twice."""
     found = [f"{manifest['num_tokens']:,} different tokens"]
     found += [
         f"{name}: {split['unknown_share']:.1%} of the tokens unknown; {split['num_truncated']:,} texts cut at "
@@ -207,5 +207,5 @@ def _notes(data: LabelledTexts, manifest: dict[str, Any], counts: dict[str, dict
         for name, split in counts.items()
     ]
     if data.num_shared:
-        found.append(f"{data.num_shared} texts of test occur in train or valid as well: a model may know them by heart")
+        found.append(f"{data.num_shared} texts of test occur in train or valid too: a model may have memorised them")
     return found

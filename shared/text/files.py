@@ -1,4 +1,4 @@
-"""Labelled texts as files hold them: CSV, TSV or JSON lines with named columns, or a folder of .txt files a class."""
+"""Labelled texts as files hold them: CSV, TSV or JSON lines with named columns, or a folder of .txt files per class."""
 
 import csv
 import difflib
@@ -33,11 +33,11 @@ class Text:
     """One labelled text.
 
     Args:
-        id: its column `id`, or else where it stands: `train.csv:7`.
+        id: its column `id`, or else its place: `train.csv:7`.
         text: normalised.
         label: as it is written, without spaces around.
         split: train, valid or test; None where the data has no splits.
-        evidence: (start, end) of the words that decide; None where the data does not say.
+        evidence: (start, end) of the deciding words; None if the data has no evidence.
     """
 
     id: str
@@ -70,7 +70,7 @@ def _stem(path: Path) -> str:
 
 
 def _entries(root: Path) -> list[Path]:
-    """What lies in a folder, hidden files left out; a file lies in itself."""
+    """The entries of a folder without hidden files; for a file, the file itself."""
     found = [root] if root.is_file() else root.iterdir()
     return sorted(path for path in found if not path.name.startswith("."))
 
@@ -138,7 +138,7 @@ def _json_rows(
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:  # RecursionError of a thousand brackets is one too deep to be a review
+        except ValueError as error:  # too many nested brackets raise RecursionError, which no review needs
             problems.add(f"{show(path)}:{number}", f"not JSON: {error}")
             continue
         if not isinstance(row, dict):
@@ -171,8 +171,8 @@ def _table_rows(
 def _parse(content: str, separator: str) -> list[tuple[int, list[str]]]:
     """Rows that are not blank, and the lines they begin in.
 
-    A tab-separated file may hold quotation marks that quote nothing, as GLUE's do. They quote if all rows then have one
-    length, unless so do all lines without quotation, and are more.
+    A tab-separated file may hold quotation marks that quote nothing, as GLUE's do. They count as quotes if all rows
+    then have one length, unless that is also true without them, with more rows.
     """
     if separator == ",":
         return _rows(content, separator, csv.QUOTE_MINIMAL)
@@ -232,7 +232,7 @@ def _texts(
 
 
 def _label(value: Any) -> str:
-    """A class name; the empty text where a value is none."""
+    """A class name; the empty string for other values."""
     return normalise(str(value)).strip() if isinstance(value, str | int) else ""
 
 
@@ -269,7 +269,7 @@ def _mean_length(rows: Sequence[Mapping[str, Any]], name: str) -> float:
 
 
 def _num_different(rows: Sequence[Mapping[str, Any]], name: str) -> float:
-    """How many different values; one value alone tells nothing, and comes last."""
+    """How many different values; a column with one value is uninformative, and comes last."""
     different = len({str(row.get(name)) for row in rows})
     return different if different > 1 else float("inf")
 

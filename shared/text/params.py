@@ -1,4 +1,4 @@
-"""What preparing texts reads of params.yaml."""
+"""Params of preparing texts."""
 
 from typing import Literal
 
@@ -18,5 +18,5 @@ class PrepareTexts(Section):
     tokenizer: Literal["words", "lower_words", "checkpoint"]
     checkpoint: str  # of the tokenizer and the model, where these are "checkpoint": see shared/text/pretrained.py
     max_words: int = Field(ge=1)  # of the vocabulary, the most frequent ones
-    min_count: int = Field(ge=1)  # how often a word must stand in train
+    min_count: int = Field(ge=1)  # how often a word must occur in train
     max_tokens: int = Field(ge=8)  # of a text; the rest is cut off, and counted

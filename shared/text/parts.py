@@ -20,10 +20,10 @@ from shared.explain.parts import Subject, select_fields
 
 TOKENS = 16_384  # in the network at once, padding included
 _STEPS = 16  # of the integral over a piece of the path, by Gauss-Legendre
-CUT_INTO = 4  # pieces, where one misses too much
-CUTS = 8  # one within another at most: a jump is then followed down to a 65,000th of the path
-MANY = 32  # pieces of a path: with more nothing is cut any further, or a score that hardly changes would take for ever
-TOLERANCE = 0.025  # of the change of the score, which the values may miss
+CUT_INTO = 4  # pieces, where the error of one is too large
+CUTS = 8  # of nested cuts at most: a jump is then located to a 65,000th of the path
+MANY = 32  # pieces of a path: with more nothing is cut further, or a score that hardly changes would take too long
+TOLERANCE = 0.025  # tolerated error of the values' sum, as a share of the change of the score
 LEAST_CHANGE = 0.1  # the change that TOLERANCE speaks of is at least this share of the score's standard deviation
 PHRASE_WORDS = 3
 
@@ -40,9 +40,9 @@ class TextScene:
         bounds: of each text, where its words lie in it, as (start, end).
         tokens, baselines: (N, L) or (N, L, F), padded on the right.
         mask: (N, L) bool.
-        words: (N, L) int64, the number of the word that a token belongs to, -1 where it is of none.
-        fields: name -> (N, ...), what the value takes besides.
-        evidence: (N, P) bool, the words that truly decide, or None.
+        words: (N, L) int64, the number of the word that a token belongs to, -1 for none.
+        fields: name -> (N, ...), further inputs of the value.
+        evidence: (N, P) bool, the words that decide, or None.
     """
 
     texts: Sequence[str]
@@ -65,7 +65,7 @@ class TextScene:
         fields: Mapping[str, Tensor] | None = None,
         evidence: Tensor | None = None,
     ) -> "TextScene":
-        """A scene whose parts are the words that the tokens make. One text may be asked about more than once.
+        """A scene whose parts are the words that the tokens make. Several questions may be about one text.
 
         Args:
             texts: N normalised texts.
@@ -73,9 +73,9 @@ class TextScene:
                 the text, such as [CLS]. One for each True of the mask; what lies behind the last was cut off.
             tokens: (N, L) or (N, L, F) int64, padded on the right.
             mask: (N, L) bool, True on tokens.
-            baselines: like tokens: the same with each word replaced by what says nothing.
+            baselines: like tokens: the same with each word replaced by a neutral token.
             fields: name -> (N, ...).
-            evidence: (N, L) bool, the tokens that truly decide; None where the data does not say.
+            evidence: (N, L) bool, the tokens that decide; None if the data has no evidence.
         """
         numbers = [word_numbers(text, of_text) for text, of_text in zip(texts, spans, strict=True)]
         bounds = [word_bounds(of_text, words) for of_text, words in zip(spans, numbers, strict=True)]
@@ -144,7 +144,7 @@ def word_numbers(text: str, spans: Sequence[Span]) -> list[int]:
     """For each token the number of its word, -1 for a token that is not of the text.
 
     A word is what stands between spaces and punctuation, and each character of a script without spaces: a token
-    continues the word before it where no one would cut.
+    continues the word before it unless there is a boundary between them.
 
     >>> word_numbers("unbelievable!", [(0, 0), (0, 2), (2, 12), (12, 13)])
     [-1, 0, 0, 1]
@@ -161,7 +161,7 @@ def word_numbers(text: str, spans: Sequence[Span]) -> list[int]:
 
 
 def _together(before: str, after: str) -> bool:
-    """Whether two neighbouring characters are of one word."""
+    """Whether two neighbouring characters belong to one word."""
     kinds = [unicodedata.category(character) for character in (before, after)]
     if kinds[1][0] == "M" or "Cf" in kinds:  # accents and vowel signs, joiners
         return True
@@ -198,7 +198,7 @@ class Pieces(NamedTuple):
         return Pieces(*(part[chosen] for part in self))
 
     def bad(self, allowed: Tensor) -> Tensor:
-        """(Q,) bool: pieces that miss more than their share, of questions that miss more than is allowed (N,)."""
+        """(Q,) bool: pieces with more error than their share, of questions with more than is allowed (N,)."""
         missed = (self.words.sum(1) - (self.end - self.start)).abs()
         total = torch.zeros_like(allowed).index_add_(0, self.rows, missed)
         count = torch.zeros_like(allowed).index_add_(0, self.rows, torch.ones_like(missed))
@@ -209,10 +209,10 @@ class Pieces(NamedTuple):
 def layer_integrated_gradients(subject: Subject, seed: int) -> Tensor:
     """Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) at the embeddings, from those of the baseline.
 
-    Never at the numbers of the tokens, between which there is nothing. `model.embedding_layer` names the submodule,
-    called once in a forward pass, that turns tokens into (M, L, D). The path is cut where the sum misses the change of
-    the score: recurrent networks jump somewhere on it, which evenly spaced steps find only by the thousand. Without
-    cuDNN, which has no backward pass of recurrent layers in eval mode.
+    Token ids cannot be interpolated. `model.embedding_layer` names the submodule, called once in a forward pass, that
+    turns tokens into (M, L, D). The path is cut where the sum differs from the change of the score: recurrent networks
+    have jumps on it, which would need thousands of evenly spaced steps.
+    Without cuDNN, which has no backward pass of recurrent layers in eval mode.
     """
     low = torch.zeros(len(subject))
     allowed = TOLERANCE * subject.change.abs().clamp_min(LEAST_CHANGE * subject.full.std(correction=0))
@@ -281,7 +281,7 @@ class Path:
         return vectors
 
     def value(self, vectors: Tensor, *parts: Tensor) -> Tensor:
-        """(M,): the value where these vectors stand in for the embedding's; parts are those of the batch."""
+        """(M,): the value with these vectors in place of the embedding's output; parts are those of the batch."""
         handle = self.embedding.register_forward_hook(lambda module, inputs, output: vectors)
         try:
             return self.subject.score(dict(zip(self.batch, parts, strict=True)))
@@ -292,21 +292,21 @@ class Path:
 TEXT_METHODS = {
     "layer_integrated_gradients": Method(
         "Integrated Gradients",
-        "Adds up the gradient at the embeddings, on the path from a text whose words say nothing to this one. The "
+        "Adds up the gradient at the embeddings, on the path from a text of neutral words to this one. The "
         "values of all words add up to the change of the score.",
         layer_integrated_gradients,
         complete=True,
     ),
     "word_occlusion": Method(
         "Word occlusion",
-        "Takes out one word after another and records how far the score falls. Sees no words that only decide "
+        "Removes one word after another and records how far the score falls. Misses words that only matter "
         "together; needs no gradient, so it is a good second opinion.",
         occlude_parts,
     ),
     "phrase_occlusion": Method(
         "Phrase occlusion",
-        "Takes out three words in a row. A word shows the mean of its phrases: coarser, but it finds negations and "
-        "other words that decide together.",
+        "Removes three words in a row. A word shows the mean of its phrases: coarser, but it finds negations and "
+        "other words that matter together.",
         occlude_groups,
     ),
     "shapley_value_sampling": METHODS["shapley_value_sampling"],

@@ -1,4 +1,4 @@
-"""What others have trained: Transformers of the `transformers` library.
+"""Pretrained Transformers of the `transformers` library.
 
 A checkpoint is named by a folder, a folder inside an installed package, or an id of the Hugging Face hub.
 """
@@ -17,7 +17,7 @@ from shared.core.errors import UserError
 PACKAGE = "package:"  # package:<module>/<folder in it>
 Kind = Literal["body", "classifier"]
 CLASSES = {"body": "AutoModel", "classifier": "AutoModelForSequenceClassification"}
-OF_A_MACHINE = "_name_or_path", "transformers_version", "dtype", "torch_dtype"  # keys of configs that say no more
+OF_A_MACHINE = "_name_or_path", "transformers_version", "dtype", "torch_dtype"  # config keys of no use elsewhere
 READ = {".json", ".txt", ".model", ".safetensors", ".bin"}  # suffixes of the files that a checkpoint is read from
 
 
@@ -47,7 +47,7 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
     """A pretrained Transformer and its config, from which `from_config` builds an untrained one.
 
     The weights are of torch's default type, fp32, whatever the checkpoint keeps: optimizers lose small updates in
-    halves. A head that the checkpoint has not, or has for other classes, starts at random from torch's generator.
+    halves. A head that is missing, or is for other classes, is initialised at random from torch's generator.
 
     Args:
         name: see `find_checkpoint`.
@@ -87,7 +87,7 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
             fix=f"prepare.max_tokens smaller by {num_tokens - limit}",
         )
     if replaced := sorted({key for key, *_ in info["mismatched_keys"]}):
-        print(f"{name}: has a head for other classes, which starts anew: {', '.join(replaced)}")
+        print(f"{name}: has a head for other classes, which is initialised anew: {', '.join(replaced)}")
     values = json.loads(network.config.to_json_string(use_diff=False))
     return network, {key: value for key, value in values.items() if key not in OF_A_MACHINE}
 
@@ -101,9 +101,9 @@ def from_config(kind: Kind, config: dict[str, Any]) -> nn.Module:
 
 
 def num_positions(network: Any) -> int | None:
-    """The most tokens that a Transformer reads; None where its positions have no end.
+    """The most tokens that a Transformer reads; None if its positions are unlimited.
 
-    Those of RoBERTa's kind begin behind the padding's number, and lose these places.
+    RoBERTa-like models number positions from behind the padding id, and lose those before.
     """
     limit = getattr(network.config, "max_position_embeddings", None)
     tables = (module for key, module in network.named_modules() if key.endswith("position_embeddings"))
@@ -127,7 +127,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _quiet() -> None:
-    """No bars, and no warnings of what `load_pretrained` itself tells."""
+    """No progress bars, and no warnings of what `load_pretrained` itself reports."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]

@@ -9,14 +9,14 @@ from typing import Any, BinaryIO
 from shared.core.errors import Problems
 from shared.core.predict import Adapter, Item, name_of
 
-READ_BYTES = 1 << 20  # asked of a file at once; a pipe gives what it has
+READ_BYTES = 1 << 20  # read at once; a pipe gives what it has
 STANDARD_INPUT = Path("-")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_lines(source: BinaryIO) -> Iterator[list[bytes]]:
-    """The lines of a file without their ends, in lists: all that are whole whenever something has arrived."""
-    parts: list[bytes] = []  # of a line that is not whole yet; joined once, or a long one would take squared time
+    """The lines of a file without their ends, in lists: the complete ones, whenever something has arrived."""
+    parts: list[bytes] = []  # of an incomplete line; joined once, or a long line would take quadratic time
     while block := source.read1(READ_BYTES):  # type: ignore[attr-defined]
         first, *rest = block.split(b"\n")
         parts.append(first)
@@ -28,7 +28,7 @@ def read_lines(source: BinaryIO) -> Iterator[list[bytes]]:
 
 
 def read_file(path: Path, problems: Problems) -> Iterator[list[Item]]:
-    """The texts of a file, or of standard input for `-`, as they arrive; what cannot be read is noted in `problems`."""
+    """The texts of a file, or of standard input for `-`, as they arrive; what cannot be read goes to `problems`."""
     try:
         with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as source:
             number = 0
@@ -65,8 +65,8 @@ def _read(words: Sequence[str], files: Sequence[Path], problems: Problems) -> It
             problems.add(f"text {number}", "not in the encoding of this terminal")
         else:
             yield list(_not_blank({"text": text}, text, problems))
-    asked = "-" in words or not (words or files)
-    for path in [*files, *([STANDARD_INPUT] if asked else [])]:
+    from_stdin = "-" in words or not (words or files)
+    for path in [*files, *([STANDARD_INPUT] if from_stdin else [])]:
         yield from read_file(path, problems)
 
 

@@ -15,7 +15,7 @@ SHOWN_CHARACTERS = 1200  # of a text among the errors
 
 
 def show(scene: TextScene, maps: Mapping[str, Tensor], facts: Sequence[Mapping[str, Any]], folder: Path) -> list[Block]:
-    """Attributions of texts: each text in order, cut into words and what is between them.
+    """Attributions of texts: each text in order, split into words and what is between them.
 
     Each map is scaled by its 99th percentile in this text. Words of the evidence are underlined; the word that a
     question is about, where the scene has a field "place" (N,) int64 of its token, stands in a box.
@@ -24,12 +24,12 @@ def show(scene: TextScene, maps: Mapping[str, Tensor], facts: Sequence[Mapping[s
         scene: N questions.
         maps: title -> (N, P).
         facts: of each question title, correct, and if wanted question and note.
-        folder: of pictures, of which there are none.
+        folder: unused: texts need no pictures.
     """
     rows = [_row(scene, row, {title: of[row] for title, of in maps.items()}) | _said(fact)
             for row, fact in enumerate(facts)]  # fmt: skip
-    underlined = "" if scene.evidence is None or not scene.evidence.any() else "truly decides"
-    return [highlights(rows, underlined=underlined, boxed="is asked about" if "place" in scene.fields else "")]
+    underlined = "" if scene.evidence is None or not scene.evidence.any() else "evidence"
+    return [highlights(rows, underlined=underlined, boxed="the word in question" if "place" in scene.fields else "")]
 
 
 def _said(fact: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,12 +42,12 @@ def _row(scene: TextScene, row: int, maps: Mapping[str, Tensor]) -> dict[str, An
     bounds = scene.bounds[row]
     pieces, unread = cut(scene.texts[row], bounds)
     numbers = [number for _, number in pieces]
-    asked = int(scene.words[row, int(scene.fields["place"][row])]) if "place" in scene.fields else -1
+    place = int(scene.words[row, int(scene.fields["place"][row])]) if "place" in scene.fields else -1
     marks = {title: robust_scale(values[: len(bounds)]).tolist() for title, values in maps.items()}
     return {
         "pieces": [piece for piece, _ in pieces],
         "underlined": [scene.evidence is not None and n >= 0 and bool(scene.evidence[row, n]) for n in numbers],
-        "boxed": [n == asked >= 0 for n in numbers],
+        "boxed": [n == place >= 0 for n in numbers],
         "marks": {
             title: [round(of[n], MARK_DIGITS) if n >= 0 else 0.0 for n in numbers] for title, of in marks.items()
         },

@@ -1,4 +1,4 @@
-"""Text -> tokens -> numbers, with the place of every token in the text. torchtext is used here alone.
+"""Text -> tokens -> ids, with the span of every token in the text. Only this module uses torchtext.
 
 An encoder is what training, evaluation and prediction share: WordEncoder looks words up in a vocabulary, PieceEncoder
 cuts them into the pieces of a checkpoint's own `tokenizers` model. Both are plain values in
@@ -27,7 +27,7 @@ _CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n]]|\uFEFF", flags=regex.V1)
 
 
 class Token(NamedTuple):
-    """A word or sign, and where it stands: text[start:end]. The token may be spelled otherwise: lower case."""
+    """A word or other character, and its span text[start:end]. The token may be spelled differently: lower case."""
 
     text: str
     start: int
@@ -52,18 +52,18 @@ class Encoder(Protocol):
         """Different ids."""
 
     def encode(self, texts: Iterable[str], max_tokens: int) -> Iterator[Encoded]:
-        """The first tokens of normalised texts; those beyond max_tokens are counted, never cut silently."""
+        """The first tokens of normalised texts; those beyond max_tokens are cut off and counted."""
 
     @property
     def blank(self) -> int:
-        """The id that says nothing: what a word is replaced by when its absence is tried."""
+        """The id of the neutral token, which replaces a word to test its absence."""
 
     @property
     def unknown(self) -> int | None:
-        """The id of what the vocabulary does not know; None where it knows all bytes."""
+        """The id of unknown words; None if the vocabulary covers all bytes."""
 
     def is_special(self, ids: np.ndarray) -> np.ndarray:
-        """Where ids are marks of the model's own, such as [CLS], and no part of the text."""
+        """Where ids are special tokens such as [CLS], not part of the text."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -71,9 +71,9 @@ class Encoder(Protocol):
 
 
 def normalise(text: str) -> str:
-    """What every stage sees of a text: composed (NFC), `\\n` ends lines, no control signs but tab and line end.
+    """Normalises a text: composed (NFC), `\\n` ends lines, no control characters but tab and line end.
 
-    Letters of one look may be written in two ways, as one sign or as letter and accent: unequal to a vocabulary.
+    An accented letter may be one character or two, letter and accent, which a vocabulary would distinguish.
 
     >>> normalise("cafe\\u0301\\r\\nbar\\x00") == "café\\nbar"
     True
@@ -84,9 +84,9 @@ def normalise(text: str) -> str:
 
 
 def words(text: str) -> list[Token]:
-    """Runs of letters, marks and digits with their inner apostrophes; every other sign alone.
+    """Runs of letters, marks and digits with their inner apostrophes; every other character alone.
 
-    Combining marks belong to their letter, which Python's own \\w does not know.
+    Combining marks belong to their letter, which Python's own \\w does not match.
 
     >>> [token.text for token in words("It isn't bad!")]
     ['It', "isn't", 'bad', '!']
@@ -135,7 +135,7 @@ class Vocabulary:
         return len(self._vocab)
 
     def ids(self, words: Iterable[str]) -> list[int]:
-        """UNK for a word that it has not."""
+        """UNK for an unknown word."""
         get = self._vocab.stoi.get
         return [get(word, UNK) for word in words]
 
@@ -175,7 +175,7 @@ class PieceEncoder:
 
     Args:
         tokenizer: its own truncation and padding are switched off.
-        blank: the token that says nothing: "<unk>", or a checkpoint's "[MASK]".
+        blank: the neutral token: "<unk>", or a checkpoint's "[MASK]".
     """
 
     def __init__(self, tokenizer: Tokenizer, blank: str) -> None:
@@ -221,7 +221,7 @@ class PieceEncoder:
 
 
 def checkpoint_pieces(checkpoint: str) -> PieceEncoder:
-    """The tokenizer that a checkpoint was trained with; what says nothing is its mask token, or else the unknown one.
+    """The tokenizer that a checkpoint was trained with; the neutral token is its mask token, or else the unknown one.
 
     Args:
         checkpoint: from `find_checkpoint`.
@@ -229,7 +229,7 @@ def checkpoint_pieces(checkpoint: str) -> PieceEncoder:
     Raises:
         UserError: there is no fast tokenizer, or neither a mask nor an unknown token.
     """
-    from transformers import AutoTokenizer  # seconds to import: only who asks for it pays
+    from transformers import AutoTokenizer  # takes seconds to import, so only on demand
 
     try:
         found = AutoTokenizer.from_pretrained(checkpoint)

@@ -2,7 +2,7 @@
 
 They live in `.checkpoints/<project>/<fingerprint>/` of the user's checkout (also for a run in DVC's temporary copy).
 The fingerprint covers params, the code the stage depends on, and the prepared data: a changed configuration never
-resumes from a stale one, an interrupted one always resumes, a finished one leaves nothing.
+resumes from a stale checkpoint, an interrupted run always resumes, a finished one leaves nothing.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ from shared.training.distributed import World, broadcast
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The place of one run's checkpoint: on the first rank's disk, for the ranks' disks need not be shared."""
+    """The checkpoint of one run, on the first rank's disk: ranks need not share a disk."""
 
     path: Path
     world: World
@@ -49,7 +49,7 @@ class Checkpoint:
             return None
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds, all of which mean one thing here
+        except Exception as error:  # torch raises many kinds, which all mean an unreadable file
             raise UserError(
                 f"{show(self.path)}: cannot be read: {error}", fix=f"delete it to start anew: rm {show(self.path)}"
             ) from None
@@ -69,7 +69,7 @@ def open_checkpoint(
         files: that training starts from, such as a pretrained checkpoint's.
 
     Raises:
-        UserError: another run of the same configuration is alive, such as the child of a DVC that was killed.
+        UserError: another run of the same configuration is alive, such as the child of a killed DVC.
     """
     folder = original_root() / ".checkpoints" / project.name / fingerprint(project, stage, params, files)
     if not world.is_first:

@@ -1,6 +1,6 @@
-"""Several processes: who am I, sums over ranks, records from all ranks.
+"""Several processes: ranks, sums over ranks, records from all ranks.
 
-A stage runs alike alone, under `torchrun`, and when it starts its own processes (`runtime.processes`). Gloo on
+A stage runs the same way alone, under `torchrun`, and when it starts its own processes (`runtime.processes`). Gloo on
 CPUs, NCCL on GPUs. Every function here does nothing costly when there is one process.
 """
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class World:
-    """This process among its equals: rank in [0, size), and the device it computes on."""
+    """This process among all: rank in [0, size), and the device it computes on."""
 
     rank: int
     size: int
@@ -73,9 +73,9 @@ def _own_part(store: Store, rank: int, size: int) -> Store:
     """A part of the store that only the processes alive now write to.
 
     torchrun keeps one store over its restarts (2.14): a restarted rank finds addresses of dead ones in it, and fails
-    or hangs when it is faster than they are replaced. TORCHELASTIC_RESTART_COUNT is no name for the part: machines
-    count apart. So the first rank names it, answers whatever name lies under a rank, and goes on once each has
-    thanked for this very answer, which a dead one cannot.
+    or hangs when it is faster than they are replaced. TORCHELASTIC_RESTART_COUNT cannot name the part: machines
+    count separately. So the first rank names it, replies to whatever token each rank has put, and goes on once each has
+    acknowledged this very reply, which a dead one cannot.
     """
     name = uuid.uuid4().hex
     if rank:
@@ -122,7 +122,7 @@ def average_buffers(model: nn.Module, world: World) -> None:
 
 
 def gather_objects(value: T, world: World) -> list[T]:
-    """What every rank gives, in their order, on the first rank; nothing on the others."""
+    """The values of all ranks, in order, on the first rank; nothing on the others."""
     if world.size == 1:
         return [value]
     found: list[T] | None = [value] * world.size if world.is_first else None
@@ -131,7 +131,7 @@ def gather_objects(value: T, world: World) -> list[T]:
 
 
 def broadcast(value: T, world: World) -> T:
-    """What the first rank gives, on every rank."""
+    """The first rank's value, on every rank."""
     if world.size == 1:
         return value
     held = [value]

@@ -35,7 +35,7 @@ class Validation(NamedTuple):
 
     Args:
         metrics: names of what `measure` returns; train.monitor is one of them.
-        measure: a model in eval mode -> metrics, on the first rank; what other ranks return is not looked at.
+        measure: a model in eval mode -> metrics, on the first rank; what other ranks return is ignored.
     """
 
     metrics: Sequence[str]
@@ -52,7 +52,7 @@ class Training:
         batches: by step.
         validation: None: there is no validation data.
         optimizers: of all weights that learn.
-        schedule: number of the update -> factor of the rates.
+        schedule: number of the update -> factor of the learning rates.
         config: plain values from which the project builds the same model again.
         files: that the training starts from besides the prepared data: a pretrained checkpoint's.
     """
@@ -69,7 +69,7 @@ class Training:
 
 @dataclass
 class Progress:
-    """Where a training stands."""
+    """The progress of a training."""
 
     step: int = 0
     updates: int = 0  # steps less the skipped ones: rates depend on them
@@ -128,7 +128,7 @@ def fit(
         scratch: folder for a profile, if runtime asks for one.
 
     Raises:
-        UserError: before the first step, params that this training or machine cannot have; later, the loss became NaN
+        UserError: before the first step, params that do not fit this training or machine; later, the loss became NaN
             or infinite: names the first such step and its samples.
     """
     model, train, validation = training.model, training.batches, training.validation
@@ -197,7 +197,7 @@ def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
 
 
 def check_training(training: Training, params: FitParams, precision: str, world: World) -> None:
-    """Raises UserError on what would otherwise fail, or be in vain, long after the first step."""
+    """Raises UserError on settings that would fail, or be useless, only long after the first step."""
     validation = training.validation
     if validation:
         if params.monitor not in validation.metrics:
@@ -224,7 +224,7 @@ def _average_buffers(run: Run, world: World) -> None:
 
 
 def _validate(run: Run, validation: Validation, params: FitParams, world: World, epoch: float) -> None:
-    """Validates, remembers the best, and notes whether patience is at its end."""
+    """Validates, keeps the best weights, and stops the training when patience runs out."""
     _average_buffers(run, world)
     run.result.eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What a training did: rows for plots, lines for a log, a bar for a terminal.
+"""The history of a training: rows for plots, lines for a log, a progress bar for a terminal.
 
 Values stay on the device until a row or a checkpoint is due, so that logging never makes the device wait. The rows
 are part of the checkpoint: a resumed run has each of them once.
@@ -24,8 +24,8 @@ class Diverged(Exception):
     """A loss was not finite.
 
     Args:
-        steps_ago: counts back from the last step added: 1 is that one.
-        terms: what of that step was not finite: the loss, and further terms.
+        steps_ago: counted back from the last step added, which is 1.
+        terms: the terms of that step that were not finite: the loss, or others.
     """
 
     def __init__(self, steps_ago: int, terms: Sequence[str]) -> None:
@@ -56,7 +56,7 @@ class History:
         self._unread.append(sums)
 
     def read(self) -> None:
-        """Brings what was kept from the device. Raises Diverged at a loss that is not finite."""
+        """Copies what was kept from the device. Raises Diverged at a loss that is not finite."""
         if not self._unread:
             return
         names = ["loss", "count", *self._unread[0].extras]
@@ -100,7 +100,7 @@ class History:
         self._bar.close()
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it. Call `read` first."""
+        """The state for a checkpoint. Call `read` first."""
         return {"train": self.train, "validation": self.validation, "sums": self._sums}
 
     def restore(self, state: dict[str, Any], step: int) -> None:

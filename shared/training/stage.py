@@ -1,4 +1,4 @@
-"""The stages around a model: train, and those that use what was trained. What a project adds is its own alone."""
+"""The stages around a model: train, and those that use the trained model."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ P = TypeVar("P", bound=Section)
 
 
 class Described(Protocol):
-    """What a project says of its training; `fit.Training` has more."""
+    """What train_stage needs of a training; `fit.Training` has more."""
 
     @property
     def config(self) -> Any: ...
@@ -115,7 +115,7 @@ def run_info(done: Done, params: Any, world: World) -> dict[str, Any]:
 
 
 def _commit() -> tuple[str, bool | None]:
-    """The commit that the code is of, and whether nothing but results was changed since."""
+    """The commit of the code, and whether nothing but results has changed since."""
     try:
         words = ["git", "status", "--porcelain", "--", "projects/*.py", "projects/*.yaml", "shared"]
         commit, status = (
@@ -171,7 +171,7 @@ def trained_stage(
 
 
 def check_data(project: Project, config: dict[str, Any], prepared: Prepared) -> None:
-    """Weights are used with the data they were trained on, or every figure would be nonsense: else UserError."""
+    """Raises UserError unless the weights were trained on these prepared data."""
     if config.get("trained_on") != prepared.manifest["splits"]["train"]["digest"]:
         raise UserError(
             f"{show(project.results('train') / 'model.json')}: trained on another training split than that in "

@@ -20,7 +20,7 @@ from shared.data.draws import seed_default
 from shared.training.device import autocast
 from shared.training.distributed import World, reduce_sum
 
-# A number that the host knows should be an int: for a tensor the device is waited for.
+# A number that the host knows should be an int: reading a tensor would wait for the device.
 Loss = Callable[[nn.Module, Batch], tuple[Tensor, int | Tensor, dict[str, Tensor]]]
 Schedule = Callable[[int], float]  # number of the update -> factor of the rates
 
@@ -147,7 +147,7 @@ def cross_entropy(logits: Tensor, label: Tensor, label_smoothing: float = 0.0) -
 
 
 def linear(total: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
-    """Rises linearly over `warmup` updates, then falls linearly to `floor`: the triangular rate.
+    """Linear warm-up over `warmup` updates, then linear decay to `floor`.
 
     >>> rate = linear(total=10, warmup=2)
     >>> [round(rate(step), 2) for step in (0, 1, 2, 6, 9)]

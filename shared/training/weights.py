@@ -1,6 +1,6 @@
 """Weights to keep: model.safetensors beside model.json (config, classes, preprocessing).
 
-Evaluate, explain and predict need only these two files. Neither can run code when it is read.
+Evaluate, explain and predict need only these two files. Reading them never runs code.
 """
 
 import json

@@ -26,7 +26,7 @@ from .blocks import finding_blocks
 from .findings import examine
 
 
-def told(blocks: Sequence[Block]) -> Iterator[str]:
+def as_lines(blocks: Sequence[Block]) -> Iterator[str]:
     """Blocks as lines for a terminal, 20 rows of each at most."""
     for block in blocks:
         if "rows" not in block:
@@ -71,8 +71,8 @@ def main() -> int:
         blocks = list(finding_blocks(found, album))
         page = (words.page or ROOT / "report" / f"check-{folder.name}.html").absolute()
         write_blocks(page, f"Data check: {show(folder)}", blocks, album)
-        text = "\n".join([*told(blocks), "", f"page: {show(page)}"])
-        # a file name may hold what moves the cursor or changes colours
+        text = "\n".join([*as_lines(blocks), "", f"page: {show(page)}"])
+        # file names may contain terminal escape sequences
         print("".join(char if char.isprintable() or char == "\n" else "?" for char in text), flush=True)
         return 1 if found.leaks or found.damaged or found.problems else 0
     return 2  # errors_for_people has ended the process

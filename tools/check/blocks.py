@@ -16,16 +16,16 @@ from .findings import SPLITS, Findings, Group, load
 
 SHOWN_PX = 112
 MOST_GROUPS, MOST_OF_A_GROUP, MOST_HINTS, MOST_FILES = 40, 6, 20, 200
-MANY = 0.1  # share of the images with a near copy, above which it is likely that such images simply look alike
+MANY = 0.1  # share of images with a near copy, above which they probably just look similar
 LEAK = "scores on the later split are too good, if they are copies"
 TORN = "a warning: a test set that prepare draws would hold copies of what is trained on"
 COPIES = (
-    "Exact copies are one file twice. Near copies are re-encoded, resized or slightly cropped; likeness is the "
+    "Exact copies are identical files. Near copies are re-encoded, resized or slightly cropped; likeness is the "
     "correlation of their details, 1 for the same image. Two frames of a film count as near copies too."
 )
 CAUTION = (
-    "of the images look like near copies. Either the data was multiplied, or its images are alike by nature, as "
-    "digits, drawings and round things are: look at them before you believe it."
+    "of the images look like near copies. Either the data was augmented, or its images are similar by nature, as "
+    "digits, drawings and round things are: look at them first."
 )
 
 
@@ -39,16 +39,16 @@ def finding_blocks(found: Findings, album: Path) -> Iterator[Block]:
     yield section("Counts")
     yield _counts(found)
     ignored = [f"{show(path)}: ignored, no image by its suffix" for path in found.ignored]
-    if told := [*found.damaged, *found.problems, *ignored]:
+    if listed := [*found.damaged, *found.problems, *ignored]:
         yield section("Files")
-        more = [f"... and {len(told) - MOST_FILES:,} more"] if len(told) > MOST_FILES else []
-        yield table([], [[line] for line in [*told[:MOST_FILES], *more]])
+        more = [f"... and {len(listed) - MOST_FILES:,} more"] if len(listed) > MOST_FILES else []
+        yield table([], [[line] for line in [*listed[:MOST_FILES], *more]])
     yield section("Copies")
     yield text(f"{len(found.groups):,} groups, the harmful ones first." if found.groups else "None found.")
     yield strips([_strip(group, group in found.leaks, album) for group in found.groups[:MOST_GROUPS]])
     yield text(COPIES, "small")
     yield section("Labels worth a look")
-    yield text("Too few images of some class to tell." if found.trust is None else _trust(found))
+    yield text("Too few images of some class for hints." if found.trust is None else _trust(found))
     yield pictures([_shown(one, album, f"{one.class_name}, or {other}?") for one, other in found.hints[:MOST_HINTS]])
 
 

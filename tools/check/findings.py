@@ -33,7 +33,7 @@ class Group(NamedTuple):
     """Copies of one image.
 
     Args:
-        kind: exact (one and the same file), near, or mirrored (near, some with left and right exchanged).
+        kind: exact (identical files), near, or mirrored (near, some with left and right exchanged).
         members: the images, two or more.
         likeness: of the least alike pair that connects them, up to 1.
     """
@@ -54,7 +54,7 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """All that is known of a folder.
+    """Everything found in a folder.
 
     Args:
         images: those that can be read.
@@ -80,7 +80,7 @@ class Findings:
 
     @property
     def leaks(self) -> list[Group]:
-        """Copies in two splits. Without splits, those that a drawn one tears apart: prepare only sees exact copies."""
+        """Copies in two splits. Without splits, those a drawn one may separate: prepare only sees exact copies."""
         return [
             group for group in self.groups if len(group.splits) > 1 or not (self.has_splits or group.kind == "exact")
         ]
@@ -144,7 +144,7 @@ def find_groups(
     """(N,) numbers that copies share, and the groups: in two splits first, then those under two classes."""
     count = len(images)
     _, first, same = np.unique(thumbnails.reshape(count, -1), axis=0, return_index=True, return_inverse=True)
-    pairs = find_pairs(thumbnails[first])  # one of those with equal thumbnails stands for all
+    pairs = find_pairs(thumbnails[first])  # one of several equal thumbnails represents them
     ends = first[pairs.ends]
     rows, columns = np.concatenate([np.stack([first[same], np.arange(count)], axis=1), ends]).T
     parts = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count)), False)[1]
@@ -169,7 +169,7 @@ def find_hints(
     """Labels worth a look, by logistic regression on coarse form and colour, cross-validated.
 
     Args:
-        kept: numbers of the images to look at, one of each group of copies, so that they do not vouch for each other.
+        kept: numbers of the images to look at, one of each group of copies, so that none is in training and validation.
 
     Returns:
         `hints` and `trust` of `Findings`.

@@ -1,7 +1,7 @@
 """Images that are copies of each other though their files differ: re-encoded, resized, slightly cropped, mirrored.
 
 Works on thumbnails in two steps. The search compares the low frequencies of all images and names a few candidates
-for each. The proof lays the two images of a candidate over each other (Lucas and Kanade 1981: scale and shift along
+for each. Verification aligns the two images of a candidate (Lucas and Kanade 1981: scale and shift along
 each axis) and measures what still differs. benchmarks/leakage.py measures it beside perceptual hashes.
 
 Legend: N images, P pairs, S = SIDE, D numbers a descriptor.
@@ -28,10 +28,10 @@ LARGEST_CHANGE = 0.15  # of scale and shift: two opposite crops of 5% a side, an
 
 # The proof. Chosen on copies planted in CIFAR-10's data_batch_1, of which the benchmark plants none.
 LEAST_FORM = 0.95  # correlation of brightness: the coarse form
-LEAST_LIKENESS = 0.75  # correlation of its details, which tells two white cars apart
+LEAST_LIKENESS = 0.75  # correlation of its details, which distinguishes two white cars
 MOST_COLOUR = 0.1  # root mean square difference of colour, of 1: two prints in other colours are two images
 FINE, COARSE = 0.85, 1.5  # px, sigma of the blurs between which details lie; finer ones get lost in a copy of half size
-NOISE = 4e-6  # variance of half a grey level: what varies less has no details
+NOISE = 4e-6  # variance of half a grey level: below it there are no details
 
 _PLANES = np.array([[0.299, 0.587, 0.114], [0.5, -0.5, 0], [0.25, 0.25, -0.5]], dtype=np.float32)
 
@@ -48,7 +48,7 @@ class Pairs(NamedTuple):
 def find_pairs(thumbnails: np.ndarray) -> Pairs:
     """Finds copies by brightness and colour alone: what is as alike as a copy counts as one.
 
-    An image of one colour is nobody's copy. Of more than 6 copies of one image not every pair is named, but as a rule
+    An image of one colour is never a copy. Of more than 6 copies of one image not every pair is returned, but usually
     enough of them to connect all. Glyphs and drawings of few lines may be as alike as copies of photographs.
 
     Args:

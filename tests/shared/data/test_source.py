@@ -303,7 +303,7 @@ def test_official_data_that_cannot_be_had_leave_the_old_as_they_were(
     (mirror / "toy.tar.gz").write_bytes(b"half of it")
     with pytest.raises(SystemExit, match="2"):
         fetch(monkeypatch, lambda folder, params: bring(official(), folder), "fetch.source=official")
-    assert "toy.tar.gz: not a whole archive" in capsys.readouterr().err
+    assert "toy.tar.gz: not a complete archive" in capsys.readouterr().err
     assert everything_below(checkout / "data/raw") == ["cifar_cnn", "cifar_cnn/old"]
 
 

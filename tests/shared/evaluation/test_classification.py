@@ -91,4 +91,4 @@ def test_the_stage_leaves_figures_rows_and_a_page(results) -> None:
     assert [row.rsplit(",", 1)[0] for row in rows][4:7] == ["m,<b>,a", "n,c,a", "o,a,<b>"]
     page = (results / "page.json").read_text()
     assert "5 right, 1 baselines" in page
-    assert "3 of 8 test sounds are answered wrongly" in page
+    assert "3 of 8 test sounds are misclassified" in page

@@ -55,7 +55,7 @@ def test_a_config_is_plain_values_that_build_the_same_network_on_any_machine(hal
 def test_a_head_for_other_classes_is_replaced_and_named(half, capsys):
     torch.manual_seed(1)
     network, config = load_pretrained(str(half), "classifier", 16, num_labels=2)
-    assert "a head for other classes, which starts anew: classifier.bias, classifier.weight" in capsys.readouterr().out
+    assert "which is initialised anew: classifier.bias, classifier.weight" in capsys.readouterr().out
     assert network.state_dict()[WEIGHT].shape == (2, 8)
     assert network.state_dict()[WEIGHT].std() > 0.001
     assert from_config("classifier", config).state_dict()[WEIGHT].shape == (2, 8)

@@ -113,7 +113,7 @@ def test_in_fp16_an_overflow_of_the_generator_moves_neither_it_nor_its_average(
     first, last = states[0], states[-1]
     assert last["generator_scaler"]["scale"] == 2.0**16 / 4 / 2**10  # every step was skipped
     assert int(last["average"]["n_averaged"]) == 0
-    assert last["generator_optimizer"]["state"][0]["step"] == 0
+    assert last["generator_optimizer"]["state"] == {}
     assert torch.equal(last["generator_module"]["stem.weight"], first["generator_module"]["stem.weight"])
     assert last["discriminator_scaler"]["scale"] > last["generator_scaler"]["scale"]
     assert last["discriminator_optimizer"]["state"][0]["step"] > 5

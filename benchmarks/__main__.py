@@ -22,7 +22,7 @@ WHAT = {
     "input_pipeline": "augmented images a second on one core, beside torchvision transforms in a DataLoader",
     "kill_resume": "kill -9 at random instants, of the stage and of DVC: the same bytes in the end",
     "gpu_training": "seconds that cifar_cnn's preset official trains on a warm GPU, and its accuracy",
-    "leakage": "planted copies that the data check finds, by kind, and images of CIFAR-10 that it flags",
+    "leakage": "share of planted copies that the data check finds, by kind, and its false alarms, beside libraries",
     "bucketing": "tokens a second in training: batches by length, beside random order with padding",
     "pretrained": "MiniLM fine-tuned on SST-2 by imdb_sentiment, beside transformers' Trainer",
     "dcgan": "Fashion-MNIST by fashion_gan's preset official-cpu, beside PyTorch's own DCGAN example in the same time",

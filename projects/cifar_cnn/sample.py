@@ -24,7 +24,7 @@ SHIFT_PX = 1.5  # standard deviation of an object's centre, as far as the image 
 UPRIGHT, TILT_RAD = 0.85, 0.25  # share of objects that are turned by this at most; the others by any angle
 LIGHTER = 0.9  # share of objects that are lighter than their ground
 CONTRAST = (0.15, 0.5)  # of object and ground, in [0, 1]
-CLUTTER = 4  # strokes and dots behind the object
+CLUTTER = 7  # strokes and dots behind the object
 HIDDEN = 0.5  # share of objects with a bar across, which leaves enough of the outline to tell the class
 
 Array = np.ndarray[Any, Any]
@@ -94,7 +94,7 @@ def _textured(colour: Array, rng: np.random.Generator) -> Array:
     angle, width = rng.uniform(0, np.pi, (count, 1, 1)), rng.uniform(3, 9, (count, 1, 1))
     along = np.arange(SIDE)[None, None, :] * np.cos(angle) + np.arange(SIDE)[None, :, None] * np.sin(angle)
     stripes = np.sin(2 * np.pi * along / width + rng.uniform(0, 2 * np.pi, (count, 1, 1)))
-    strength = rng.uniform(-0.1, 0.1, (count, 1, 1, 3))
+    strength = rng.uniform(-0.18, 0.18, (count, 1, 1, 3))
     return colour[:, None, None, :] + stripes[..., None] * strength + rng.normal(0, 0.05, (count, SIDE, SIDE, 3))
 
 

@@ -9,7 +9,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -132,6 +132,7 @@ def build(results: Results) -> Path:
     run = _run(results, params)
     page = render(
         "page.html",
+        project=results.project,
         title=results.title,
         on_sample=results.source == "sample",
         readme=(results.folder / "README.md").exists(),
@@ -142,6 +143,17 @@ def build(results: Results) -> Path:
         sections=[*made, ("How to reproduce", again)],
     )
     return write_page(results.folder / "results" / "report.html", page)
+
+
+def write_blocks(path: Path, title: str, blocks: Sequence[Block], folder: Path) -> Path:
+    """Writes a page that belongs to no project, and returns its path.
+
+    Args:
+        folder: what the names of files in the blocks are relative to.
+    """
+    sections = list(titled(Renderer(folder, "page"), title, blocks))
+    values = {"on_sample": False, "run": {}, "summary": ""}
+    return write_page(path, render("page.html", project="", title=title, sections=sections, **values))
 
 
 def write_page(path: Path, page: str) -> Path:
@@ -161,7 +173,12 @@ def _sections(results: Results, stage: str) -> Iterator[tuple[str, Markup]]:
     """Title and content of each section of a stage; blocks before its first one stand under the stage's own title."""
     left = results.pages.get(stage, {}).get("blocks", [])
     blocks: list[Block] = [*_learning(results), *left] if stage == "train" else left
-    renderer, title, held = Renderer(results.of(stage), stage), STAGES[stage], list[Block]()
+    return titled(Renderer(results.of(stage), stage), STAGES[stage], blocks)
+
+
+def titled(renderer: Renderer, title: str, blocks: Sequence[Block]) -> Iterator[tuple[str, Markup]]:
+    """Title and content of each section; `title` is for blocks before the first one."""
+    held = list[Block]()
     for block in [*blocks, section("")]:
         if block["block"] != "section":
             held.append(block)

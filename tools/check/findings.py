@@ -1,155 +1,186 @@
-"""What a folder of labelled images holds: counts, sizes, damaged files, copies, labels worth a second look."""
+"""What a folder of labelled images holds: damaged files, copies, labels worth a second look."""
 
-from collections import Counter
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageOps
+from scipy.sparse import coo_array  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+from tqdm import tqdm
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import show
-from shared.image.folder import scan_folder
+from shared.image.files import REDUCING_GAP, opaque, opened
+from shared.image.folder import ImageFile, scan_folder
 
-from .copies import Group, find_groups
-from .labels import Hint, find_hints
-from .pictures import Picture, read_pictures
+from .near_copies import SIDE, describe, find_pairs
 
-SPLITS = ("images", "train", "valid", "test")
-MANY = 0.1  # share of the images with a near copy, above which it is likely that such pictures simply look alike
-FEW = 20  # images of a class to train on, below which it is named
+SPLITS = "train", "valid", "test"
+FOLDS, LEAST_IMAGES = 3, 20  # for hints: images of each class, and of all
+# A label is worth a look when a classifier that has not seen the image finds it improbable and another one likely.
+IMPROBABLE, LIKELY = 0.003, 0.5
+
+
+class Group(NamedTuple):
+    """Copies of one image.
+
+    Args:
+        kind: exact (one and the same file), near, or mirrored (near, some with left and right exchanged).
+        members: the images, two or more.
+        likeness: of the least alike pair that connects them, up to 1.
+    """
+
+    kind: str
+    members: list[ImageFile]
+    likeness: float
+
+    @property
+    def splits(self) -> list[str]:
+        """That the members lie in; none where the folder has none."""
+        return [split for split in SPLITS if split in {file.split for file in self.members}]
+
+    @property
+    def classes(self) -> list[str]:
+        return sorted({file.class_name for file in self.members})
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All that is known of a folder. Numbers in groups and hints count `pictures`, which are in the order of ids.
+    """All that is known of a folder.
 
     Args:
+        images: those that can be read.
         problems: of the folder's structure, which the prepare stage refuses as well.
-        unreadable: one sentence for each file that is no image or damaged.
+        damaged: one sentence for each file that cannot be read.
         ignored: files that are no images by their suffix.
-        hints: most suspicious first.
-        neighbour_accuracy: share of pictures whose nearest neighbours vote for their label, without themselves; None
-            with too few pictures. It says how far the hints can be trusted.
+        groups: of copies.
+        hints: images whose label is worth a look, with the label that is likely, the most doubtful first.
+        trust: accuracy of the classifier behind the hints, on images it has not seen; None with too few images.
     """
 
-    root: Path
-    pictures: list[Picture]
+    images: list[ImageFile]
     problems: list[str]
-    unreadable: list[str]
+    damaged: list[str]
     ignored: list[Path]
     groups: list[Group]
-    hints: list[Hint]
-    neighbour_accuracy: float | None
-
-    def splits(self, group: Group) -> list[str]:
-        """The splits that a group lies in, train first; none where the folder has none."""
-        used = {self.pictures[member].file.split for member in group.members}
-        return [split for split in SPLITS if split in used]
-
-    def classes(self, group: Group) -> list[str]:
-        """The classes that a group lies in."""
-        return sorted({self.pictures[member].file.class_name for member in group.members})
+    hints: list[tuple[ImageFile, str]]
+    trust: float | None
 
     @property
     def has_splits(self) -> bool:
-        return self.pictures[0].file.split is not None
+        return self.images[0].split is not None
 
     @property
     def leaks(self) -> list[Group]:
-        """Groups that lie in two splits: the test asks for what was learned."""
-        return [group for group in self.groups if len(self.splits(group)) > 1]
-
-    @property
-    def contradictions(self) -> list[Group]:
-        """Groups under two classes: one of the labels is wrong, or the classes overlap."""
-        return [group for group in self.groups if len(self.classes(group)) > 1]
-
-    @property
-    def near_share(self) -> float:
-        """Share of the pictures that lie in a group of near copies."""
-        return sum(len(group.members) for group in self.groups if group.kind != "exact") / len(self.pictures)
-
-    @property
-    def harmful_first(self) -> list[Group]:
-        """All groups: leaks, then those under two classes, then the others."""
-        return sorted(self.groups, key=lambda group: (len(self.splits(group)) < 2, len(self.classes(group)) < 2))
-
-    @property
-    def is_fine(self) -> bool:
-        """Whether nothing was found that spoils a training or its score for certain. Hints do not count."""
-        return not (self.leaks or self.unreadable or self.problems)
+        """Copies in two splits. Without splits, those that a drawn one tears apart: prepare only sees exact copies."""
+        return [
+            group for group in self.groups if len(group.splits) > 1 or not (self.has_splits or group.kind == "exact")
+        ]
 
 
 def examine(root: Path) -> Findings:
     """Reads every image below `root` once and compares all with all.
 
     Raises:
-        UserError: there is no such folder, or no image in it that can be read.
+        UserError: there is no image that can be read.
     """
     problems = Problems(show(root))
     folder = scan_folder(root, problems)
     if not folder.images:
-        raise _no_images(root)
-    pictures, thumbnails, unreadable = read_pictures(folder.images)
-    if not pictures:
-        raise UserError(f"{show(root)}: none of its {len(folder.images):,} images can be read: {unreadable[0]}")
-    groups = find_groups(pictures, thumbnails)
-    hints, accuracy = find_hints([picture.file.class_name for picture in pictures], thumbnails, groups)
-    return Findings(root, pictures, problems.found, unreadable, folder.ignored, groups, hints, accuracy)
-
-
-def _no_images(root: Path) -> UserError:
-    return UserError(
-        f"{show(root)}: no folder of labelled images",
-        expected="<class>/<image>, or {train,valid,test}/<class>/<image>; archives and tables cannot be checked",
-        fix="name a folder of image files",
+        expected = "<class>/<image>, or {train,valid,test}/<class>/<image>; archives and tables cannot be checked"
+        raise UserError(f"{show(root)}: no folder of labelled images", expected=expected)
+    damaged, read = Problems(show(root)), list[tuple[ImageFile, np.ndarray, bytes]]()
+    with ThreadPoolExecutor() as pool:
+        for result in tqdm(pool.map(_read, folder.images), total=len(folder.images), unit="image", disable=None):
+            with damaged.collect():
+                if isinstance(result, UserError):
+                    raise result
+                read.append(result)
+    if not read:
+        raise UserError(f"{show(root)}: none of its {len(folder.images):,} images can be read: {damaged.found[0]}")
+    images, thumbnails, digests = (
+        [one for one, _, _ in read],
+        np.stack([one for _, one, _ in read]),
+        [one[2] for one in read],
     )
+    parts, groups = find_groups(images, thumbnails, digests)
+    hints, trust = find_hints(images, thumbnails, np.unique(parts, return_index=True)[1])
+    return Findings(images, problems.found, damaged.found, folder.ignored, groups, hints, trust)
 
 
-def class_counts(found: Findings) -> dict[str, dict[str, int]]:
-    """Class -> split -> number of readable images; the only split is "images" where the folder has none."""
-    counts = Counter((picture.file.class_name, picture.file.split or "images") for picture in found.pictures)
-    used = [split for split in SPLITS if any(split == key[1] for key in counts)]
-    names = sorted({name for name, _ in counts})
-    return {name: {split: counts[name, split] for split in used} for name in names}
+def _read(file: ImageFile) -> tuple[ImageFile, np.ndarray, bytes] | UserError:
+    """The whole image as a thumbnail (S, S, 3) uint8, whatever its shape, and the digest of its file."""
+    try:
+        small = load(file.path, SIDE)
+        if small.size != (SIDE, SIDE):
+            small = small.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
+        return file, np.asarray(small), hashlib.sha256(file.path.read_bytes()).digest()
+    except UserError as error:
+        return error
 
 
-def balance(found: Findings) -> tuple[float, list[str]]:
-    """Smallest class / largest class among what is trained on, and the classes with fewer than 20 images there."""
-    counts = class_counts(found)
-    trained = {name: splits.get("train", splits.get("images", 0)) for name, splits in counts.items()}
-    few = [name for name, count in trained.items() if count < FEW]
-    return min(trained.values()) / max(1, *trained.values()), few
+def load(path: Path, px: int) -> Image.Image:
+    """The whole image upright in RGB, perhaps reduced by decoding, though not to less than `px`.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    with opened(path) as image:
+        image.draft(None, (round(REDUCING_GAP * px),) * 2)
+        return opaque(ImageOps.exif_transpose(image)).convert("RGB")
 
 
-def sizes(found: Findings) -> dict[str, list[int]]:
-    """Smallest, median and largest width and height, px."""
-    sides = {"width": [picture.width for picture in found.pictures]}
-    sides["height"] = [picture.height for picture in found.pictures]
-    return {name: [min(values), round(float(np.median(values))), max(values)] for name, values in sides.items()}
+def find_groups(
+    images: Sequence[ImageFile], thumbnails: np.ndarray, digests: Sequence[bytes]
+) -> tuple[np.ndarray, list[Group]]:
+    """(N,) numbers that copies share, and the groups: in two splits first, then those under two classes."""
+    count = len(images)
+    _, first, same = np.unique(thumbnails.reshape(count, -1), axis=0, return_index=True, return_inverse=True)
+    pairs = find_pairs(thumbnails[first])  # one of those with equal thumbnails stands for all
+    ends = first[pairs.ends]
+    rows, columns = np.concatenate([np.stack([first[same], np.arange(count)], axis=1), ends]).T
+    parts = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count)), False)[1]
+    likeness, mirrored = np.ones(count, np.float32), np.zeros(count, bool)
+    np.minimum.at(likeness, parts[ends[:, 0]], pairs.likeness)
+    mirrored[parts[ends[pairs.mirrored, 0]]] = True
+    members: dict[int, list[int]] = defaultdict(list)
+    for number, part in enumerate(parts.tolist()):
+        members[part].append(number)
+    groups = []
+    for part, some in members.items():
+        if len(some) > 1:
+            exact = len({digests[number] for number in some}) == 1
+            kind = "exact" if exact else "mirrored" if mirrored[part] else "near"
+            groups.append(Group(kind, [images[number] for number in some], float(likeness[part])))
+    return parts, sorted(groups, key=lambda group: (len(group.splits) < 2, len(group.classes) < 2))
 
 
-def modes(found: Findings) -> dict[str, int]:
-    """PIL's mode -> number of images, the most frequent first."""
-    return dict(Counter(picture.mode for picture in found.pictures).most_common())
+def find_hints(
+    images: Sequence[ImageFile], thumbnails: np.ndarray, kept: np.ndarray
+) -> tuple[list[tuple[ImageFile, str]], float | None]:
+    """Labels worth a look, by logistic regression on coarse form and colour, cross-validated.
 
+    Args:
+        kept: numbers of the images to look at, one of each group of copies, so that they do not vouch for each other.
 
-def caution(found: Findings) -> str:
-    """What to think of near copies where there are many of them; empty where there are few."""
-    if found.near_share <= MANY:
-        return ""
-    return (
-        f"{found.near_share:.0%} of the images look like near copies. Either the data was multiplied, or its pictures "
-        "are alike by nature, as digits, drawings and round things are: look at the page before you believe it"
-    )
-
-
-def describe_group(found: Findings, group: Group) -> str:
-    """What a group is and why it matters, in a few words."""
-    certain = group.kind == "exact"
-    words = "exact copies" if certain else f"{group.kind} copies (likeness {group.likeness:.2f})"
-    if group in found.leaks:
-        words += f"; {'leakage' if certain else 'leakage if they are'}: in {' and '.join(found.splits(group))}"
-    if group in found.contradictions:
-        words += f"; under {len(found.classes(group))} classes: {', '.join(found.classes(group))}"
-    return words
+    Returns:
+        `hints` and `trust` of `Findings`.
+    """
+    classes = [images[number].class_name for number in kept]
+    names, labels, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    if len(kept) < LEAST_IMAGES or len(names) < 2 or counts.min() < FOLDS:
+        return [], None
+    model = LogisticRegression(C=30, max_iter=1000)
+    probability = cross_val_predict(model, describe(thumbnails[kept]), labels, cv=FOLDS, method="predict_proba")
+    own, best = probability[np.arange(len(kept)), labels], probability.argmax(axis=1)
+    doubtful = np.flatnonzero((own <= IMPROBABLE) & (probability.max(axis=1) >= LIKELY))
+    ranked = doubtful[own[doubtful].argsort(kind="stable")]
+    return [(images[kept[row]], str(names[best[row]])) for row in ranked], float((best == labels).mean())

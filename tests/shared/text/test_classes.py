@@ -1,0 +1,293 @@
+"""Labelled texts of every form become tokens and labels with exact values, or one list of everything that is wrong."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from shared.core.errors import UserError
+from shared.core.paths import Project
+from shared.data.prepared import Prepared
+from shared.text import classes as text_classes
+from shared.text.classes import ENCODER
+from shared.text.params import PrepareTexts
+from shared.text.tokens import PieceEncoder, load_encoder
+from tests.empty_root import checkout, everything_below
+
+__all__ = ["checkout"]
+
+PARAMS = PrepareTexts(
+    seed=0,
+    text_column="text",
+    label_column="label",
+    valid_fraction=0.1,
+    test_fraction=0.2,
+    tokenizer="lower_words",
+    checkpoint="",
+    max_words=1000,
+    min_count=1,
+    vectors="",
+    max_tokens=50,
+)
+FORMS = ("reviews.csv", "reviews.tsv", "reviews.jsonl", "reviews.csv.gz", "reviews.jsonl.gz", "folder", "split folder")
+
+
+@pytest.fixture
+def raw(checkout: Path) -> Path:
+    folder = checkout / "data/raw/own"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def some_rows(num: int = 20, first: int = 0) -> list[tuple[str, str]]:
+    return [(f"Review, number {number}", ("bad", "good")[number % 2]) for number in range(first, first + num)]
+
+
+def table(rows: Sequence[Sequence[str]], name: str) -> bytes:
+    if ".jsonl" in name:
+        lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
+    elif ".tsv" in name:
+        lines = ["text\tlabel", *("\t".join(row) for row in rows)]
+    else:
+        lines = ["label,text", *(f'{label},"{text}"' for text, label in rows)]
+    data = ("\n".join(lines) + "\n").encode()
+    return gzip.compress(data) if name.endswith(".gz") else data
+
+
+def save(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def save_as(raw: Path, form: str) -> None:
+    if "folder" not in form:
+        return save(raw / form, table(some_rows(), form))
+    for number, (text, label) in enumerate(some_rows()):
+        split = ("train", "test")[number >= 14] if "split" in form else "."
+        save(raw / split / label / f"{number:02}.txt", text.encode())
+    return None
+
+
+def prepare(**changes: Any) -> Prepared:
+    text_classes.prepare(Project("own"), PARAMS.model_copy(update=changes))
+    return Prepared(Project("own").prepared)
+
+
+def everything(prepared: Prepared) -> list[tuple[str, str]]:
+    """All texts with their labels, of all splits."""
+    found = []
+    for name in prepared.splits:
+        table = prepared.table(name)
+        labels = [prepared.manifest["classes"][label] for label in table.fixed("label").tolist()]
+        found += list(zip(table.strings("text"), labels, strict=True))
+    return sorted(found)
+
+
+# --- what is read -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_texts_and_labels(raw: Path, checkout: Path, form: str) -> None:
+    save_as(raw, form)
+    prepared = prepare()
+    manifest = prepared.manifest
+    assert everything(prepared) == sorted(some_rows())
+    assert (manifest["source"], manifest["classes"]) == ("own", ["bad", "good"])
+    assert {name: split["count"] for name, split in manifest["splits"].items()} == (
+        {"train": 12, "valid": 2, "test": 6} if "split" in form else {"train": 14, "valid": 2, "test": 4}
+    )
+
+
+def test_a_single_file_is_data_too(raw: Path, checkout: Path) -> None:
+    save(raw / "reviews.csv", table(some_rows(), "reviews.csv"))
+    assert len(text_classes.read(raw / "reviews.csv", PARAMS).splits["train"]) == 14
+
+
+def test_tokens_and_spans_are_those_of_the_encoder(raw: Path, checkout: Path) -> None:
+    save_as(raw, "reviews.csv")
+    prepared = prepare()
+    test = prepared.table("test")
+    for row, encoded in enumerate(load_encoder(prepared.read(ENCODER)).encode(test.strings("text"), 50)):
+        assert test.ragged("tokens").row(row).tolist() == encoded.ids
+        assert [tuple(span) for span in test.ragged("spans").row(row).tolist()] == encoded.spans
+    assert "spans" not in prepared.table("train")
+
+
+def test_the_vocabulary_is_that_of_train_alone(raw: Path, checkout: Path) -> None:
+    save(raw / "train.csv", table(some_rows(), "train.csv"))
+    save(raw / "test.csv", table([("Unheard of", "bad"), ("Review", "good")], "test.csv"))
+    prepared = prepare()
+    words = prepared.read(ENCODER)["words"]
+    assert "review" in words
+    assert "unheard" not in words
+    assert prepared.manifest["splits"]["test"]["unknown_share"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_unknown_tokens_are_counted_and_masks_are_not(
+    raw: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint's tokenizer says nothing by [MASK], and [UNK] of what it does not know."""
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[MASK]": 1, "review": 2, "number": 3}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer, tokenizer.normalizer = pre_tokenizers.Whitespace(), normalizers.Lowercase()
+    monkeypatch.setattr(text_classes, "checkpoint_pieces", lambda checkpoint: PieceEncoder(tokenizer, "[MASK]"))
+    tokenizer.add_special_tokens(["[MASK]"])
+    save(raw / "train.csv", table(some_rows(), "train.csv"))
+    save(raw / "test.csv", table([("Review unheard", "bad"), ("[MASK] [MASK] [MASK] Review", "good")], "test.csv"))
+    splits = prepare(tokenizer="checkpoint", checkpoint="some").manifest["splits"]
+    assert splits["test"]["unknown_share"] == pytest.approx(1 / 6, abs=1e-6)
+
+
+def test_quotation_marks_in_a_tsv_quote_only_where_they_match(raw: Path) -> None:
+    plain = [('"Great" is what they say', "good"), ('The "best', "bad"), ('"Never again', "bad"), ("Yes", "good")]
+    save(raw / "a.tsv", table(plain, "a.tsv"))
+    read = text_classes.read(raw, PARAMS.model_copy(update={"valid_fraction": 0.0}))
+    assert sorted(text.text for split in read.splits.values() for text in split) == sorted(text for text, _ in plain)
+    save(raw / "a.tsv", b'text\tlabel\n"Tab\there"\tgood\n"He said ""no"""\tbad\nx\tbad\ny\tgood\n')
+    read = text_classes.read(raw, PARAMS.model_copy(update={"valid_fraction": 0.0}))
+    assert {text.text for split in read.splits.values() for text in split} == {"Tab\there", 'He said "no"', "x", "y"}
+
+
+def test_evidence_marks_the_tokens_it_touches_in_the_normalised_text(raw: Path, checkout: Path) -> None:
+    lines = [{"text": "A cafe\u0301 so bad", "label": "bad", "evidence": [[10, 13]]}, {"text": "fine", "label": "good"}]
+    for name in ("train", "test"):
+        save(raw / f"{name}.jsonl", "\n".join(map(json.dumps, lines)).encode())
+    prepared = prepare(valid_fraction=0.0)
+    evidence = prepared.table("test").ragged("evidence")
+    assert [evidence.row(row).tolist() for row in range(2)] == [[False, False, False, True], [False]]
+    assert "evidence" not in prepared.table("train")
+
+
+def test_copies_stay_together_and_those_of_train_and_test_are_counted(raw: Path, checkout: Path) -> None:
+    save(raw / "a.csv", table([*some_rows(), *some_rows(), *some_rows()], "a.csv"))
+    assert prepare().manifest["num_shared"] == 0
+    (raw / "a.csv").unlink()
+    save(raw / "train.csv", table(some_rows(), "a.csv"))
+    save(raw / "test.csv", table(some_rows(6, first=17), "a.csv"))
+    assert prepare().manifest["num_shared"] == 3
+
+
+def test_what_is_cut_off_is_counted(raw: Path, checkout: Path) -> None:
+    save(raw / "a.csv", table([*some_rows(), ("so " * 80, "bad")], "a.csv"))
+    splits = prepare(test_fraction=0.01).manifest["splits"]
+    assert sum(split["num_truncated"] for split in splits.values()) == 1
+    assert max(split["truncated_share"] for split in splits.values()) > 0.1
+
+
+def test_hard_texts_are_no_problem(raw: Path, checkout: Path) -> None:
+    hard = [
+        ("x " * 500_000, "bad"),  # a line of 1 MB
+        ("هذا الفيلم رائع", "good"),
+        ("e\u0301\u0302\u0303", "bad"),
+        ("\u0301", "good"),  # a combining sign alone
+        ("👍🏽 ❤️", "good"),
+        ("two\nlines", "bad"),
+    ]
+    save(raw / "train.csv", table([*some_rows(), *hard], "train.csv"))
+    save(raw / "test.csv", table([("Zq wv", "bad"), ("Kx", "good")], "test.csv"))
+    prepared = prepare()
+    found = everything(prepared)
+    assert {label for text, label in found if "رائع" in text} == {"good"}
+    assert sum(len(text) == 1_000_000 for text, _ in found) == 1
+    assert prepared.manifest["splits"]["test"]["unknown_share"] == 1.0
+
+
+def test_numbers_as_labels_keep_their_order(raw: Path, checkout: Path) -> None:
+    lines = [json.dumps({"text": f"text {number}", "label": number % 11}) for number in range(44)]
+    save(raw / "a.jsonl", "\n".join(lines).encode())
+    assert prepare().manifest["classes"] == [str(number) for number in range(11)]
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------------
+
+GOOD_LINES = [json.dumps({"text": text, "label": label}).encode() for text, label in some_rows(4)]
+
+
+def test_all_problems_at_once_and_the_old_data_as_they_were(raw: Path, checkout: Path) -> None:
+    save_as(raw, "reviews.csv")
+    before = prepare().manifest
+    (raw / "reviews.csv").unlink()
+    lines = [
+        *GOOD_LINES,
+        b'{"text": "", "label": "bad"}',
+        b'{"text": "broken", "label": ',
+        b'["a", "list"]',
+        b'{"txt": "a typing error", "label": "bad"}',
+        b'{"text": "caf\xe9", "label": "bad"}',
+        b'{"text": 7, "label": "bad"}',
+        b'{"text": "no label", "label": null}',
+        b'{"text": "outside", "label": "bad", "evidence": [[3, 99]]}',
+    ]
+    save(raw / "train.jsonl", b"\n".join(lines))
+    save(raw / "test.jsonl", b'{"text": "new", "label": "ugly"}')
+    with pytest.raises(UserError, match=r"^error: data/raw/own: 9 problems") as caught:
+        prepare()
+    for line, word in enumerate(("empty", "not JSON", "list", "'txt'", "UTF-8", "int", "null", "evidence"), 5):
+        assert any(f"train.jsonl:{line}:" in row and word in row for row in caught.value.what.splitlines()), word
+    assert "label 'ugly': 1 in test (first: test.jsonl:1), but missing in train" in caught.value.what
+    assert Prepared(Project("own").prepared).manifest == before
+    assert everything_below(checkout / "data/prepared")[0] == "own"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "no texts; expected"),
+        ({"a.csv": b""}, "a.csv: empty, expected a header"),
+        ({"a.csv": b"text,label\n"}, "a.csv: no rows"),
+        ({"a.csv": b"texts,label\nx,y\n"}, r"a.csv:1: no column 'text' .*did you mean 'texts'\?"),
+        ({"a.csv": b"a,b\nx,y\n"}, "no column 'label' .*there are 'a', 'b'"),
+        ({"a.csv": b"text,label\nx,y\nx,y,z\n"}, "a.csv:3: 3 values, expected 2"),
+        ({"a.csv": b'text,label\n"x,y\n'}, "a.csv: the row in line 2: unexpected end of data"),
+        ({"a.csv": b"text,label\nx,y\nz,y\n"}, r"one label only \('y'\)"),
+        ({"a.csv": b"text,label\nx,y\n\xff,y\n"}, "a.csv:3: text: bytes that are not UTF-8"),
+        ({"a.csv.gz": b"text,label\n"}, "a.csv.gz: cannot be read: Not a gzipped file"),
+        ({"train.csv": b"text,label\nx,y\nu,v\n", "more.csv": b"text,label\nx,y\n"}, "more.csv: beside train"),
+        ({"val.csv": b"text,label\nx,y\nu,v\n"}, "no texts to train on"),
+        ({"good/1.txt": b"x", "bad/1.txt": b"\xff"}, "bad/1.txt: bytes that are not UTF-8"),
+        ({"good/1.txt": b"x", "bad/1.txt": b" \n"}, "bad/1.txt: empty"),
+        ({"good/1.txt": b"x", "bad/1.md": b"x"}, "bad: a class without .txt files"),
+    ],
+)
+def test_data_that_cannot_be_learned_from(raw: Path, checkout: Path, files: dict[str, bytes], message: str) -> None:
+    for name, data in files.items():
+        save(raw / name, data)
+    with pytest.raises(UserError, match=message):
+        prepare()
+    assert not (checkout / "data/prepared").exists()
+
+
+def test_a_folder_that_is_not_there(checkout: Path) -> None:
+    with pytest.raises(UserError, match="data/raw/own: no such file or folder"):
+        prepare()
+
+
+# --- what is suggested --------------------------------------------------------------------------------------------
+
+
+def test_columns_are_guessed_and_sizes_follow_from_the_texts(raw: Path) -> None:
+    rows = [f"{number},{('no', 'yes')[number % 2]},{'a long text ' * 5}{number}" for number in range(200)]
+    save(raw / "a.csv", "\n".join(["number,answer,comment", *rows]).encode())
+    suggested = text_classes.suggest(raw)
+    assert suggested["prepare.text_column"] == "comment"
+    assert suggested["prepare.label_column"] == "answer"
+    assert suggested["prepare.max_tokens"] == 32
+    assert suggested["prepare.min_count"] == 1
+    assert suggested["train.batch_size"] == suggested["train.micro_batch_size"] == 256
+    assert suggested["train.epochs"] == 40.0
+
+
+def test_vectors_of_the_vocabulary_lie_beside_it(raw: Path, checkout: Path, tmp_path: Path) -> None:
+    save_as(raw, "reviews.csv")
+    (tmp_path / "glove.txt").write_text("review 1 2 3\n, 4 5 6\n")
+    prepared = prepare(vectors=str(tmp_path / "glove.txt"))
+    manifest, vectors = prepared.manifest, prepared.table("vectors").fixed("vector")
+    words = prepared.read(ENCODER)["words"]
+    assert vectors.shape == (len(words), 3)
+    assert vectors[words.index("review")].tolist() == [1, 2, 3]
+    assert manifest["vectors_share"] == round(2 / len(words), 6)
+    with pytest.raises(UserError, match="vectors: are of whole words"):
+        prepare(vectors=str(tmp_path / "glove.txt"), tokenizer="pieces")

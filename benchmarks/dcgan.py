@@ -5,41 +5,44 @@ convolutions, batch norm in both, 64 channels at the largest map, 100 numbers of
 batches of 64, binary cross-entropy, one step each. The images are enlarged for it as its own resize does, and what it
 makes is brought back to the size of the data.
 
-For each seed ours is trained as the preset says, then the example for the same time on the same images. Ours is told
-the classes, as its preset has it, the example is not. Both are judged by the one classifier of our evaluate stage, as
-many generated images against as many test images.
+For each seed ours is trained as the preset says, then the example for the same time on the same images. Ours is given
+the classes, as its preset has it, the example is not. Both are compared with as many test images, in the features of
+one classifier, that of our evaluate stage.
 """
 
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from statistics import mean
+from statistics import harmonic_mean, mean
 
 import torch
 import torch.nn.functional as F
-from shared.data.arrays import read_split
-from shared.image.mnist import OFFICIAL
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from benchmarks.preset import load
 from benchmarks.table import report
-from projects.fashion_gan import prepare, train
-from projects.fashion_gan.evaluate import Figures, Images, figures
-from projects.fashion_gan.judge import judge, train_judge
-from projects.fashion_gan.model import draw_labels, draw_noise, generate
+from projects.fashion_gan import train
+from projects.fashion_gan.data import Latents
+from projects.fashion_gan.features import describe_images, train_classifier
+from projects.fashion_gan.metrics import frechet_distance, precision_recall
+from projects.fashion_gan.model import generate
 from projects.fashion_gan.params import Params
-from shared.data.prepared import read_manifest
+from shared.data.prepared import Prepared, write_prepared
 from shared.data.source import bring, mirror_folder
 from shared.image import classes as image_classes
+from shared.image.official import OFFICIAL
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 
 PRESET, SEEDS = "official-cpu", (0, 1, 2)
 OURS, THEIRS, REAL = "preset official-cpu", "PyTorch's DCGAN example", "real training images"
 MOST_SECONDS = 1200
-SHOWN = ("frechet_distance", "precision_score", "recall_score", "f1_score", "density_score", "coverage_score")
+SHOWN = ("frechet_distance", "precision_score", "recall_score", "f1_score")
+
+Figures = dict[str, float]
 
 SIDE, NOISE, WIDTH, BATCH, RATE = 64, 100, 64, 64, 2e-4  # of the example
 
@@ -71,8 +74,8 @@ def train_example(images: Tensor, seconds: float, seed: int) -> tuple[nn.Sequent
     start, steps = time.perf_counter(), 0
     for real in _batches(images):
         fake = generator(torch.randn(len(real), NOISE, 1, 1))
-        told = [discriminator(part) for part in (real, fake.detach())]
-        _step(adams[1], F.softplus(-told[0]).mean() + F.softplus(told[1]).mean())
+        logits = [discriminator(part) for part in (real, fake.detach())]
+        _step(adams[1], F.softplus(-logits[0]).mean() + F.softplus(logits[1]).mean())
         _step(adams[0], F.softplus(-discriminator(fake)).mean())
         steps += 1
         if time.perf_counter() - start > seconds:
@@ -103,36 +106,42 @@ def images_of(generator: nn.Sequential, number: int, side: int, seed: int) -> Te
     return ((torch.cat(parts) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def ours(params: Params, prepared: Path, folder: Path, number: int) -> tuple[Tensor, float, int]:
+def ours(params: Params, prepared: Prepared, folder: Path, number: int) -> tuple[Tensor, float, int]:
     """Images of the preset's generator, seconds and steps of its training."""
     world, chosen = local("cpu"), params.evaluate
+    training = replace(train.describe(params, prepared, world), results=folder)
     checkpoint = Checkpoint(folder / f"{params.train.seed}.pt", world)
-    trained, config = train.train(params, prepared, checkpoint, world, folder / "samples")
-    noise = draw_noise(chosen.seed, number, params.train.model.latent_size, "evaluate")
-    label = draw_labels(chosen.seed, number, config["class_counts"], "evaluate")
-    made = generate(trained.model.get_submodule("generator"), noise, label, chosen.batch_size)
-    return made, trained.progress.seconds, trained.progress.step
+    done = train.train_networks(training, params.train, params.runtime, world, checkpoint, folder)
+    latent = Latents(training.config, chosen.seed).draw(number, "evaluate")
+    return generate(done.model["generator"], latent, chosen.batch_size), done.progress.seconds, done.progress.step
 
 
-def make_data(folder: Path, params: Params) -> Path:
+def make_data(folder: Path, params: Params) -> Prepared:
     """Fashion-MNIST in the prepared form, below a folder."""
     bring(OFFICIAL["fashion_mnist"], folder / "raw")
-    image_classes.write(folder / "prepared", prepare.read(folder / "raw", params.prepare), params.prepare)
-    return folder / "prepared"
+    data, chosen = image_classes.read(folder / "raw", params.prepare), params.prepare
+    form = {"channels": chosen.channels, "image_size": chosen.image_size}
+    write_prepared(folder / "prepared", data.splits(chosen), {"source": data.source, "classes": data.classes, **form})
+    return Prepared(folder / "prepared")
 
 
-def make_scorer(prepared: Path, folder: Path, params: Params) -> tuple[Callable[[Tensor], Figures], int]:
+def make_scorer(prepared: Prepared, params: Params) -> tuple[Callable[[Tensor], Figures], int]:
     """What gives the figures of images, by our classifier against the test images, and how many images it wants."""
-    world, chosen, classes = local("cpu"), params.evaluate, read_manifest(prepared)["classes"]
-    split, test = (read_split(prepared, name) for name in ("train", "test"))
-    network = train_judge(split, classes, chosen, params.runtime, world, Checkpoint(folder / "judge.pt", world))
-    number = min(chosen.num_images, len(test))
+    chosen, classes = params.evaluate, prepared.manifest["classes"]
+    (images, labels), (unseen, _) = (
+        [torch.from_numpy(prepared.table(split).fixed(name)) for name in ("image", "label")]
+        for split in ("train", "test")
+    )
+    classifier = train_classifier(images, labels, len(classes), chosen, torch.device("cpu"))
+    number = min(chosen.num_images, len(unseen))
+    real, _ = describe_images(classifier, unseen[:number], chosen.batch_size)
 
-    def seen(pixels: Tensor) -> Images:
-        return Images(pixels, judge(network, pixels.numpy(), chosen.batch_size), None)
+    def score(pixels: Tensor) -> Figures:
+        features, _ = describe_images(classifier, pixels, chosen.batch_size)
+        found = {"frechet_distance": frechet_distance(features, real), **precision_recall(features, real)}
+        return found | {"f1_score": harmonic_mean([found["precision_score"], found["recall_score"]])}
 
-    real = seen(torch.from_numpy(test.images[:number].copy()))
-    return lambda pixels: figures(seen(pixels), real, len(classes)), number
+    return score, number
 
 
 def main() -> bool:
@@ -144,8 +153,8 @@ def main() -> bool:
     with tempfile.TemporaryDirectory() as scratch:
         folder, params = Path(scratch), load("fashion_gan", Params, PRESET)
         prepared = make_data(folder, params)
-        score, number = make_scorer(prepared, folder, params)
-        images = torch.from_numpy(read_split(prepared, "train").images)
+        score, number = make_scorer(prepared, params)
+        images = torch.from_numpy(prepared.table("train").fixed("image"))
         for seed in SEEDS:
             chosen = load("fashion_gan", Params, PRESET, {"train.seed": seed})
             made, seconds, steps = ours(chosen, prepared, folder, number)

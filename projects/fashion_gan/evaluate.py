@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.utils import make_grid
 
 from shared.core.files import replace_folder, write_json
@@ -41,6 +41,7 @@ from .params import Params
 
 ROWS, MAX_COLUMNS, PAIRS = 5, 20, 12  # of a grid of images, a class a column; pairs of an image and its nearest
 WHITE = 255  # between the images of a grid
+BATCH = 250  # images that the discriminator gets at once
 MEMORISED = 0.03  # by which the discriminator's area under the curve is larger on training images
 TITLES = {  # of metrics, and which values are good
     "frechet_distance": ("Frechet distance", "lower"),
@@ -48,14 +49,19 @@ TITLES = {  # of metrics, and which values are good
     "recall_score": ("Recall: real images that are covered", "higher"),
     "within_class_variance_ratio": ("Variance within classes, over that of real images", "near 1"),
     "class_agreement_score": ("Generated images classified as the class asked for", "higher"),
-    "copied_share": ("Nearer to a training image than 1 % of unseen real images", "near 0.01"),
+    "copied_share": ("Nearer to a training image than 1% of unseen real images", "near 0.01"),
 }
+
+Images = Mapping[str, Tensor]  # kind of images -> (N, C, S, S), or what there is of each, (N, ...)
+Labelled = tuple[Tensor, Tensor]  # images (N, C, S, S) uint8 and their labels (N,)
+Near = tuple[Tensor, Tensor]  # (N,) distances of generated images to the nearest training image, and its index (N,)
+Pictures = dict[str, Block]
 
 
 def measure(
-    features: Mapping[str, Tensor], labels: Mapping[str, Tensor], train: Tensor, wanted: Tensor | None, seed: int
-) -> tuple[dict[str, Any], tuple[Tensor, Tensor]]:
-    """The metrics, and of each generated image the distance to its nearest training image, (N,), and its index (N,).
+    features: Images, labels: Images, train: Tensor, wanted: Tensor | None, seed: int
+) -> tuple[dict[str, Any], Near]:
+    """The metrics, and how near the generated images are to training images.
 
     Args:
         features, labels: (N, D) and (N,) of generated, floor (training images), pca_gaussian and real (held out); no
@@ -103,14 +109,29 @@ def save(folder: Path, name: str, image: Tensor, caption: str) -> Block:
     return blocks.pictures([{"file": f"pictures/{name}", "caption": caption}], sharp=True, large=True)
 
 
+def draw(folder: Path, images: Images, labels: Images, near: Near, train: Tensor, classes: Sequence[str]) -> Pictures:
+    """Writes grids of generated, real and PCA-Gaussian images, and the generated images that are nearest to a training
+    image with that image below."""
+    order = f" Columns: {', '.join(classes[:MAX_COLUMNS])}." if len(classes) > 1 else ""
+    titles = {"generated": f"Generated: the first ones drawn.{order}", "real": "Real, held out."}
+    titles["pca_gaussian"] = "Drawn from the PCA-Gaussian."
+    made = {
+        name: save(folder, f"{name}.png", class_grid(images[name], labels[name], len(classes)), title)
+        for name, title in titles.items()
+    }
+    rows = near[0].argsort()[:PAIRS]
+    pairs = make_grid(torch.cat([images["generated"][rows], train[near[1][rows]]]), len(rows), 1, pad_value=WHITE)
+    caption = "Above: of all generated images those nearest to a training image, by features. Below: that image."
+    return made | {"nearest": save(folder, "nearest.png", pairs, caption)}
+
+
 def summary(found: dict[str, Any], generated: Block) -> list[Block]:
     """The generated images, how good they are, against what."""
-    words = f"Real training images are at {blocks.figure(found['floor']['frechet_distance'])}: about the best that a "
-    words += "generator can reach."
+    words = f"Real training images are at {blocks.figure(found['floor']['frechet_distance'])}. Of the generated images "
+    words += f"{found['copied_share']:.1%} are nearer to a training image than 1% of unseen real images are"
     if "class_agreement_score" in found:
-        words += f" Of the generated images {found['class_agreement_score']:.1%} are classified as the class asked for."
-    words += f" Copies: {found['copied_share']:.1%} are nearer to a training image than 1 % of unseen real images are."
-    return [generated, *blocks.headline(found), blocks.text(words)]
+        words += f"; {found['class_agreement_score']:.1%} are classified as the class asked for"
+    return [generated, *blocks.headline(found), blocks.text(f"{words}.")]
 
 
 def comparison(found: dict[str, Any]) -> list[Block]:
@@ -133,15 +154,28 @@ def comparison(found: dict[str, Any]) -> list[Block]:
     return [blocks.table(columns, rows, intro=intro), blocks.text(words)]
 
 
-def class_table(labels: Mapping[str, Tensor], wanted: Tensor | None, classes: Sequence[str]) -> list[Block]:
+def class_table(labels: Images, wanted: Tensor | None, classes: Sequence[str]) -> list[Block]:
     """Shares of the classes by the classifier, and how many of those generated for a class are classified as it."""
     rows: list[list[Any]] = []
     for number, name in enumerate(classes):
         shares = [(labels[kind] == number).double().mean().item() for kind in ("real", "generated")]
         mine = labels["generated"][wanted == number] if wanted is not None else torch.empty(0)
         rows.append([name, *shares, (mine == number).double().mean().item() if len(mine) else None])
-    columns = ["Class", "Share of real", "Share of generated", "Of those asked for"]
-    return [blocks.section("Classes of the generated images"), blocks.table(columns, rows, intro="By the classifier.")]
+    columns = ["Class", "Share of real", "Share of generated", "Right, of those asked for"]
+    return [
+        blocks.section("Classes of the generated images"),
+        blocks.table(columns, rows, intro="As the classifier sees them."),
+    ]
+
+
+def discriminator_areas(discriminator: nn.Module, reals: Mapping[str, Labelled], made: Labelled) -> dict[str, float]:
+    """Area under the ROC curve of the discriminator's logits, of each kind of real images against generated ones."""
+    logits = logits_of(discriminator, *made, BATCH)
+    found = {}
+    for name, real in reals.items():
+        both = torch.cat([logits_of(discriminator, *real, BATCH), logits])
+        found[f"discriminator_{name}_auc_score"] = float(roc_auc_score(torch.arange(len(both)) < len(real[0]), both))
+    return found
 
 
 def main(trained: Trained[Params]) -> None:
@@ -149,47 +183,37 @@ def main(trained: Trained[Params]) -> None:
         return
     start, chosen, config = time.perf_counter(), trained.params.evaluate, trained.config
     classes, seed, size = config["classes"], chosen.seed, chosen.batch_size
-    generator, discriminator = (trained.model.get_submodule(name) for name in ("generator", "discriminator"))
     train, test = (trained.prepared.table(name) for name in ("train", "test"))
-    (seen, seen_label), (unseen, unseen_label) = (
-        [torch.from_numpy(table.fixed(name)) for name in ("image", "label")] for table in (train, test)
+    seen, unseen = (
+        (torch.from_numpy(table.fixed("image")), torch.from_numpy(table.fixed("label"))) for table in (train, test)
     )
     number = min(chosen.num_images, len(train), len(test))
     latent = Latents(config, seed).draw(number, "evaluate")
     real, floor = (pick(table, number, seed) for table in (test, train))
-    images = {"generated": generate(generator, latent, size), "floor": floor[0]}
-    images |= {"pca_gaussian": metrics.pca_gaussian(seen, number, seed), "real": real[0]}
-
-    classifier = train_classifier(seen, seen_label, len(classes), chosen, trained.world.device)
+    images = {
+        "generated": generate(trained.model.get_submodule("generator"), latent, size),
+        "floor": floor[0],
+        "pca_gaussian": metrics.pca_gaussian(seen[0], number, seed),
+        "real": real[0],
+    }
+    classifier = train_classifier(*seen, len(classes), chosen, trained.world.device)
     described = {name: describe_images(classifier, some, size) for name, some in images.items()}
     features, labels = ({name: one[part] for name, one in described.items()} for part in (0, 1))
     wanted = latent["label"] if config["model"]["conditional"] else None
-    known = describe_images(classifier, seen, size)[0]
-    found, (distance, place) = measure(features, labels if len(classes) > 1 else {}, known, wanted, seed)
-    right = {"classifier_accuracy": accuracy(classifier, unseen, unseen_label, size)}
-    made = logits_of(discriminator, images["generated"], latent["label"], size)
-    for name, pair in (("train", floor), ("test", real)):
-        logits = torch.cat([logits_of(discriminator, *pair, size), made])
-        right[f"discriminator_{name}_auc_score"] = roc_auc_score(torch.arange(2 * number) < number, logits)
-    found |= rounded(right) | {"source": trained.prepared.manifest["source"]}
+    known = describe_images(classifier, seen[0], size)[0]
+    found, near = measure(features, labels if len(classes) > 1 else {}, known, wanted, seed)
+    made, discriminator = (images["generated"], latent["label"]), trained.model.get_submodule("discriminator")
+    areas = discriminator_areas(discriminator, {"train": floor, "test": real}, made)
+    found |= rounded({"classifier_accuracy": accuracy(classifier, *unseen, size)} | areas)
+    found |= {"source": trained.prepared.manifest["source"]}
 
     results = trained.project.results("evaluate")
     with replace_folder(results / "pictures") as folder:
-        order = f" Columns: {', '.join(classes[:MAX_COLUMNS])}." if len(classes) > 1 else ""
-        titles = {"generated": f"Generated: the first ones drawn.{order}", "real": "Real, held out."}
-        titles["pca_gaussian"] = "Drawn from the PCA-Gaussian."
-        columns = labels | ({} if wanted is None else {"generated": wanted})
-        drawn = {
-            name: save(folder, f"{name}.png", class_grid(images[name], columns[name], len(classes)), title)
-            for name, title in titles.items()
-        }
-        rows = distance.argsort()[:PAIRS]
-        pairs = make_grid(torch.cat([images["generated"][rows], seen[place[rows]]]), len(rows), 1, pad_value=WHITE)
-        caption = "Above: of all generated images those nearest to a training image, by features. Below: that image."
-        copies = save(folder, "nearest.png", pairs, caption)
+        columns = labels if wanted is None else labels | {"generated": wanted}
+        drawn = draw(folder, images, columns, near, seen[0], classes)
     page = [blocks.section("Beside real images and a simple model"), drawn["real"], drawn["pca_gaussian"]]
-    page += [*comparison(found), blocks.section("Nearest training images"), copies]
-    page += class_table(labels, wanted, classes) if len(classes) > 1 else []
+    page += [*comparison(found), *(class_table(labels, wanted, classes) if len(classes) > 1 else [])]
+    page += [blocks.section("Nearest training images"), drawn["nearest"]]
     blocks.leave(results, page, summary=summary(found, drawn["generated"]), params=chosen.model_dump())
     write_json(results / "metrics.json", found)
     write_json(results / "run.json", {"predict_seconds": round(time.perf_counter() - start, 1)})

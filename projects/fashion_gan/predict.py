@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from shared.core.cli import errors_for_people
 from shared.core.errors import UserError
-from shared.core.files import writing
 from shared.core.paths import Project
 
 if TYPE_CHECKING:  # takes seconds: --help must not wait for it
@@ -90,10 +89,12 @@ def main(words: Sequence[str] | None = None) -> None:
     files = {path / f"seed{given.seed}_{number:04}.png": image for number, image in enumerate(images)}
     if path.suffix:
         files = {path: make_grid(images, math.ceil(math.sqrt(len(images))), padding=0)}
-    with writing(path):
+    try:
         for file, pixels in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)
             to_pil_image(pixels).save(file)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}", fix="name another place") from None
     print(f"{given.out}: {len(images)} image{'s' * (len(images) > 1)} of {images.shape[-1]} px a side")
 
 

@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 def trained(images: Tensor, labels: Tensor, num_classes: int) -> features.Classifier:
-    params = tiny.params(evaluate__classifier_epochs=15.0).evaluate
+    params = tiny.params(evaluate__classifier_epochs=40.0).evaluate
     return features.train_classifier(images, labels, num_classes, params, CPU)
 
 

@@ -41,12 +41,6 @@ def test_the_frechet_distance_is_that_of_torchmetrics(number: int) -> None:
     assert metrics.frechet_distance(first, second) == pytest.approx(reference.compute().item(), rel=1e-3)
 
 
-def test_equal_sets_have_none_and_order_does_not_matter() -> None:
-    first, second = normal(100, 8, 0), normal(120, 8, 1) * 2
-    assert metrics.frechet_distance(first, first.flip(0)) == pytest.approx(0, abs=1e-9)
-    assert metrics.frechet_distance(first, second) == pytest.approx(metrics.frechet_distance(second, first))
-
-
 def test_the_interval_is_as_wide_as_new_draws_vary() -> None:
     pairs = [(normal(150, 8, seed), normal(150, 8, 1000 + seed) * 1.3 + 0.3) for seed in range(60)]
     spread = torch.tensor([metrics.frechet_distance(*pair) for pair in pairs]).std().item()
@@ -72,14 +66,6 @@ def test_precision_and_recall_are_those_of_the_definitions(monkeypatch: pytest.M
     monkeypatch.setattr(metrics, "CHUNK", 17)  # several chunks, the last one smaller
     generated, real = 0.8 * normal(60, 3, 0) + 0.5, normal(50, 3, 1)
     assert metrics.precision_recall(generated, real) == pytest.approx(brute(generated, real))
-
-
-def test_one_of_two_clusters_is_precise_and_recalls_half() -> None:
-    real = torch.cat([normal(100, 4, 0), normal(100, 4, 1) + 50])
-    found = metrics.precision_recall(normal(200, 4, 2), real)
-    assert found["precision_score"] > 0.75
-    assert found["recall_score"] < 0.55
-    assert set(metrics.precision_recall(normal(30, 4, 0) + 200, real).values()) == {0.0}
 
 
 def test_a_collapse_to_one_image_a_class_is_seen() -> None:

@@ -71,7 +71,7 @@ def test_a_side_that_no_network_makes_is_refused_before_anything_is_read(
 
 
 @pytest.mark.parametrize(
-    ("number", "problem"), [(1, "1 image for train"), (19, "15 images for train"), (45, "9 images for test")]
+    ("number", "problem"), [(1, "no sample is left"), (19, "15 images for train"), (45, "9 images for test")]
 )
 def test_too_few_images_are_refused(checkout: Path, number: int, problem: str) -> None:
     fill(checkout / RAW, number)

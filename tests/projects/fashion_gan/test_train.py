@@ -1,5 +1,6 @@
-"""A training learns, goes on after an interruption with the same bytes, and says what was not finite."""
+"""A training learns, resumes with the same bytes, says what was not finite, and is the same in two processes."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from projects.fashion_gan import train
 from projects.fashion_gan.losses import LOSSES, Losses
 from shared.core.errors import UserError
+from shared.core.paths import ROOT
 from shared.data.prepared import Prepared
 from shared.training.checkpoint import Checkpoint
+from shared.training.distributed import join, launch
+from shared.training.weights import save_model
 
 from . import tiny
+
+STEPS, ALIKE = 50, tiny.params(precision="fp64", micro_batch_size=2, translation=0.125, r1_steps=3)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +120,37 @@ def test_in_fp16_an_overflow_of_the_generator_moves_neither_it_nor_its_average(
     first, last = states[0], states[-1]
     assert last["generator_scaler"]["scale"] == 2.0**16 / 4 / 2**10  # every step was skipped
     assert int(last["average"]["n_averaged"]) == 0
-    assert last["generator_optimizer"]["state"][0]["step"] == 0
+    assert last["generator_optimizer"]["state"] == {}
     assert torch.equal(last["generator_module"]["stem.weight"], first["generator_module"]["stem.weight"])
     assert last["discriminator_scaler"]["scale"] > last["generator_scaler"]["scale"]
     assert last["discriminator_optimizer"]["state"][0]["step"] > 5
+
+
+def test_one_and_two_processes_train_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    prepared, curves, weights = tiny.prepare(tmp_path), [], []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        words = [str(prepared.folder), str(out)]
+        assert launch("tests.projects.fashion_gan.test_train", words, processes) == 0
+        curves.append(np.loadtxt(out / "history.tsv", skiprows=1))
+        weights.append(load_file(out / "model.safetensors"))
+    assert len(curves[0]) == STEPS
+    assert np.ptp(curves[0][:, 2]) > 0.1
+    np.testing.assert_allclose(curves[1], curves[0], rtol=0, atol=1e-8)
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=0, atol=1e-7, msg=name)
+
+
+def main(prepared: Path, out: Path) -> None:
+    torch.set_default_dtype(torch.float64)
+    with join(ALIKE.runtime) as world:
+        done = tiny.run(Prepared(prepared), out, ALIKE, world=world)
+        if world.is_first:
+            done.history.write(out)
+            save_model(out, done.model, {})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,6 +1,6 @@
 # Every target creates .venv and installs requirements.lock on first use, and is quick when nothing changed.
 PYTHON ?= python3
-PROJECT ?= cifar_cnn
+PROJECT ?= $(notdir $(patsubst %/,%,$(dir $(firstword $(sort $(wildcard projects/*/params.yaml))))))
 PRESET ?=
 BIN := .venv/bin
 READY := .venv/.ready
@@ -10,11 +10,11 @@ RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-u
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro new pretrained test lint bench deps report clean lock benchlock
+.PHONY: help setup repro new pretrained test lint deps report clean lock
 .DEFAULT_GOAL := help
 
 help: ## what there is to call
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv and install what requirements.lock lists
 
@@ -31,7 +31,7 @@ $(READY): requirements.lock
 	@$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
 	@touch $(READY)
 
-repro: $(READY) ## run a pipeline from data to report: PROJECT=cifar_cnn [PRESET=official-cpu]
+repro: $(READY) ## run a pipeline from data to report: PROJECT=<name> [PRESET=<preset>]
 	@$(BIN)/python -m tools.repro $(PROJECT) $(PRESET)
 
 # From the command line alone: some systems have a NAME in the environment.
@@ -43,7 +43,7 @@ new: export NAME := $(NAME)
 new: export FROM := $(FROM)
 new: export DATA := $(DATA)
 new: export TO := $(TO)
-new: $(READY) ## copy a project for your own data: NAME=flowers FROM=cifar_cnn DATA=folder [TO=folder]; alone, list them
+new: $(READY) ## copy a project for your own data: NAME=flowers FROM=<project> DATA=folder [TO=folder]; alone, list them
 	@$(BIN)/python -m tools.starter $${FROM:+"$$FROM"} $${NAME:+"$$NAME"} $${DATA:+--data "$$DATA"} $${TO:+--to "$$TO"}
 
 pretrained: $(READY) ## add a small pretrained Transformer (80 MB), for the presets minilm
@@ -54,10 +54,6 @@ test: $(READY) ## run the tests
 
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-
-bench: $(READY) ## compare with what one would pick instead (about three hours; needs requirements-bench.lock)
-	@$(UV) pip install --quiet --python $(BIN)/python -r requirements-bench.lock
-	@$(BIN)/python -m benchmarks
 
 deps: $(READY) ## write the modules that each stage imports into its dvc.yaml
 	@$(BIN)/python -m tools.deps
@@ -72,5 +68,4 @@ clean: ## remove what can be made again; data/raw and tracked files stay
 lock: ## resolve pyproject.toml anew
 	$(UV) pip compile pyproject.toml --group dev $(RESOLVE) -o requirements.lock
 
-benchlock: lock ## the same with the packages of the benchmarks
-	$(UV) pip compile pyproject.toml --group dev --group bench $(RESOLVE) -c requirements.lock -o requirements-bench.lock
+-include benchmarks/targets.mk

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from shared.data.columns import Ragged
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,7 +20,6 @@ from benchmarks.table import report
 from projects.imdb_sentiment.model import TextClassifier
 from projects.imdb_sentiment.params import Model
 from shared.data.batches import Batches, EqualBatches, LengthBatches, Plan
-from shared.data.columns import Ragged
 from shared.text.batches import text_reader
 from shared.training.distributed import local
 

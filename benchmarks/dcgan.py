@@ -18,6 +18,8 @@ from statistics import mean
 
 import torch
 import torch.nn.functional as F
+from shared.data.arrays import read_split
+from shared.image.mnist import OFFICIAL
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -28,11 +30,9 @@ from projects.fashion_gan.evaluate import Figures, Images, figures
 from projects.fashion_gan.judge import judge, train_judge
 from projects.fashion_gan.model import draw_labels, draw_noise, generate
 from projects.fashion_gan.params import Params
-from shared.data.arrays import read_split
 from shared.data.prepared import read_manifest
 from shared.data.source import bring, mirror_folder
 from shared.image import classes as image_classes
-from shared.image.mnist import OFFICIAL
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
 

@@ -19,6 +19,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from shared.data.arrays import read_split
+from shared.image.batches import to_float, train_batches
+from shared.training.average import make_average
 from torch import Tensor
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
@@ -31,10 +34,7 @@ from projects.fashion_gan import train
 from projects.fashion_gan.data import Latents
 from projects.fashion_gan.game import Game
 from projects.fashion_gan.params import Params
-from shared.data.arrays import read_split
 from shared.data.source import mirror_folder
-from shared.image.batches import to_float, train_batches
-from shared.training.average import make_average
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import AUTOCAST, resolve_precision
 from shared.training.distributed import World, join

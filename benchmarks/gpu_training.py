@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from shared.data.arrays import read_split
+from shared.image.batches import to_float
+from shared.image.cifar import CIFAR10
 
 from benchmarks.preset import load
 from benchmarks.table import report
 from projects.cifar_cnn import prepare, train
 from projects.cifar_cnn.model import predict_logits
 from projects.cifar_cnn.params import Params
-from shared.data.arrays import read_split
 from shared.data.source import bring
 from shared.image import classes as image_classes
-from shared.image.batches import to_float
-from shared.image.cifar import CIFAR10
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, join
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from shared.data.arrays import Split
+from shared.image.batches import ImageBatch, reader
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -20,9 +22,7 @@ from projects.cifar_cnn.data import augment
 from projects.cifar_cnn.params import Params
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.data.arrays import Split
 from shared.data.batches import Batches, EqualBatches
-from shared.image.batches import ImageBatch, reader
 from shared.training.distributed import local
 
 IMAGES, BATCH, ROUNDS = 10_000, 500, 5

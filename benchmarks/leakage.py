@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from shared.image.cifar import CIFAR10, read_cifar10
 
 from benchmarks.table import report
 from shared.data.archive import extract
 from shared.data.source import bring, mirror_folder
-from shared.image.cifar import CIFAR10, read_cifar10
 from tools.check.findings import examine
 from tools.check.near_copies import align, warp
 

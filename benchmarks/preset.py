@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from shared.core.params import Section, check, override, read_yaml
+from shared.core.params import Section, check_params, override, read_yaml
 from shared.core.paths import Project
 from tools.repro import preset_changes
 
@@ -20,4 +20,4 @@ def load(name: str, params: type[P], preset: str, own: Mapping[str, Any] | None 
     tree = read_yaml(project.folder / "params.yaml")
     for key, value in (preset_changes(project, preset) | dict(own or {})).items():
         override(tree, key, value)
-    return check(params, tree, preset)
+    return check_params(params, tree, preset)

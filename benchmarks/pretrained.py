@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from shared.data.columns import read_columns
 from torch import nn
 
 from benchmarks.preset import load
@@ -23,7 +24,6 @@ from projects.imdb_sentiment.data import tokens_and_labels
 from projects.imdb_sentiment.evaluate import predict
 from projects.imdb_sentiment.params import Params
 from shared.core.seed import derive
-from shared.data.columns import read_columns
 from shared.data.source import mirror_folder
 from shared.evaluation.metrics import bootstrap
 from shared.text import classes as text_classes

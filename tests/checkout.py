@@ -15,11 +15,10 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from projects.cifar_cnn.sample import SHAPES, make_images
-from shared.core.files import write_json
 from shared.core.params import override, read_yaml
 from shared.core.paths import ROOT
-from shared.data.arrays import Split, write_split
-from shared.data.prepared import SPLITS
+from shared.data.prepared import write_prepared
+from shared.data.table import Column
 
 PROJECT = "cifar_cnn"
 
@@ -100,11 +99,11 @@ def make_checkout(root: Path, *, num_train: int, num_valid: int, **params: Any) 
 
 def prepare(folder: Path, counts: dict[str, int]) -> None:
     """Generated images in the prepared form: what the fetch and prepare stages leave, in a second."""
-    manifest: dict[str, Any] = {"classes": list(SHAPES), "channels": 3, "image_size": 32, "splits": {}}
-    manifest |= {"mean": [0.5] * 3, "std": [0.25] * 3, "source": "sample"}
-    for name in SPLITS:
-        labels = np.arange(counts[name]) % len(SHAPES)
-        images, _ = make_images(labels, np.random.default_rng([counts[name], SPLITS.index(name)]))
-        split = Split(images.transpose(0, 3, 1, 2).copy(), labels, [f"{index:05d}" for index in range(len(labels))])
-        manifest["splits"][name] = write_split(folder / name, split)
-    write_json(folder / "manifest.json", manifest)
+    splits: dict[str, dict[str, Column]] = {}
+    for number, (name, count) in enumerate(counts.items()):
+        labels = np.arange(count) % len(SHAPES)
+        images, _ = make_images(labels, np.random.default_rng([count, number]))
+        ids = [f"{index:05d}" for index in range(count)]
+        splits[name] = {"image": images.transpose(0, 3, 1, 2).copy(), "label": labels, "id": ids}
+    manifest = {"source": "sample", "classes": list(SHAPES), "channels": 3, "image_size": 32}
+    write_prepared(folder, splits, manifest | {"mean": [0.5] * 3, "std": [0.25] * 3})

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from hypothesis import settings
+
+settings.register_profile("shared machine", deadline=None)  # how long an example takes says nothing there
+settings.load_profile("shared machine")
+
 
 def pytest_make_parametrize_id(val: Any, argname: str) -> str | None:
     """Names bytes by their argument: those of an archive hold the time, and parallel workers must agree on names."""

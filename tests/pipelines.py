@@ -1,12 +1,9 @@
-"""What the pipelines declare and what the code imports, read from the files."""
+"""What the pipelines declare, read from the files."""
 
 from typing import Any
 
 from shared.core.params import read_yaml
 from shared.core.paths import ROOT
-from tools.imports import imported
-
-__all__ = ["PROJECTS", "imported", "stages"]
 
 PROJECTS = sorted(path.parent.name for path in ROOT.glob("projects/*/params.yaml"))
 

@@ -1,37 +1,29 @@
+"""What holds for all code and all pipelines: floors, names, declared deps, locks."""
+
+import ast
 import hashlib
 import json
 import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shared.core.params import flatten, read_yaml
 from shared.core.paths import ROOT
-from tests.pipelines import PROJECTS, imported, stages
+from tests.pipelines import PROJECTS, stages
+from tools import deps
 
 STAGES = [(project, stage) for project in PROJECTS for stage in stages(project)]
+FLOORS = [["core"], ["data"], ["training"], ["report"], ["evaluation"], ["explain"]]  # the rooms are above all of these
+SHARED = sorted(path for path in ROOT.glob("shared/*/**/*.py") if path.stat().st_size)
+VERBS = {"describe", "explain", "main", "prepare", "present", "read", "show", "suggest"}  # of several rooms or commands
 
 
-def covers(dep: str, file: Path) -> bool:
-    return file == ROOT / dep or (ROOT / dep) in file.parents
-
-
-@pytest.mark.parametrize(("project", "stage"), STAGES)
-def test_every_module_a_stage_imports_is_among_its_deps(project, stage):
-    script = ROOT / "projects" / project / f"{stage}.py"
-    deps = stages(project)[stage]["deps"]
-    missing = [file for file in {script, *imported(script)} if not any(covers(dep, file) for dep in deps)]
-    assert sorted(str(file.relative_to(ROOT)) for file in missing) == []
-
-
-@pytest.mark.parametrize(("project", "stage"), STAGES)
-def test_every_code_dep_is_imported(project, stage):
-    script = ROOT / "projects" / project / f"{stage}.py"
-    used = {script, *imported(script)}
-    code = [
-        dep for dep in stages(project)[stage]["deps"] if dep.endswith(".py") or (ROOT / dep / "__init__.py").exists()
-    ]
-    assert [dep for dep in code if not any(covers(dep, file) for file in used)] == []
+def test_the_deps_are_what_the_code_imports():
+    assert deps.stale() == [], "run: make deps"
 
 
 @pytest.mark.parametrize(("project", "stage"), STAGES)
@@ -47,27 +39,62 @@ def test_the_root_has_a_stage_named_after_the_project(project):
     assert f"projects/{project}" in read_yaml(ROOT / "dvc.yaml")["stages"]
 
 
-def test_imports_point_one_way():
-    for file in ROOT.glob("shared/**/*.py"):
-        assert not [path for path in imported(file) if "projects" in path.relative_to(ROOT).parts[:1]], file
-    for project in PROJECTS:
-        for file in (ROOT / "projects" / project).glob("*.py"):
-            others = {
-                path.relative_to(ROOT).parts[1]
-                for path in imported(file)
-                if path.relative_to(ROOT).parts[0] == "projects"
-            }
-            assert others <= {project, "__init__.py"}, file
+def place(name: str) -> tuple[str, str]:
+    """shared.core.files -> (shared, core)."""
+    top, _, rest = name.partition(".")
+    return top, rest.partition(".")[0]
+
+
+def imported(path: Path) -> list[tuple[str, str]]:
+    return [place(name) for name in deps.names_imported(path) if deps.module_file(name).exists()]
+
+
+def may_import(room: str, other: str) -> bool:
+    """Its own room and those below it; what is on no floor is a room of a kind, above all floors."""
+    order = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+    return room == other or order.get(other, len(FLOORS)) < order.get(room, len(FLOORS))
+
+
+@pytest.mark.parametrize("path", SHARED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_shared_imports_point_down(path):
+    room = path.relative_to(ROOT).parts[1]
+    assert [name for name in imported(path) if name[0] != "shared"] == []
+    assert [other for _, other in imported(path) if not may_import(room, other)] == []
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_a_project_imports_shared_and_itself(project):
+    for path in ROOT.glob(f"projects/{project}/**/*.py"):
+        assert set(imported(path)) <= {name for name in imported(path) if name[0] == "shared"} | {("projects", project)}
+
+
+def test_core_is_read_without_torch_and_numpy():
+    files = sorted(ROOT.glob("shared/core/*.py"))
+    found = {path.name: deps.names_imported(path, at_import=True) for path in files}
+    assert [name for name, names in found.items() if {place(one)[0] for one in names} & {"torch", "numpy"}] == []
+    modules = ", ".join(f"shared.core.{path.stem}" for path in files if path.stat().st_size)
+    code = f"import sys; sys.modules |= dict.fromkeys(('torch', 'numpy')); import {modules}"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def public_names(path: Path) -> Iterator[str]:
+    """Of classes and functions: what other modules call. A constant is a detail of its module."""
+    names = (node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef | ast.FunctionDef))
+    return (name for name in names if not name.startswith("_") and name not in VERBS)
+
+
+def test_one_name_for_one_thing():
+    places = defaultdict(list)
+    for path in SHARED:
+        for name in public_names(path):
+            places[name].append(path.relative_to(ROOT).as_posix())
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
 def lock(project):
     """What the last run recorded; nothing in a project that never ran."""
     path = ROOT / "projects" / project / "dvc.lock"
     return read_yaml(path)["stages"] if path.exists() else {}
-
-
-def recorded(project):
-    return [(stage, dep) for stage, entry in lock(project).items() for dep in entry["deps"]]
 
 
 def md5(path):
@@ -81,12 +108,11 @@ def md5(path):
 
 @pytest.mark.parametrize("project", PROJECTS)
 def test_the_lock_belongs_to_the_code_and_params_in_the_tree(project):
-    for stage, dep in recorded(project):
-        made_by_a_stage = dep["path"].startswith("data/") or "/results/" in dep["path"]
-        if not made_by_a_stage:
-            assert md5(ROOT / dep["path"]) == dep["md5"], f"{stage}: {dep['path']} changed since"
     params = read_yaml(ROOT / "projects" / project / "params.yaml")
     for stage, entry in lock(project).items():
+        for dep in entry["deps"]:
+            made_by_a_stage = dep["path"].startswith("data/") or "/results/" in dep["path"]
+            assert made_by_a_stage or md5(ROOT / dep["path"]) == dep["md5"], f"{stage}: {dep['path']} changed since"
         for values in entry.get("params", {}).values():
             assert flatten(values) == flatten({stage: params[stage]}), f"{stage}: params changed since"
 
@@ -95,5 +121,4 @@ def test_nothing_large_or_private_is_tracked():
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     paths = [ROOT / name for name in files.split("\0") if name]
     assert [path for path in paths if path.exists() and path.stat().st_size > 1024 * 1024] == []
-    lock = (ROOT / "requirements.lock").read_text()
-    assert "://" not in lock
+    assert "://" not in (ROOT / "requirements.lock").read_text()

@@ -1,24 +1,23 @@
 """A pipeline from raw data to its page, in a checkout of its own."""
 
+import runpy
 import shutil
+import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from shared.core import paths
-from shared.core.params import Section, load
-from shared.core.paths import Project
-from shared.report.page import build
-from shared.report.results import Results
+from shared.report.page import Results, build
 
 
 @contextmanager
-def run_all(
-    root: Path, project: Path, params: type[Section], small: Mapping[str, Any], stages: Sequence[Any]
-) -> Iterator[Path]:
+def run_all(root: Path, project: Path, small: Mapping[str, Any], stages: Sequence[ModuleType]) -> Iterator[Path]:
     """Runs the stages and the page on what lies in data/raw/<project> below `root`, where the code believes to lie.
 
     Args:
@@ -29,15 +28,23 @@ def run_all(
     Yields:
         The folder of the results.
     """
-    (root / "projects" / project.name).mkdir(parents=True)
-    shutil.copy(project / "dvc.yaml", root / "projects" / project.name)
-    loaded = load(params, project / "params.yaml", [f"{key}={value}" for key, value in small.items()])
+    folder = root / "projects" / project.name
+    folder.mkdir(parents=True)
+    shutil.copy(project / "dvc.yaml", folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "ROOT", root)
         for stage in stages:
-            stage.main(loaded)
+            run_module(stage, *(f"{key}={value}" for key, value in small.items()))
         build(Results(project.name, root))
-        yield Project(project.name).folder / "results"
+        yield folder / "results"
+
+
+def run_module(stage: ModuleType, *words: str) -> None:
+    """`python -m <stage> <words>` in this process. Raises SystemExit where the command would end with a status."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr(sys, "argv", [str(stage.__file__), *words])
+        warnings.filterwarnings("ignore", ".* found in sys.modules", RuntimeWarning)  # tests import it as well
+        runpy.run_module(stage.__name__, run_name="__main__")
 
 
 def assert_complete(results: Path, files: Sequence[str]) -> None:

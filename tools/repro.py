@@ -21,20 +21,18 @@ from shared.core.cli import errors_for_people
 from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.headline import headline_of
-from shared.core.params import Section, check, flatten, override, read_yaml
+from shared.core.params import Section, check_params, flatten, override, read_yaml
 from shared.core.paths import ROOT, Project, show
-
-
-def projects() -> list[str]:
-    """The names of all projects, in alphabetical order."""
-    return sorted(path.parent.name for path in ROOT.glob("projects/*/params.yaml"))
+from tools import readme
+from tools.deps import read_commented
 
 
 def find(name: str) -> Project:
     """A project by name, also as `projects/<name>/`. Raises UserError with the names there are."""
-    name = name.rstrip("/").removeprefix("projects/")
-    if name not in projects():
-        raise UserError(f"{name}: no such project", expected=f"one of {', '.join(projects())}")
+    projects = sorted(path.parent.name for path in ROOT.glob("projects/*/params.yaml"))
+    name = name.rstrip("/").removeprefix("./").removeprefix("projects/")
+    if name not in projects:
+        raise UserError(f"{name}: no such project", expected=f"one of {', '.join(projects)}")
     return Project(name)
 
 
@@ -42,11 +40,21 @@ def reproduce(project: Project) -> None:
     """`dvc repro projects/<name>`; raises SystemExit with its status if it fails."""
     _dvc("repro", f"projects/{project.name}")
     metrics = json.loads((project.folder / "results/evaluate/metrics.json").read_text())
-    data = "the embedded sample" if metrics["source"] == "sample" else f"{metrics['source']} data"
-    headline = headline_of(metrics)
-    name = headline.name.replace("_", " ")
-    print(f"\n{name} {headline.value:.4f} on {headline.num_samples:,} test {headline.unit} of {data}")
+    print(f"\n{result({'runs': [{'metrics': metrics}]})}")
     print(f"the report: {show(project.folder / 'results/report.html')}")
+
+
+def result(record: readme.Record) -> str:
+    """The headline of a record in words."""
+    metrics = record["runs"][0]["metrics"]
+    headline, number = headline_of(metrics), len(record["runs"])
+    how = f"mean and standard deviation of {number} seeds" if number > 1 else "95 % interval"
+    data = {"sample": "the embedded sample"}.get(metrics["source"], f"{metrics['source']} data")
+    words = f"{readme.words(headline.name)} {readme.reached(record)}, {how}"
+    words += f", on {headline.num_samples:,} test {headline.unit} of {data}"
+    best = headline.best_baseline
+    baseline = f"; best simple baseline: {readme.words(best[0])} {readme.digits(best[1])}" if best else ""
+    return f"{words}{baseline} ({headline.direction} is better)"
 
 
 def run_preset(project: Project, preset: str, seeds: list[int]) -> None:
@@ -63,18 +71,24 @@ def run_preset(project: Project, preset: str, seeds: list[int]) -> None:
         runs.append(read_run(project, revisions[-1]))
     path = project.folder / "records" / f"{preset}.json"
     path.parent.mkdir(exist_ok=True)
-    write_json(path, record(preset, changes, runs))
-    print(f"\n{path.read_text()}the record: {show(path)} (commit it when it is good)")
-    print(f"its model and page{f', of seed {seeds[0]}' * (len(seeds) > 1)}: {apply_command(project, revisions[0])}")
+    made = record(preset, changes, runs)
+    write_json(path, made)
+    print(f"\npreset {preset}: {result(made)}")
+    print(f"the record: {show(path)} (commit it when it is good)")
+    print(f"its model and page{f', of seed {seeds[0]}' * (len(seeds) > 1)}, in place of the results you have now:")
+    print(f"  {bring_command(project, revisions[0])}")
 
 
-def apply_command(project: Project, revision: str) -> str:
-    """What to type for an experiment's files in the workspace, once its record is committed.
+def bring_command(project: Project, revision: str) -> str:
+    """What to type for an experiment's results in the workspace.
 
-    Its commit and not its name, which each commit it was run from has; and the records, which it is older than, as they
-    are now.
+    Its commit and not its name, which each commit that it was run from has. `dvc exp apply` would set every file of the
+    workspace back to the experiment's, and ask for the data of all projects.
     """
-    return f"dvc exp apply {revision[:10]} && git checkout HEAD -- {show(project.folder / 'records')}"
+    folder = f"projects/{project.name}"
+    page = read_yaml(ROOT / "dvc.yaml")["stages"][folder]["cmd"]
+    paths = f"{folder}/results {folder}/dvc.lock"
+    return f"git restore --source={revision[:10]} -- {paths} && dvc checkout --force {folder}/dvc.yaml && {page}"
 
 
 def preset_changes(project: Project, preset: str) -> dict[str, Any]:
@@ -88,27 +102,27 @@ def preset_changes(project: Project, preset: str) -> dict[str, Any]:
     for key, value in changes.items():
         override(tree, key, value)
     model: type[Section] = importlib.import_module(f"projects.{project.name}.params").Params
-    check(model, tree, show(path))
+    check_params(model, tree, show(path))
     return changes
 
 
 def read_run(project: Project, revision: str) -> dict[str, Any]:
     """What one experiment left, read from its commit: DVC brings only declared files back."""
 
-    def read(path: str) -> Any:
-        return json.loads(_git("show", f"{revision}:projects/{project.name}/results/{path}"))
+    def text(path: str) -> str:
+        return _git("show", f"{revision}:projects/{project.name}/{path}")
 
-    lock = read_yaml_text(_git("show", f"{revision}:projects/{project.name}/dvc.lock"))
+    def results(path: str) -> Any:
+        return json.loads(text(f"results/{path}"))
+
+    lock, params = read_commented(text("dvc.lock")), read_commented(text("params.yaml"))
     stages = [lock["stages"][stage] for stage in ("fetch", "prepare") if stage in lock["stages"]]  # own data: no fetch
-    data = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
-    params = read_yaml_text(_git("show", f"{revision}:projects/{project.name}/params.yaml"))
-    evaluate = {key: value for key, value in read("evaluate/metrics.json").items() if key != "by_class"}
     return {
         "seed": params["train"]["seed"],
-        "metrics": evaluate,
-        "explain": read("explain/metrics.json"),
-        "training": read("train/run.json") | read("evaluate/run.json"),
-        "data_md5": data,
+        "metrics": {key: value for key, value in results("evaluate/metrics.json").items() if key != "by_class"},
+        "explain": results("explain/metrics.json"),
+        "training": results("train/run.json") | results("evaluate/run.json"),
+        "data_md5": {out["path"]: out["md5"] for stage in stages for out in stage["outs"]},
         "params": flatten(params),
     }
 
@@ -124,14 +138,6 @@ def record(preset: str, changes: dict[str, Any], runs: list[dict[str, Any]]) -> 
         "num_seeds": len(values),
     }
     return {"preset": preset, "headline": headline, "changes": changes, "runs": runs}
-
-
-def read_yaml_text(text: str) -> dict[str, Any]:
-    """YAML from a string, read as DVC reads it."""
-    from ruamel.yaml import YAML
-
-    tree: dict[str, Any] = YAML(typ="safe").load(text)
-    return tree
 
 
 def _word(value: Any) -> str:

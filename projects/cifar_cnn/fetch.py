@@ -8,32 +8,20 @@ The sample is a folder of images with the masks of its objects; CIFAR-10 is `cif
 verified. With data of your own this stage goes: put it where `prepare` looks, see data/README.md.
 """
 
-from functools import partial
 from pathlib import Path
 
-from shared.core.cli import run
-from shared.core.paths import Project
-from shared.data.raw import fetch
+from shared.core.cli import answer_help
+from shared.data.source import bring, fetch_stage
+from shared.image.official import OFFICIAL
 
 from .params import Fetch, Params
+from .sample import write_sample
 
 
-def main(params: Params) -> None:
-    fetch(Project.of(__file__), params.fetch.source, partial(_bring, params.fetch))
-
-
-def _bring(params: Fetch, folder: Path) -> None:
-    # Imported where needed: neither source should cost the other's start.
-    if params.source == "sample":
-        from .sample import write_sample
-
-        write_sample(folder, params)
-    else:
-        from shared.data.source import bring
-        from shared.image.cifar import CIFAR10
-
-        bring(CIFAR10, folder)
+def official(folder: Path, params: Fetch) -> None:
+    bring(OFFICIAL["cifar10"], folder)
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    answer_help(__name__, __doc__, __file__)
+    fetch_stage({"sample": write_sample, "official": official}, Params, __file__)

@@ -6,7 +6,7 @@ that whitens 2x2 patches, three blocks of two convolutions that start as the ide
 N images, C channels, H height, W width, K classes. All networks take float images in [0, 1] and normalise inside.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,31 +115,29 @@ def torchvision_classifier(name: str, num_classes: int, channels: int) -> nn.Mod
     return network
 
 
-def build_model(params: Model, channels: int, num_classes: int, mean: list[float], std: list[float]) -> nn.Sequential:
-    """Normalisation and network: (N, C, H, W) float in [0, 1] -> (N, K) logits."""
+def build_model(config: Mapping[str, Any]) -> nn.Sequential:
+    """Normalisation and network: (N, C, H, W) float in [0, 1] -> (N, K) logits.
+
+    Args:
+        config: model (see params.py), classes, channels, mean, std: what model.json holds.
+    """
+    params, channels, num_classes = Model(**config["model"]), config["channels"], len(config["classes"])
     if params.name == "compact":
         net: nn.Module = CompactNet(channels, num_classes, params.width)
     else:
         net = torchvision_classifier(params.name, num_classes, channels)
-    return nn.Sequential(Normalise(mean, std), net)
+    return nn.Sequential(Normalise(config["mean"], config["std"]), net)
 
 
-def load_model(folder: Path, command: str) -> tuple[nn.Sequential, dict[str, Any]]:
-    """The trained model in eval mode and its config: model, classes, channels, image_size, mean, std.
-
-    Args:
-        folder: results/train.
-        command: what makes the weights, told to the user where there are none.
-    """
-    config = read_config(folder, command, Model)
-    model = build_model(
-        Model(**config["model"]), config["channels"], len(config["classes"]), config["mean"], config["std"]
-    )
+def load_model(folder: Path) -> tuple[nn.Sequential, dict[str, Any]]:
+    """The trained model in eval mode and its config, from results/train."""
+    config = read_config(folder, Model)
+    model = build_model(config)
     load_weights(folder, model)
     return model.eval(), config
 
 
-def _views(images: Tensor, views: int) -> Iterator[tuple[float, Tensor]]:
+def _views(images: Tensor, views: int, flip: bool) -> Iterator[tuple[float, Tensor]]:
     """The views of test-time augmentation and their weights, which sum to one."""
     shifted: list[tuple[float, Tensor]] = [(1.0, images)]
     if views == 6:
@@ -148,20 +146,22 @@ def _views(images: Tensor, views: int) -> Iterator[tuple[float, Tensor]]:
         corners = padded[:, :, 2:, 2:], padded[:, :, :height, :width]  # the image moved up-left, down-right
         shifted = [(0.5, images)] + [(0.25, corner) for corner in corners]
     for weight, image in shifted:
-        yield from [(weight, image)] if views == 1 else [(weight / 2, image), (weight / 2, image.flip(3))]
+        yield from [(weight / 2, image), (weight / 2, image.flip(3))] if flip and views > 1 else [(weight, image)]
 
 
 @torch.inference_mode()
-def predict_logits(model: nn.Module, images: Tensor, views: int) -> Tensor:
+def predict_logits(model: nn.Module, images: Tensor, config: Mapping[str, Any]) -> Tensor:
     """Logits averaged over views of each image, as evaluate measures them and predict gives them.
 
     Args:
         model: in eval mode.
         images: (N, C, H, W) float in [0, 1], on the model's device.
-        views: 1 as it is; 2 and its mirror image; 6 both also moved by a pixel up-left and down-right with reflected
-            borders, where the two moves together weigh as much as staying (Jordan 2024, arXiv:2404.00498).
+        config: views: 1 as it is; 2 and its mirror image; 6 both also moved by a pixel up-left and down-right with
+            reflected borders, where the two moves together weigh as much as staying (Jordan 2024, arXiv:2404.00498).
+            flip: False leaves the mirror images out: the model has seen none.
 
     Returns:
         (N, K) logits.
     """
-    return torch.stack([weight * model(view) for weight, view in _views(images, views)]).sum(0)
+    views = _views(images, config["views"], config["flip"])
+    return torch.stack([weight * model(view) for weight, view in views]).sum(0)

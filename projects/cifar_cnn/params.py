@@ -9,7 +9,7 @@ from shared.core.sections import Explain, FitParams, Runtime
 from shared.image.params import PrepareImages
 
 
-class Fetch(Section):  # fetch
+class Fetch(Section):
     source: Literal["sample", "official"]
     seed: int = Field(ge=0)  # of the sample
     num_train: int = Field(ge=10)  # images of the sample
@@ -25,7 +25,8 @@ class Train(FitParams):
     model: Model
     label_smoothing: float = Field(ge=0, lt=1)
     translate_px: int = Field(ge=0)
-    flip: bool
+    flip: bool  # mirror images, in training and among the views
+    views: Literal[1, 2, 6]  # of an image, which predictions average: itself, and mirrored, and shifted
     small_px: int = Field(ge=16)  # side that images are scaled to in the first epochs
     small_epochs: float = Field(ge=0)  # how many epochs that is
     filter_lr: float = Field(gt=0)  # Muon, of the convolutions
@@ -38,14 +39,13 @@ class Train(FitParams):
 
 class Evaluate(Section):
     seed: int = Field(ge=0)  # of the bootstrap and the baseline
-    views: Literal[1, 2, 6]  # test-time augmentation: none, mirrored, mirrored and shifted
     batch_size: int = Field(ge=1)
     num_worst: int = Field(ge=1)  # pictures of the most confident errors
     baseline_images: int = Field(ge=10)  # training images the linear baseline sees at most
 
 
 class Params(Section):
-    fetch: Fetch  # fetch
+    fetch: Fetch | None = None  # None: the data are your own
     prepare: PrepareImages
     train: Train
     evaluate: Evaluate

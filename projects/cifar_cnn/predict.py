@@ -2,31 +2,26 @@
 
     python -m projects.cifar_cnn.predict photo.jpg folder/    # files, and all images inside folders
     python -m projects.cifar_cnn.predict folder/ --top 3      # the three most probable classes of each
-    python -m projects.cifar_cnn.predict folder/ --json       # a JSON object a line, for programs
+    python -m projects.cifar_cnn.predict folder/ --json       # one JSON object a line, for programs
 
     from projects.cifar_cnn.predict import load_predictor
-    for prediction in load_predictor().predict(["photo.jpg"]):
-        print(prediction.label, prediction.probability)
+    for found in load_predictor()(["photo.jpg"]):
+        print(found["label"], found["probability"])
 
 Images that cannot be read are named at the end; the others are predicted, and the exit code is 2.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from shared.core.cli import errors_for_people
-from shared.core.params import load
 from shared.core.paths import Project
-from shared.image import predict as predict_images
-from shared.image.predict import ImagePredictor
-
-from .params import Params
-
-PROJECT = Project.of(__file__)
+from shared.core.predict import Predict, predict_main
+from shared.image.read import IMAGES, image_predictor
 
 
-def load_predictor(folder: Path | None = None) -> ImagePredictor:
-    """The trained model with the preprocessing it was evaluated with, test-time augmentation included.
+def load_predictor(folder: Path | None = None) -> Predict:
+    """A function from paths of images to dicts: label, probability, top (all classes); or error.
+
+    Predicts as evaluate measured it.
 
     Args:
         folder: of model.safetensors and model.json; by default what the train stage left.
@@ -34,19 +29,13 @@ def load_predictor(folder: Path | None = None) -> ImagePredictor:
     Raises:
         UserError: there are no weights, with the command that makes them.
     """
-    from shared.image.batches import to_float  # torch takes seconds to import: --help must not wait for it
+    from shared.image.augment import to_float  # torch takes seconds to import: --help must not wait for it
 
     from .model import load_model, predict_logits
 
-    model, config = load_model(folder or PROJECT.folder / "results" / "train", f"dvc repro projects/{PROJECT.name}")
-    views = load(Params, Path(__file__).with_name("params.yaml")).evaluate.views
-    return ImagePredictor(lambda pixels: predict_logits(model, to_float(pixels), views), config)
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    predict_images.main(load_predictor, f"projects.{PROJECT.name}.predict", __doc__ or "", words)
+    model, config = load_model(folder or Project.of(__file__).folder / "results" / "train")
+    return image_predictor(lambda pixels: predict_logits(model, to_float(pixels), config), config)
 
 
 if __name__ == "__main__":
-    with errors_for_people():
-        main()
+    predict_main(load_predictor, IMAGES, __file__, __doc__)

@@ -1,53 +1,60 @@
 """Train stage: prepared images -> results/train/ (weights, history).
 
-    python -m projects.cifar_cnn.train                           # as params.yaml says
+    python -m projects.cifar_cnn.train                          # as params.yaml says
     python -m projects.cifar_cnn.train train.epochs=2            # this run only
-    python -m projects.cifar_cnn.train runtime.processes=2       # two processes on this machine
-    torchrun --nproc-per-node 2 -m projects.cifar_cnn.train      # the same; torchrun starts several machines too
+    python -m projects.cifar_cnn.train runtime.processes=2      # two processes on this machine
+    torchrun --nproc-per-node 2 -m projects.cifar_cnn.train     # the same; torchrun starts several machines too
 
 Rates hold for the global batch size given: n processes take 1/n of it each. An interrupted run goes on from its last
 checkpoint when the same command is given again.
 """
 
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
+
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from shared.core.paths import ROOT, Project
 from shared.core.seed import derive
-from shared.data.arrays import read_split
-from shared.data.prepared import read_manifest
-from shared.evaluation.validation import classification
-from shared.image.batches import ImageBatch, to_float, train_batches
-from shared.training.checkpoint import Checkpoint
-from shared.training.distributed import World, run
-from shared.training.fit import Run, fit
-from shared.training.optim import Muon, linear
+from shared.data.batches import Batch, Batches, EqualBatches, even_shares, gather
+from shared.data.prepared import Prepared
+from shared.evaluation.records import CLASS_METRICS, class_metrics, mean_validation
+from shared.image.augment import to_float
+from shared.training.distributed import World
+from shared.training.fit import Training, Validation, count_steps
 from shared.training.stage import train_stage
-from shared.training.step import Loss
+from shared.training.step import cross_entropy, linear
 
 from .data import augment
 from .model import build_model, whiten_from
+from .muon import Muon
 from .params import Params, Train
 
-PROJECT = Project.of(__file__)
+VALID_BATCH = 500
 WHITEN_IMAGES = 5000  # plenty for the covariance of a 2x2 patch
 
 
-def make_loss(label_smoothing: float) -> Loss:
-    """Cross-entropy by the loss contract: sum over images, number of images, sums for the log."""
+def loss(model: nn.Module, batch: Batch, label_smoothing: float) -> tuple[Tensor, int, dict[str, Tensor]]:
+    """By the loss contract: sum over images, number of images, sums for the log."""
+    return cross_entropy(model(batch["image"]), batch["label"], label_smoothing)
 
-    def loss(model: nn.Module, batch: ImageBatch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        logits = model(batch.image)
-        total = F.cross_entropy(logits, batch.label, label_smoothing=label_smoothing, reduction="sum")
-        return total, len(batch.label), {"accuracy": (logits.argmax(1) == batch.label).sum()}
 
-    return loss
+def measure(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Loss and accuracy of each validation image."""
+    return class_metrics(model(to_float(batch["image"])), batch["label"])
+
+
+def validation(prepared: Prepared, world: World) -> Validation | None:
+    """None where there are no validation images."""
+    if "valid" not in prepared.splits:
+        return None
+    table = prepared.table("valid")
+    read = gather(table, "image", "label", device=world.device)
+    return mean_validation(measure, CLASS_METRICS, read, even_shares(len(table), VALID_BATCH, world), world)
 
 
 def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
@@ -63,43 +70,35 @@ def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
     return [Muon(filters, params.filter_lr, momentum=0.6), SGD(groups, momentum=0.85, nesterov=True, fused=True)]
 
 
-def start(params: Train, prepared: Path, world: World) -> tuple[nn.Sequential, dict[str, Any]]:
-    """The untrained model, the same on every rank, and the config it can be built from again."""
-    manifest = read_manifest(prepared)
-    config = {key: manifest[key] for key in ("classes", "channels", "image_size", "mean", "std")}
-    torch.manual_seed(derive(params.seed, "weights"))
-    model = build_model(params.model, config["channels"], len(config["classes"]), config["mean"], config["std"])
-    images = read_split(prepared, "train", mapped=True).images[:WHITEN_IMAGES]
-    whiten_from(model, to_float(torch.from_numpy(images.copy())))
+def describe(params: Params, prepared: Prepared, world: World) -> Training:
+    """The training: an untrained network, the same on every rank, and all that it learns by."""
+    chosen, workers = params.train, params.runtime.workers
+    config = {key: prepared.manifest[key] for key in ("classes", "channels", "image_size", "mean", "std")}
+    config |= {"model": chosen.model.model_dump(), "views": chosen.views, "flip": chosen.flip}
+    torch.manual_seed(derive(chosen.seed, "weights"))
+    model, table = build_model(config), prepared.table("train")
+    whiten_from(model, to_float(torch.from_numpy(table.fixed("image")[:WHITEN_IMAGES])))
     model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model, config | {"model": params.model.model_dump()}
 
-
-def train(params: Params, prepared: Path, checkpoint: Checkpoint, world: World) -> tuple[Run, dict[str, Any]]:
-    """Trains on the prepared images: the finished run and the model's config."""
-    model, config = start(params.train, prepared, world)
-    batches = train_batches(prepared, partial(augment, params=params.train), params.train, params.runtime, world)
-    updates = round(params.train.epochs * len(batches))
-    has_valid = "valid" in read_manifest(prepared)["splits"]
-    trained = fit(
-        model,
-        make_loss(params.train.label_smoothing),
-        train=batches,
-        validate=classification(read_split(prepared, "valid"), world) if has_valid else None,
-        optimizers=make_optimizers(model, params.train),
-        schedule=linear(updates, warmup=round(params.train.warmup_fraction * updates)),
-        params=params.train,
-        runtime=params.runtime,
+    batches = Batches(
+        gather(table, "image", "label", device="cpu" if workers else world.device),
+        plan=EqualBatches(len(table), chosen.batch_size, chosen.micro_batch_size, world),
+        seed=chosen.seed,
         world=world,
-        checkpoint=checkpoint,
-        scratch=ROOT / ".profile" / PROJECT.name,
+        augment=partial(augment, params=chosen),
+        workers=workers,
     )
-    return trained, config
-
-
-def main(params: Params) -> None:
-    train_stage(PROJECT, params, train)
+    updates = count_steps(chosen.epochs, batches)
+    return Training(
+        model=model,
+        loss=partial(loss, label_smoothing=chosen.label_smoothing),
+        batches=batches,
+        validation=validation(prepared, world),
+        optimizers=make_optimizers(model, chosen),
+        schedule=linear(updates, warmup=round(chosen.warmup_fraction * updates)),
+        config=config,
+    )
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    train_stage(describe, Params, __file__)

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .tags import OUTSIDE, split_tag
+from .tags import OUTSIDE
 
 FORBIDDEN = -1e4  # the score of a transition that BIO does not allow: finite, so that no gradient is nan
 
 
 class CRF(nn.Module):
-    """Transitions are learned, but for those that BIO forbids: I-X follows B-X and I-X alone.
+    """Transitions are learned, except for those that BIO forbids: I-X follows B-X and I-X alone.
 
     Args:
         tags: K names, as `tag_names` gives them.
@@ -31,7 +31,8 @@ class CRF(nn.Module):
         self.transitions = nn.Parameter(torch.zeros(len(tags), len(tags)))  # from, to
         self.first = nn.Parameter(torch.zeros(len(tags)))
         self.last = nn.Parameter(torch.zeros(len(tags)))
-        rows = [[FORBIDDEN if _is_forbidden(before, now) else 0.0 for now in tags] for before in [*tags, OUTSIDE]]
+        follows = [[now[0] != "I" or before[2:] == now[2:] for now in tags] for before in [*tags, OUTSIDE]]
+        rows = [[0.0 if allowed else FORBIDDEN for allowed in row] for row in follows]
         self.register_buffer("forbidden", torch.tensor(rows[:-1]), persistent=False)
         self.register_buffer("forbidden_first", torch.tensor(rows[-1]), persistent=False)
 
@@ -93,8 +94,3 @@ class CRF(nn.Module):
         """Emissions in at least fp32, scores of the first tag, of a transition."""
         emissions = emissions.to(torch.promote_types(emissions.dtype, torch.float32))
         return emissions, self.first + self.forbidden_first, self.transitions + self.forbidden
-
-
-def _is_forbidden(before: str, now: str) -> bool:
-    prefix, label = split_tag(now)
-    return prefix == "I" and split_tag(before)[1] != label

@@ -1,222 +1,205 @@
 """Evaluate stage: trained weights and the test split -> results/evaluate/ (metrics, predictions, worst errors).
 
-    python -m projects.conll_ner.evaluate    # as params.yaml says
+    python -m projects.conll_ner.evaluate                         # as params.yaml says
+    python -m projects.conll_ner.evaluate evaluate.num_worst=50   # this run only
     torchrun --nproc-per-node 2 -m projects.conll_ner.evaluate
 
-metrics.json            entity F1 with its 95% interval, precision, recall, figures of each type, baseline, errors
-predictions.csv         one row an entity: id of its sentence, actual type, predicted type, confidence
-reliability.tsv         confidence of predicted entities against how often they are right
-section_errors.json     kinds of errors; section_names.json  names that train holds, and new ones: tables for the page
-run.json                how long the predictions took
-worst/index.json        the sentences of the most confident errors
-
-What an entity, a right one, and a kind of error are: scores.py.
+metrics.json      entity F1 with its 95 % interval over the words as the data cuts them, and from raw texts
+                  (raw_text_f1); precision, recall, figures of each type, baselines, kinds of errors (scores.py)
+predictions.csv   a row an entity: id of its sentence, actual type, predicted type, confidence
+run.json          seconds that the predictions took
+page.json         the blocks of the page
 """
+
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from seqeval.metrics import classification_report, f1_score
+from sklearn.metrics import confusion_matrix
 
-from shared.core.files import replace_folder, write_json
-from shared.core.paths import Project
+from shared.core.files import write_json, write_tsv
 from shared.core.seed import derive
-from shared.data.batches import length_shares
-from shared.data.columns import Columns, Ragged, read_columns
-from shared.data.prepared import check_same, read_manifest
-from shared.evaluation.metrics import DIGITS, calibration_error, reliability
-from shared.evaluation.plots import write_predictions, write_reliability
-from shared.evaluation.records import Records, collect
-from shared.text.batches import text_reader
-from shared.training.distributed import World, join, run
+from shared.data.table import Table
+from shared.evaluation.intervals import DIGITS
+from shared.evaluation.metrics import Reliability, reliability
+from shared.report import blocks
+from shared.report.blocks import Block, article, matrix, scatter, section, table, text
+from shared.training.stage import Trained, trained_stage
 
-from . import scores
-from .data import NEWLINE, read_features
-from .model import Tagger, load_model
-from .params import Evaluate, Params
-from .scores import BOUNDARY, MISSED, Match
-from .tags import entities, tag_names
+from . import baselines, scores
+from .baselines import Words
+from .data import by_sentence, load_features, words_of
+from .model import CheckpointTagger, LSTMTagger, load_model
+from .params import Params
+from .scores import BOUNDARY, KINDS, MISSED, Match
+from .tagging import tag, text_predictor
+from .tags import Entity, entities
 
-PROJECT = Project.of(__file__)
-
-
-@dataclass(frozen=True)
-class Tagged:
-    """Sentences, each with an id, words, their tags in truth and as predicted, and (L,) the latter's probability."""
-
-    ids: list[str]
-    words: list[list[str]]
-    actual: list[list[str]]
-    predicted: list[list[str]]
-    probability: list[np.ndarray]
+RAW_TEXT = (
+    "F1 is measured over the words as the data cuts them, as papers do it. `predict` is given a text: it cuts it into "
+    "words by itself, where AT&T becomes three, and reads it without the sentences around it. From the raw text of "
+    "each sentence F1 is {raw_text_f1:.3f}."
+)
 
 
-def predict(model: Tagger, split: Columns, batch_size: int, world: World) -> Records:
-    """Of every test sequence, whole on every rank: `tags` (N, L) int64 and `probability` (N, L), 0 where padded."""
-    tokens, tags = split["tokens"], split["tags"]
-    assert isinstance(tokens, Ragged)
-    assert isinstance(tags, Ragged)
-    read, longest = text_reader(tokens, tags, world.device), int(tokens.lengths.max())
-
-    def record(index: Tensor) -> Records:
-        numbers, mask, _ = read(index)
-        emissions = model(numbers, mask)
-        found = model.crf.decode(emissions, mask)
-        sure = model.crf.marginals(emissions, mask).gather(2, found[:, :, None])[:, :, 0].masked_fill(~mask, 0)
-        missing = (0, longest - mask.shape[1])
-        return {"tags": torch.nn.functional.pad(found, missing), "probability": torch.nn.functional.pad(sure, missing)}
-
-    return collect(record, length_shares(tokens.lengths, batch_size, world), world)
-
-
-def sentences(split: Columns, records: Records | None, names: Sequence[str]) -> Tagged:
-    """Sequences cut into sentences at their line ends. Without records the truth stands for the prediction."""
-    tokens, spans, tags = (split[name] for name in ("tokens", "spans", "tags"))
-    ids, texts = split["ids"], split["texts"]
-    assert isinstance(ids, list) and isinstance(texts, list)  # noqa: PT018
-    assert isinstance(tokens, Ragged) and isinstance(spans, Ragged) and isinstance(tags, Ragged)  # noqa: PT018
-    found = Tagged([], [], [], [], [])
-    for row, (id_, text) in enumerate(zip(ids, texts, strict=True)):
-        words = [text[start:end] for start, end in spans.row(row).tolist()]
-        true = [names[tag] for tag in tags.row(row).tolist()]
-        said, sure = true, np.ones(len(words))
-        if records is not None:
-            said = [names[tag] for tag in records["tags"][row, : len(words)].tolist()]
-            sure = records["probability"][row, : len(words)].double().numpy()
-        edges = [-1, *(place for place, word in enumerate(words) if word == NEWLINE), len(words)]
-        for number, (before, end) in enumerate(pairwise(edges)):
-            part = slice(before + 1, end)
-            found.ids.append(f"{id_} ({number + 1})" if len(edges) > 2 else id_)
-            found.words.append(words[part])
-            found.actual.append(true[part])
-            found.predicted.append(said[part])
-            found.probability.append(sure[part])
-    return found
-
-
-def write(tagged: Tagged, train: Tagged, manifest: dict[str, Any], params: Evaluate) -> None:
-    """All files of the stage, metrics.json last, and the figures on the terminal."""
-    results, classes = PROJECT.results("evaluate"), manifest["classes"]
-    found = scores.matches(tagged.actual, tagged.predicted)
-    confidence = [confidence_of(one, tagged) for one in found]
-    rows = [(tagged.ids[one.sentence], one.actual, one.predicted) for one in found]
-    write_predictions(results / "predictions.csv", [(*row, sure) for row, sure in zip(rows, confidence, strict=True)])
-    sure, right = predicted_entities(tagged)
-    bins = reliability(sure, right)
-    write_reliability(results / "reliability.tsv", bins)
-    with replace_folder(results / "worst") as folder:
-        write_json(folder / "index.json", worst(tagged, found, confidence, params.num_worst))
-
-    names = scores.names_of(train.words, train.actual)
-    by_seen = scores.recall_by_seen(found, tagged.words, names)
-    write_json(results / "section_errors.json", errors_section(found))
-    write_json(results / "section_names.json", names_section(by_seen))
-    looked_up = scores.gazetteer(tagged.words, names)
-    metrics = {
-        "source": manifest["source"],
+def measure(actual: scores.Tags, predicted: scores.Tags, seed: int) -> dict[str, Any]:
+    """The figures of tags, those of types by seqeval; 0 where one would be 0 / 0."""
+    report: Any = classification_report(actual, predicted, output_dict=True, zero_division=0)
+    rows = {label: figures(row) for label, row in report.items()}
+    total = rows["micro avg"]
+    low, high = scores.interval(scores.count(*([*map(entities, tags)] for tags in (actual, predicted))), seed)
+    return {
+        "f1": total["f1"],
+        "f1_low": low,
+        "f1_high": high,
+        "precision": total["precision"],
+        "recall": total["recall"],
+        "num_samples": len(actual),
         "unit": "sentences",
-        **scores.summary(tagged.actual, tagged.predicted, classes, derive(params.seed, "bootstrap")),
-        **{f"num_{kind}": count for kind, count in scores.kinds(found).items()},
-        **{f"recall_{key}": round(right / total, DIGITS) for key, (right, total) in by_seen.items() if total},
-        "calibration_error": round(calibration_error(bins), DIGITS) if len(sure) else None,
-        "baseline": {"gazetteer_f1": round(scores.micro(tagged.actual, looked_up)[2], DIGITS)},
+        "num_entities": total["num_samples"],
+        "by_class": {label: row for label, row in rows.items() if not label.endswith(" avg")},
     }
-    write_json(results / "metrics.json", metrics)
-    print(table(metrics))
 
 
-def confidence_of(match: Match, tagged: Tagged) -> float:
-    """The least probability of the predicted tags at the match's words."""
-    part = tagged.probability[match.sentence][match.entity.start : match.entity.end]
-    return float(part.min())
+def raw_text_f1(table: Table, actual: scores.Tags, said: Sequence[Any]) -> float:
+    """F1 of what predict says of the texts, by places of characters."""
+    spans, places = table.ragged("span"), []
+    for row, tags in enumerate(actual):
+        bounds = spans.row(row).tolist()
+        places.append([(bounds[start][0], bounds[end - 1][1], label) for start, end, label in entities(tags)])
+    found = [[(one["start"], one["end"], one["label"]) for one in of_text.get("entities", ())] for of_text in said]
+    return float(scores.f1_of(scores.count(places, found).sum(axis=0)))
 
 
-def predicted_entities(tagged: Tagged) -> tuple[np.ndarray, np.ndarray]:
-    """Of each predicted entity its confidence (N,), the least probability of its tags, and whether it is right (N,)."""
-    sure, right = [], []
-    for true, said, probability in zip(tagged.actual, tagged.predicted, tagged.probability, strict=True):
-        known = set(entities(true))
-        for one in entities(said):
-            sure.append(float(probability[one.start : one.end].min()))
-            right.append(one in known)
-    return np.clip(np.array(sure, dtype=np.float64), 0, 1), np.array(right, dtype=bool)
+def figures(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of seqeval's report."""
+    known = {"precision": row["precision"], "recall": row["recall"], "f1": row["f1-score"]}
+    return {name: round(float(value), DIGITS) for name, value in known.items()} | {"num_samples": int(row["support"])}
 
 
-def worst(tagged: Tagged, found: Sequence[Match], confidence: Sequence[float], number: int) -> list[dict[str, Any]]:
-    """The most confident errors: id, actual, predicted, confidence, and the sentence with the words in brackets."""
+def f1_of_tags(actual: scores.Tags, predicted: scores.Tags) -> float:
+    """Entity F1 by seqeval."""
+    return round(float(f1_score(actual, predicted, zero_division=0)), DIGITS)
+
+
+def count_kinds(found: Sequence[Match], words: Words, names: scores.Names) -> dict[str, Any]:
+    """How many entities are of each kind, and the recall of names that train has, and of new ones."""
+    counted: dict[str, Any] = {f"num_{kind}": sum(one.kind == kind for one in found) for kind in KINDS}
+    for key, (right, total) in scores.recall_by_seen(found, words, names).items():
+        counted |= {f"num_{key}": total} | ({f"recall_{key}": round(right / total, DIGITS)} if total else {})
+    return counted
+
+
+def confidence_of(one: Entity, probability: np.ndarray) -> float:
+    """The least probability of the predicted tags at an entity's words."""
+    return float(probability[one.start : one.end].min().clip(0, 1))
+
+
+def entity_confidence(
+    actual: scores.Tags, predicted: scores.Tags, probability: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of every predicted entity (M,), and whether it is right (M,)."""
+    pairs = [
+        (confidence_of(one, sure), one in entities(true))
+        for true, said, sure in zip(actual, predicted, probability, strict=True)
+        for one in entities(said)
+    ]
+    confidence, right = np.array(pairs, np.float64).reshape(-1, 2).T
+    return confidence, right
+
+
+def worst(
+    ids: Sequence[str], texts: Words, found: Sequence[Match], confidence: Sequence[float], num_worst: int
+) -> list[Block]:
+    """The most confident errors: the sentence with the words in brackets."""
     wrong = [(sure, one) for sure, one in zip(confidence, found, strict=True) if one.kind != "right"]
     wrong.sort(key=lambda pair: (-pair[0], pair[1].sentence, pair[1].entity))
+    shown = []
+    for sure, one in wrong[:num_worst]:
+        words, (start, end, _) = texts[one.sentence], one.entity
+        name = " ".join(words[start:end])
+        sentence = " ".join([*words[:start], f"[{name}]", *words[end:]])
+        note = f"{ids[one.sentence]}; confidence {sure:.0%}"
+        shown.append(article(f"{name}: {one.actual}, predicted {one.predicted}", sentence, note, good=False))
+    intro = "Wrong, and most confident: hard cases, wrong labels, or what the model has not understood."
+    return [section("The most confident errors"), text(intro if shown else "No entity is wrong."), *shown]
+
+
+def page(metrics: dict[str, Any], found: Sequence[Match], bins: Reliability) -> list[Block]:
+    """The stage's part of the page after the worst errors."""
+    ranked = sorted(metrics["by_class"].items(), key=lambda row: (row[1]["f1"], row[0]))
+    types = [[name, *(row[key] for key in ("precision", "recall", "f1", "num_samples"))] for name, row in ranked]
+    names = [*sorted(metrics["by_class"]), BOUNDARY, MISSED]
+    confused = confusion_matrix([one.actual for one in found], [one.predicted for one in found], labels=names)
+    seen = {"seen": "in train, with this type", "unseen": "not in train"}
+    by_seen = [[title, metrics[f"num_{key}"], metrics.get(f"recall_{key}")] for key, title in seen.items()]
     return [
-        {
-            "id": tagged.ids[one.sentence],
-            "actual": one.actual,
-            "predicted": one.predicted,
-            "confidence": round(sure, DIGITS),
-            "text": _bracketed(tagged.words[one.sentence], one.entity.start, one.entity.end),
-        }
-        for sure, one in wrong[:number]
-    ]
+        section("Kinds of errors"),
+        table(["Kind", "Meaning", "Entities"], [[kind, KINDS[kind], metrics[f"num_{kind}"]] for kind in KINDS]),
+        matrix("confusion", "Types, and what was predicted for them", confused, names),
+        section("By type"),
+        table(["Type", "Precision", "Recall", "F1", "Entities"], types),
+        section("Seen and unseen names"),
+        table(["Name", "Entities", "Recall"], by_seen),
+        section("Confidence"),
+        scatter("reliability", "Share of right entities over confidence", *bins, "confidence", "right", diagonal=True),
+    ]  # fmt: skip
 
 
-def _bracketed(words: Sequence[str], start: int, end: int) -> str:
-    parts = [*words[:start], "[" + " ".join(words[start:end]) + "]", *words[end:]]
-    return " ".join(parts)
+def summary(metrics: dict[str, Any]) -> list[Block]:
+    """How good, against what, on which words, and what fails."""
+    failed = {kind: metrics[f"num_{kind}"] for kind in KINDS if kind != "right" and metrics[f"num_{kind}"]}
+    listed = "; ".join(
+        f"{count} {kind} ({KINDS[kind]})" for kind, count in sorted(failed.items(), key=lambda row: -row[1])
+    )
+    words = f"{metrics['num_right']:,} of {metrics['num_entities']:,} entities are found exactly."
+    return [*blocks.headline(metrics), text(f"{words} Errors: {listed or 'none'}."), text(RAW_TEXT.format(**metrics))]
 
 
-def errors_section(found: Sequence[Match]) -> dict[str, Any]:
-    """The page's table of what became of each entity."""
-    counted, meaning = scores.kinds(found), {
-        "right": "same words, same type",
-        "type": "same words, another type",
-        "boundary": "some of its words, or more",
-        "missed": "no word of it found",
-        "spurious": "predicted where no entity is",
-    }  # fmt: skip
-    rows = [[kind, meaning[kind], f"{count:,}"] for kind, count in counted.items()]
-    intro = f"Confusions name the first three kinds by their types; {BOUNDARY} and {MISSED} stand for the others."
-    return {"title": "Kinds of errors", "intro": intro, "columns": ["kind", "meaning", "entities"], "rows": rows}
+def main(trained: Trained[Params]) -> None:
+    chosen, config, world, model = trained.params.evaluate, trained.config, trained.world, trained.model
+    assert isinstance(model, LSTMTagger | CheckpointTagger)
+    train, test = trained.prepared.table("train"), trained.prepared.table("test")
+    start, features = time.perf_counter(), load_features(config["features"])
+    tokens, documents = test.ragged("tokens"), test.fixed("document")
+    predicted, probability = tag(model, tokens, documents, features, config, chosen.batch_size, world)
+    seconds = time.perf_counter() - start
+    said = text_predictor(model, config, chosen.batch_size, world)(list(test.strings("text")))
+    if not world.is_first:
+        return
+    actual, known_tags = (by_sentence(*table.ragged("tags"), config["classes"]) for table in (test, train))
+    words, known, found = words_of(test), words_of(train), scores.matches(actual, predicted)
+    names = scores.names_of(known, known_tags)
+    bins = reliability(*entity_confidence(actual, predicted, probability))
+    guesses = {
+        "gazetteer": baselines.gazetteer(words, names),
+        "linear": baselines.linear(known, known_tags, words, chosen.seed),
+    }
+    metrics = measure(actual, predicted, derive(chosen.seed, "bootstrap")) | count_kinds(found, words, names)
+    metrics["raw_text_f1"] = round(raw_text_f1(test, actual, said), DIGITS)
+    metrics["calibration_error"] = round(bins.calibration_error, DIGITS) if len(bins.num_samples) else None
+    metrics["baseline"] = {f"{name}_f1": f1_of_tags(actual, guess) for name, guess in guesses.items()}
+    metrics["source"] = trained.prepared.manifest["source"]
 
-
-def names_section(by_seen: dict[str, tuple[int, int]]) -> dict[str, Any]:
-    """The page's table of names that train holds with the same type, and of all others."""
-    label = {"seen": "in train, with this type", "unseen": "not in train"}
-    rows = [
-        [label[key], f"{total:,}", f"{right / total:.3f}" if total else ""] for key, (right, total) in by_seen.items()
-    ]
-    return {"title": "Seen and unseen names", "columns": ["name", "entities", "recall"], "rows": rows}
-
-
-def table(metrics: dict[str, Any]) -> str:
-    """The figures as aligned lines for the terminal."""
-    f1 = f"{metrics['f1']:.4f}  (95%: {metrics['f1_low']:.4f} to {metrics['f1_high']:.4f})"
-    lines = [f"{metrics['num_samples']} test sentences, source: {metrics['source']}", f"{'entity F1':28}{f1}"]
-    names = [name for name in ("precision", "recall", "recall_seen", "recall_unseen") if name in metrics]
-    lines += [f"{name:28}{metrics[name]:.4f}" for name in names]
-    lines += [f"{'baseline: gazetteer':28}{metrics['baseline']['gazetteer_f1']:.4f}"]
-    return "\n".join(lines)
-
-
-def main(params: Params) -> None:
-    chosen = params.evaluate
-    model, config = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
-    manifest = read_manifest(PROJECT.prepared)
-    prepared = manifest | {"features": read_features(PROJECT.prepared)}
-    check_same(PROJECT, config, prepared, "classes", "max_tokens", "join_sentences", "features")
-    test, names = read_columns(PROJECT.prepared, "test"), tag_names(manifest["classes"])
-    with join(params.runtime) as world:
-        start = time.perf_counter()
-        records = predict(model.to(world.device), test, chosen.batch_size, world)
-        seconds = time.perf_counter() - start
-        if world.is_first:
-            train = sentences(read_columns(PROJECT.prepared, "train"), None, names)
-            write(sentences(test, records, names), train, manifest, chosen)
-            write_json(PROJECT.results("evaluate") / "run.json", {"predict_seconds": round(seconds, 1)})
+    results, ids = trained.project.results("evaluate"), test.strings("id")
+    confidence = [confidence_of(one.entity, probability[one.sentence]) for one in found]
+    rows = [(ids[one.sentence], one.actual, one.predicted, sure) for one, sure in zip(found, confidence, strict=True)]
+    write_tsv(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
+    shown = [*worst(ids, words, found, confidence, chosen.num_worst), *page(metrics, found, bins)]
+    blocks.leave(results, shown, summary=summary(metrics), params=chosen.model_dump())
+    write_json(results / "run.json", {"predict_seconds": round(seconds, 1)})
+    write_json(results / "metrics.json", metrics)
+    print(f"{metrics['num_samples']:,} test sentences, source: {metrics['source']}")
+    keys = "f1", "f1_low", "f1_high", "raw_text_f1", "precision", "recall", "recall_seen", "recall_unseen"
+    for name, value in [*((key, metrics[key]) for key in keys if key in metrics), *metrics["baseline"].items()]:
+        print(f"{name:20}{value:.4f}")
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    trained_stage(main, load_model, Params, __file__)

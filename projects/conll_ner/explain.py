@@ -1,155 +1,148 @@
 """Explain stage: trained weights and test sentences -> results/explain/ (attributions and tests of them).
 
     python -m projects.conll_ner.explain                                            # as params.yaml says
-    python -m projects.conll_ner.explain 'explain.methods=[occlusion]'              # this run only
+    python -m projects.conll_ner.explain 'explain.methods=[word_occlusion]'         # this run only
     python -m projects.conll_ner.explain explain.num_scored=500                     # closer figures, longer
 
-What is explained is an entity's type: at its first word, the score of the highest B-tag, right or wrong, over the mean
-of all B-tags, before the CRF weighs neighbours. That it is an entity at all adds to all B-tags alike, and drops out.
-Where there is only one type, O stands beside it. One entity of each test sequence is asked about.
-What the files hold, and which figure means what: shared/explain/text.py.
+What is explained is an entity's type: at its first word, the log-odds of the highest B-tag, right or wrong, among all
+B-tags, before the CRF weighs neighbours. That it is an entity at all adds to all B-tags alike, and drops out. Where
+there is only one type, O stands beside it. Each entity of the test split is a question.
+What the files hold, and which figure means what: shared/explain/stage.py.
 """
+
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shared.core.cli import run
 from shared.core.errors import UserError
-from shared.core.paths import Project
-from shared.data.columns import Columns, Ragged, read_columns, select
-from shared.data.draws import generator
-from shared.data.prepared import read_manifest
-from shared.explain.choose import draw
-from shared.explain.text import Fact, Score, TextScene, explain_texts
-from shared.text.batches import Padded
-from shared.training.device import pick_device
+from shared.data.batches import Batch, Padded
+from shared.data.table import Table
+from shared.explain.parts import log_odds, select_fields
+from shared.explain.stage import class_facts, draw, explain
+from shared.text.parts import TEXT_METHODS, TextScene
+from shared.text.show import show
+from shared.training.stage import Trained, trained_stage
 
-from .data import NEWLINE
-from .model import Tagger, load_model
+from .data import NEWLINE, Sequences, by_sentence, load_features, read_sequences, words_of
+from .model import CheckpointTagger, LSTMTagger, load_model
 from .params import Params
-from .tags import OUTSIDE, Entity, entities, split_tag, tag_names
+from .tags import OUTSIDE, entities, tag_names
 
-PROJECT = Project.of(__file__)
-BATCH = 32  # sequences predicted at once
-
-
-def make_score(columns: list[int]) -> Score:
-    """(N, C) scores of these tags at each question's word, over their mean."""
-
-    def score(model: nn.Module, tokens: Tensor, mask: Tensor, places: Tensor) -> Tensor:
-        scores: Tensor = model(tokens, mask)[torch.arange(len(places), device=places.device), places][:, columns]
-        return scores - scores.mean(dim=1, keepdim=True)
-
-    return score
+BATCH = 32  # questions predicted at once
 
 
-def begins(names: list[str]) -> list[int]:
+def begins(classes: Sequence[str]) -> list[int]:
     """The tags that are compared: all that begin an entity; O too where this is one."""
-    columns = [number for number, name in enumerate(names) if split_tag(name)[0] == "B"]
-    return columns if len(columns) > 1 else [names.index(OUTSIDE), *columns]
+    columns = [number for number, name in enumerate(tag_names(classes)) if name.startswith("B-")]
+    return columns if len(columns) > 1 else [0, *columns]
 
 
-def with_entities(split: Columns, names: list[str]) -> Columns:
-    """The sequences that hold an entity."""
-    tags = split["tags"]
-    assert isinstance(tags, Ragged)
-    outside = names.index(OUTSIDE)
-    chosen = [row for row in range(len(tags.offsets) - 1) if (tags.row(row) != outside).any()]
-    if not chosen:
-        raise UserError("explain: no entity in the test sentences", fix="see what prepare made of the data")
-    return select(split, np.array(chosen))
+def scores_at(model: nn.Module, batch: Batch, columns: list[int]) -> Tensor:
+    """(M, C): the scores of these tags at the word "place" (M,) of each question."""
+    places = batch["place"]
+    emissions: Tensor = model(batch["tokens"], batch["tokens_mask"])
+    return emissions[torch.arange(len(places), device=places.device), places][:, columns]
 
 
-def ask(split: Columns, names: list[str], seed: int) -> list[tuple[int, Entity]]:
-    """Of each sequence one of its entities, drawn, with its number from 1."""
-    tags = split["tags"]
-    assert isinstance(tags, Ragged)
-    found = []
-    for row in range(len(tags.offsets) - 1):
-        there = entities([names[tag] for tag in tags.row(row).tolist()])
-        number = int(torch.randint(len(there), (), generator=generator(seed, "entity", row)))
-        found.append((number + 1, there[number]))
-    return found
+class Question(NamedTuple):
+    """Why has this entity its type?
+
+    sentence: its number; number: of the entity there, from 1; start, end: its words, by their numbers among all words.
+    """
+
+    sentence: int
+    number: int
+    start: int
+    end: int
+    label: str
 
 
-@torch.no_grad()
-def predict(model: Tagger, score: Score, tokens: Tensor, mask: Tensor, places: Tensor) -> Tensor:
-    """(N, C) probabilities of the compared tags at each question's word."""
-    device = next(model.parameters()).device
-    parts = torch.arange(len(places)).split(BATCH)  # type: ignore[no-untyped-call]
-    asked = (tuple(part[rows].to(device) for part in (tokens, mask, places)) for rows in parts)
-    return torch.cat([score(model, *some).softmax(1).cpu() for some in asked])
+def questions(table: Table, classes: Sequence[str]) -> list[Question]:
+    """Every entity of the split."""
+    tags = table.ragged("tags")
+    sentences = zip(tags.offsets.tolist(), by_sentence(tags.values, tags.offsets, classes), strict=False)
+    return [
+        Question(sentence, number, start + one.start, start + one.end, one.label)
+        for sentence, (start, of_sentence) in enumerate(sentences)
+        for number, one in enumerate(entities(of_sentence), 1)
+    ]
 
 
-def scene_of(model: Tagger, split: Columns, names: list[str], seed: int) -> tuple[TextScene, list[Fact]]:
-    """A question for each sequence: why has this word this tag?"""
-    tokens, spans, texts, ids = (split[name] for name in ("tokens", "spans", "texts", "ids"))
-    assert isinstance(tokens, Ragged) and isinstance(spans, Ragged)  # noqa: PT018
-    assert isinstance(texts, list) and isinstance(ids, list)  # noqa: PT018
-    numbers, mask = Padded(tokens, torch.device("cpu"))(torch.arange(len(texts)))
-    asked, columns = ask(split, names, seed), begins(names)
-    places = torch.tensor([entity.start for _, entity in asked])
-    sure, targets = predict(model, make_score(columns), numbers, mask, places).max(dim=1)
-    facts = []
-    for row, (_, entity) in enumerate(asked):
-        said = split_tag(names[columns[int(targets[row])]])[1] or OUTSIDE
-        bounds = spans.row(row)
-        name = texts[row][bounds[entity.start, 0] : bounds[entity.end - 1, 1]]
-        facts.append(
-            {
-                "id": ids[row],
-                "true": entity.label,
-                "predicted": said,
-                "probability": round(float(sure[row]), 6),
-                "correct": said == entity.label,
-                "question": f"Why is {name!r} {said}?",
-            }
-        )
-    scene = TextScene(
-        texts=texts,
-        spans=[_spans(text, spans.row(row)) for row, text in enumerate(texts)],
-        tokens=numbers,
-        mask=mask,
-        baselines=model.baseline(numbers, mask),
-        targets=targets,
-        places=places,
-        evidence=_evidence(split, mask, asked),
-    )
-    return scene, facts
+def laid_out(numbers: Sequence[int], words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of a sequence, and where its words lie in it; a line end between sentences is none of them."""
+    text, spans = "", []
+    for number in numbers:
+        shown = NEWLINE if number < 0 else f"{words[number]} "
+        spans.append((len(text), len(text) + len(shown.rstrip())))
+        text += shown
+    return text, spans
 
 
-def _spans(text: str, bounds: np.ndarray) -> list[tuple[int, int]]:
-    """Places of words; a line end between sentences is none."""
-    return [(start, start if text[start:end] == NEWLINE else end) for start, end in bounds.tolist()]
-
-
-def _evidence(split: Columns, mask: Tensor, asked: list[tuple[int, Entity]]) -> Tensor | None:
-    """(N, L) bool: the words that decide the entity asked about."""
-    if "evidence" not in split:
+def evidence_of(asked: Sequence[Question], table: Table, sequences: Sequences, rows: Tensor) -> Tensor | None:
+    """(N, L) bool: the words that decide the entity asked about; None where the data does not say."""
+    if "evidence" not in table:
         return None
-    evidence = split["evidence"]
-    assert isinstance(evidence, Ragged)
-    of_words, _ = Padded(evidence, torch.device("cpu"))(torch.arange(len(mask)))
-    return of_words == torch.tensor([number for number, _ in asked])[:, None]
+    evidence = table.ragged("evidence")
+    sentences = np.repeat(np.arange(len(table)), evidence.lengths)
+    numbers, of_sentence = (Padded(sequences.take(part, -1))(rows)[0] for part in (evidence.values, sentences))
+    number, sentence = (torch.tensor(of_all)[:, None] for of_all in zip(*(one[1::-1] for one in asked), strict=True))
+    return (numbers == number) & (of_sentence == sentence)
 
 
-def main(params: Params) -> None:
-    model, _ = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
-    names = tag_names(read_manifest(PROJECT.prepared)["classes"])
-    split = with_entities(read_columns(PROJECT.prepared, "test"), names)
-    split = select(split, draw(len(split["ids"]), params.explain.seed))
-    scene, facts = scene_of(model.to(pick_device(params.runtime.device)), split, names, params.explain.seed)
-    explain_texts(
+def main(trained: Trained[Params]) -> None:
+    model, table, config, chosen = trained.model, trained.prepared.table("test"), trained.config, trained.params.explain
+    assert isinstance(model, LSTMTagger | CheckpointTagger)
+    device, features, columns = trained.world.device, load_features(config["features"]), begins(config["classes"])
+    sequences = read_sequences(table, features, config)
+    row, place = sequences.places()
+    whole = [one for one in questions(table, config["classes"]) if row[one.start] == row[one.end - 1]]
+    asked = [whole[number] for number in draw(len(whole), chosen.seed).tolist()]
+    if not asked:
+        raise UserError("explain: no entity in the test sentences", fix="see what prepare made of the data")
+    starts = [one.start for one in asked]
+    rows, places = torch.from_numpy(row[starts]), torch.from_numpy(place[starts])
+    tokens, mask = Padded(sequences.take(table.ragged("tokens").values, features.encode([NEWLINE])), device)(rows)
+    batch = {"tokens": tokens, "tokens_mask": mask, "place": places.to(device)}
+    with torch.inference_mode():
+        chunks = torch.arange(len(asked), device=device).split(BATCH)  # type: ignore[no-untyped-call]
+        found = [scores_at(model, select_fields(batch, some), columns).softmax(1).cpu() for some in chunks]
+    probabilities = torch.cat(found)
+    targets, types = (
+        probabilities.argmax(1),
+        [tag_names(config["classes"])[column][2:] or OUTSIDE for column in columns],
+    )
+    facts = class_facts(torch.tensor([types.index(one.label) for one in asked]), probabilities, types)
+    words = [word for of_text in words_of(table) for word in of_text]
+    for fact, one, target in zip(facts, asked, targets.tolist(), strict=True):
+        fact["question"] = f"Why is {' '.join(words[one.start : one.end])!r} {types[target]}?"
+    texts, spans = zip(
+        *(laid_out(sequences.words.row(number).tolist(), words) for number in rows.tolist()), strict=True
+    )
+
+    def value(model: nn.Module, batch: Batch) -> Tensor:
+        return log_odds(scores_at(model, batch, columns), batch["target"])
+
+    fields, evidence = {"target": targets, "place": places}, evidence_of(asked, table, sequences, rows)
+    explain(
         model,
-        scene,
+        TextScene.of(texts, spans, tokens, mask, model.baseline(tokens, mask), fields, evidence),
+        value,
         facts,
-        score=make_score(begins(names)),
+        methods=TEXT_METHODS,
+        show=show,
+        params=chosen,
+        results=trained.project.results("explain"),
         unit="entities",
-        params=params.explain,
-        results=PROJECT.results("explain"),
+        part="words",
     )
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    trained_stage(main, load_model, Params, __file__)

@@ -6,21 +6,19 @@ sequence of tags. Padding lies on the right and changes nothing.
 B batch, L words, F numbers a word, P pieces of a text, D size of a vector, K tags.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from shared.core.errors import UserError
-from shared.text.pretrained import find_checkpoint
+from shared.text.pretrained import from_config
 from shared.text.tokens import PAD
 from shared.training.weights import load_weights, read_config
 
 from .crf import CRF
-from .data import FIXED, LINE_END, SHAPES, Features, PieceFeatures, WordFeatures, blank, load_features
+from .data import FIXED, LINE_END, SHAPES, PieceFeatures, WordFeatures, blank, load_features
 from .params import Model
 from .tags import tag_names
 
@@ -109,7 +107,7 @@ class LSTMTagger(nn.Module):
         return scores
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """The same sequences of unknown words without letters. Line ends stay, and so does which names are the same."""
+        """The same sequences of unknown words without letters. Line ends stay, and which names are equal."""
         return torch.where(mask[:, :, None], blank(tokens), tokens)
 
 
@@ -126,7 +124,7 @@ class CheckpointTagger(nn.Module):
         vectors = body.get_input_embeddings()
         body.set_input_embeddings(nn.Identity())  # else the weights would be there twice
         body.pooler = None  # it would be without gradients
-        self.embed = PieceEmbedding(vectors, features.encoder.tokenizer.encode("").ids)
+        self.embed = PieceEmbedding(vectors, features.added)
         self.body = body
         self.blank = features.encoder.blank + 1
         self.dropout = nn.Dropout(params.dropout)
@@ -155,7 +153,7 @@ class PieceEmbedding(nn.Module):
 
     Args:
         vectors: the checkpoint's own, by id of a piece.
-        ends: ids of the marks that open and close a text.
+        ends: ids of the tokens that open and close a text.
     """
 
     ends: Tensor
@@ -172,7 +170,7 @@ class PieceEmbedding(nn.Module):
         return torch.cat([self.shapes(tokens[:, :, 0]), pieces.flatten(2)], dim=2)
 
     def lay_out(self, pieces: Tensor, exists: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pieces of words -> one row of pieces a text, between the two marks.
+        """Pieces of words -> one row of pieces a text, between these two tokens.
 
         Args:
             pieces: (B, L, F - 1, D).
@@ -182,7 +180,7 @@ class PieceEmbedding(nn.Module):
         Returns:
             (B, P, D), which of them are there (B, P) bool, and the place of each word's first piece (B, L) int64.
         """
-        number = exists.flatten(1).long().cumsum(1)  # from 1: place 0 holds the opening mark
+        number = exists.flatten(1).long().cumsum(1)  # from 1: place 0 holds the opening token
         length = number[:, -1:]
         places = torch.where(exists.flatten(1), number, length.max() + 2)  # one place too many, cut off again
         text = pieces.new_zeros(len(pieces), int(length.max()) + 3, pieces.shape[-1])
@@ -216,54 +214,23 @@ def _mean_of_mentions(hidden: Tensor, names: Tensor) -> Tensor:
 Tagger = LSTMTagger | CheckpointTagger
 
 
-def build_model(params: Model, features: Features, classes: Sequence[str], body: nn.Module | None = None) -> Tagger:
-    """The network for these features.
+def build_model(config: Mapping[str, Any], body: nn.Module | None = None) -> Tagger:
+    """The network that a config describes.
 
     Args:
-        classes: types of entities; K is 2 for each, and one.
-        body: of a checkpoint, None for features of words.
+        config: model (see params.py), classes, features and, of a checkpoint, body: what model.json holds.
+        body: of a checkpoint, with its weights; None: an untrained one.
     """
-    tags = tag_names(classes)
+    params, features = Model(**config["model"]), load_features(config["features"])
+    tags = tag_names(config["classes"])
     if isinstance(features, WordFeatures):
         return LSTMTagger(params, features, tags)
-    assert body is not None
-    return CheckpointTagger(params, body, features, tags)
+    return CheckpointTagger(params, body or from_config("body", config["body"]), features, tags)
 
 
-def load_model(folder: Path, command: str) -> tuple[Tagger, dict[str, Any]]:
-    """The trained model in eval mode and its config: model, classes, features, max_tokens, join_sentences.
-
-    Args:
-        folder: results/train.
-        command: what makes the weights, told to the user where there are none.
-    """
-    config = read_config(folder, command, Model)
-    features = load_features(config["features"])
-    body = None if isinstance(features, WordFeatures) else body_of(config["body"])
-    model = build_model(Model(**config["model"]), features, config["classes"], body)
+def load_model(folder: Path) -> tuple[Tagger, dict[str, Any]]:
+    """The trained model in eval mode and its config, from results/train."""
+    config = read_config(folder, Model)
+    model = build_model(config)
     load_weights(folder, model)
     return model.eval(), config
-
-
-def read_body(name: str) -> tuple[nn.Module, dict[str, Any]]:
-    """A pretrained Transformer and its config as plain values. Raises UserError where there is none of this name."""
-    from transformers import AutoModel  # seconds to import: an LSTM must not pay
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        body = AutoModel.from_pretrained(find_checkpoint(name))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name}: no checkpoint: {str(error).splitlines()[0]}") from None
-    return body, json.loads(body.config.to_json_string(use_diff=False))
-
-
-def body_of(config: dict[str, Any]) -> nn.Module:
-    """An untrained Transformer from its Hugging Face config."""
-    from transformers import AutoConfig, AutoModel
-
-    given = dict(config)
-    found = AutoConfig.for_model(given.pop("model_type"), **given)
-    body: nn.Module = AutoModel.from_config(found)  # type: ignore[no-untyped-call]
-    return body

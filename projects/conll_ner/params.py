@@ -8,7 +8,7 @@ from shared.core.params import Section
 from shared.core.sections import Explain, FitParams, Runtime
 
 
-class Fetch(Section):  # fetch
+class Fetch(Section):
     source: Literal["sample", "official"]
     seed: int = Field(ge=0)  # of the sample
     num_train: int = Field(ge=10)  # sentences of the sample
@@ -56,7 +56,7 @@ class Evaluate(Section):
 
 
 class Params(Section):
-    fetch: Fetch  # fetch
+    fetch: Fetch | None = None  # None: the data are your own
     prepare: Prepare
     train: Train
     evaluate: Evaluate

@@ -1,13 +1,11 @@
-"""The embedded sample: news in which the same names are people, towns and companies, and the context alone decides.
+"""The embedded sample: news in which a name may be a person, a town or a company, and the context decides which.
 
-Names are Faker's, of eight languages. Any of them may be a person, a town or a company ("Becker said", "in Becker",
-"Becker was sold"), and so may forms of two words ("Anna Becker" the fashion house, "Becker and Vogel" the couple or
-the firm). Names of train, valid and test are disjoint: what is looked up in a list helps nobody. The words that decide
-stand before the name or behind it, some way off, and every second sentence has a second name with deciding words of
-its own: a bag of words would not tell which are whose.
+Names are Faker's, of eight languages. Each has a usual type, which most of its mentions have; the others have another
+type (Becker the town, "Anna Becker" the fashion house). Most mentions in valid and test are of names that train knows,
+the others of new ones. The words that decide stand before the name or some way behind it, and some are rare: one noun
+in a frame that fits every type. Other deciding words belong to a second name, or to nothing that has a name.
 
-Written as JSONL, the form that a user's own data may have. The evidence of each span are the deciding words: those of
-its phrase that no phrase of another type has.
+Written as JSONL, a form that a user's own data may have. The evidence of each span is the words that decide its type.
 """
 
 import json
@@ -16,7 +14,6 @@ import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from faker import Faker
 
@@ -26,81 +23,72 @@ from .params import Fetch
 LOCALES = ("en_US", "de_DE", "fr_FR", "es_ES", "pt_PT", "sv_SE", "pl_PL", "nl_NL")
 NUM_NAMES = 900  # surnames and towns, of all splits
 NUM_FIRST = 300
-SHARES = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of the names
+SHARES = {"train": 0.6, "valid": 0.15, "test": 0.25}  # of the names that appear there first
+KNOWN = 0.7  # share of the mentions in valid and test whose name is one of train's
+USUAL = 0.7  # share of the mentions that have the usual type of their name
 SECOND = 0.6  # share of sentences with a second name
+RARE = 0.15  # share of the clauses whose frame fits every type, so that its one noun decides
 
-# What follows a name and decides its type.
-AFTER = {
-    "PER": [
-        "said that nothing was decided", "smiled and left the room", "was born in May", "died at the age of 81",
-        "married for the third time", "caught a cold", "wrote a letter to the editor", "retired in June",
-        "was seen in tears", "scored twice in the second half", "apologised to the family", "broke a leg on Friday",
-        "studied law and music", "could not remember the evening", "has three daughters",
-    ],
-    "LOC": [
-        "lies north of the river", "has 40,000 inhabitants", "was cut off by snow", "is famous for a cathedral",
-        "was flooded on Sunday", "has no railway station", "elected a new mayor", "saw heavy rain all week",
-        "borders on a lake", "lost its only bus line", "was bombed in the war", "is an hour from the coast",
-        "counts six schools", "celebrated its harvest fair", "became a bishop's seat in 1190",
-    ],
-    "ORG": [
-        "reported a loss of 3 million", "hired 200 workers", "was taken over in March", "issued new shares",
-        "laid off half of the staff", "filed for bankruptcy", "raised its dividend", "opened two factories abroad",
-        "merged with a rival", "recalled 900 cars", "was listed on the exchange", "cut its prices",
-        "appointed a new board", "bought a chain of shops", "paid its creditors late",
-    ],
-}  # fmt: skip
-# What stands before a name and decides its type.
+# What decides the type of a name before it.
 BEFORE = {
-    "PER": [
-        "the judge asked", "doctors treated", "a neighbour recognised", "they met the widow of", "the coach praised",
-        "reporters spoke to", "we wrote to the parents of", "police arrested",
-    ],
-    "LOC": [
-        "the train stopped in", "they walked to", "thieves roamed the streets of", "it was raining in",
-        "we met the mayor of", "the road leads to", "she grew up near", "they drove across the bridge of",
-    ],
-    "ORG": [
-        "she bought shares of", "he joined the auditors of", "investors sold", "the union sued",
-        "they moved the head office of", "analysts doubled the turnover of", "we wrote to customers of",
-        "the court stopped the takeover of",
-    ],
+    "PER": """the [judge] [asked] / [doctors] [treated] / a [neighbour] recognised / they met the [widow] of /
+        the [coach] praised / reporters [spoke] to / we wrote to the [parents] of / police [arrested]""",
+    "LOC": """the train [stopped] in / they [walked] to / thieves roamed the [streets] of / it was [raining] in /
+        we met the [mayor] of / the [road] [leads] to / she [grew] up [near] / they drove across the [bridge] of""",
+    "ORG": """she bought [shares] of / he joined the [auditors] of / [investors] sold / the [union] [sued] /
+        they moved the [head] [office] of / analysts doubled the [turnover] of / we wrote to [customers] of /
+        the court stopped the [takeover] of""",
+}
+# What decides the type of a name behind it.
+AFTER = {
+    "PER": """[said] that nothing was decided / [smiled] and left the [room] / was [born] in May / [died] at the [age]
+        of 81 / [married] for the third time / caught a [cold] / [wrote] a [letter] to the editor / [retired] in June /
+        was seen in [tears] / [scored] twice in the second half / [apologised] to the family / broke a [leg] on Friday
+    """,
+    "LOC": """[lies] north of the river / has 40,000 [inhabitants] / was cut off by [snow] / was [flooded] on Sunday /
+        has no [railway] [station] / elected a new [mayor] / saw heavy [rain] all week / [borders] on a lake / lost its
+        only [bus] [line] / was [bombed] in the war / is an [hour] from the [coast] / counts six [schools]""",
+    "ORG": """reported a [loss] of 3 [million] / [hired] 200 [workers] / was [taken] [over] in March / [issued] new
+        [shares] / [laid] [off] half of the staff / filed for [bankruptcy] / raised its [dividend] / opened two
+        [factories] abroad / [merged] with a [rival] / [recalled] 900 [cars] / cut its [prices] / bought a [chain] of
+        [shops]""",
+}
+# Frames that fit every type, and the nouns that decide it there, from frequent to rare.
+ANY_BEFORE = "we heard about the {} of / she wrote about the {} of / few saw the {} of / nothing is left of the {} of"
+ANY_AFTER = "is known for the {} / has lost the {} / owes much to the {} / was in the news because of the {}"
+NOUNS = {
+    "PER": """daughter birthday widow childhood illness wife marriage friends funeral temper voice diary husband wedding
+        memoirs smile pension uncle beard grandmother""",
+    "LOC": """river mayor harbour streets cathedral inhabitants bridge castle station suburbs climate beaches airport
+        valley walls ruins canals parks vineyards lighthouse""",
+    "ORG": """shares customers turnover staff factories dividend takeover board products profits brand bankruptcy
+        branches merger auditors sales prices layoffs patents warehouse""",
 }  # fmt: skip
 ENDINGS = ["again", "on Tuesday", "last year", "without a word", "in the end", "once more", "as expected", "in August"]
-OPENINGS = ["", "", "", "On Monday", "Yesterday", "Last Thursday", "In December", "Meanwhile", "As we know now",
-            "For Easter", "According to Sunday papers"]  # fmt: skip
+OPENINGS = ["", "", "", "On Monday,", "Yesterday,", "In December,", "Meanwhile,", "According to Sunday papers,",
+            "After the news about the {},", "When all talked of the {},", "In spite of the {},"]  # fmt: skip
 ASIDES = ["", "", ", as everyone knows by now,", ", of whom much was said on Wednesday,", ", long forgotten,",
           ", so the report of October says,", ", much to our surprise,", ", if the rumours are true,"]  # fmt: skip
 REMOTE = ["", "", "the old", "the much loved", "the somewhat forgotten", "the often mentioned", "a certain"]
 LINKS = [", while", ", but", "; meanwhile", ", and", ", although"]
 
-
-class Piece(NamedTuple):
-    """A run of text: the name of an entity with its type, the phrase that decides it (of which type), or neither."""
-
-    text: str
-    label: str = ""
-    decides: str = ""
+MARK = re.compile(r"([^<[]*)(?:<(\w+) ([^>]+)>|\[(\w+)\]|$)")  # plain text, then <PER Anna Becker> or [widow]
 
 
-class Names(NamedTuple):
-    """Of one split."""
-
-    first: list[str]
-    last: list[str]
+Names = tuple[list[str], list[str]]  # first names; surnames and towns
 
 
 def write_sample(folder: Path, params: Fetch) -> None:
     """Writes train.jsonl, valid.jsonl and test.jsonl."""
-    names, deciding = draw_names(params.seed), deciding_words()
+    names = draw_names(params.seed)
     for split, count in (("train", params.num_train), ("valid", params.num_valid), ("test", params.num_test)):
         draw = random.Random(f"{params.seed} {split}")
-        lines = [json.dumps(_record(sentence(names[split], draw), deciding), ensure_ascii=False) for _ in range(count)]
+        lines = [json.dumps(record(sentence(names, split, draw)), ensure_ascii=False) for _ in range(count)]
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def draw_names(seed: int) -> dict[str, Names]:
-    """Names of each split; no word is in two of them."""
+    """Names that appear in each split first; no word is in two of them."""
     fake = Faker(list(LOCALES))
     fake.seed_instance(seed)
     # each access of an attribute draws a language: a bound method would keep to one
@@ -108,9 +96,9 @@ def draw_names(seed: int) -> dict[str, Names]:
     last = _single(lambda: fake.last_name() if fake.boolean() else fake.city(), NUM_NAMES, set(first))
     splits, done = {}, 0.0
     for split, share in SHARES.items():
-        parts = [part[round(done * len(part)) : round((done + share) * len(part))] for part in (first, last)]
-        splits[split] = Names(*parts)
-        done += share
+        edges = done, done + share
+        cuts = [[round(edge * len(part)) for edge in edges] for part in (first, last)]
+        splits[split], done = (first[slice(*cuts[0])], last[slice(*cuts[1])]), done + share
     return splits
 
 
@@ -123,61 +111,61 @@ def _single(make: Callable[[], str], count: int, taken: set[str]) -> list[str]:
     return found
 
 
-def name_of(label: str, names: Names, draw: random.Random) -> str:
-    """A name of one to three words; of each form, people, towns and companies have some."""
-    last, first = draw.choice(names.last), draw.choice(names.first)
-    kind = draw.random()
-    if kind < 0.55:
-        return last
-    if label == "LOC":
-        return f"{last} {draw.choice(names.last)}" if kind < 0.8 else f"{first} {last}"
-    return f"{first} {last}" if kind < 0.85 else f"{last} {draw.choice(names.last)}"
+def mention(names: Names, draw: random.Random) -> tuple[str, str]:
+    """A type, and a name of one or two words: any type may have any form."""
+    first, last = map(draw.choice, names)
+    usual = random.Random(last).choice(list(NOUNS))
+    label = usual if draw.random() < USUAL else draw.choice(list(NOUNS))
+    form = draw.random()
+    if form < 0.8:
+        return label, last
+    return label, f"{first} {last}" if form < 0.9 else f"{last} {draw.choice(names[1])}"
 
 
-def clause(names: Names, draw: random.Random) -> list[Piece]:
-    """Something about one name: decided by what stands before it, or behind it, never by both."""
-    label = draw.choice(sorted(AFTER))
+def _noun(label: str, draw: random.Random) -> str:
+    nouns = NOUNS[label].split()
+    return draw.choices(nouns, [1 / (place + 3) for place in range(len(nouns))])[0]
+
+
+def _phrase(typed: dict[str, str], anything: str, label: str, draw: random.Random) -> str:
+    """A phrase that decides the type, with [brackets] around the words that do."""
+    phrase = draw.choice((anything if draw.random() < RARE else typed[label]).split("/"))
+    return " ".join(phrase.split()).format(f"[{_noun(label, draw)}]")
+
+
+def clause(names: Names, draw: random.Random) -> list[str]:
+    """Something about one name, with marks: its type is decided by what stands before it, or by what follows."""
+    label, name = mention(names, draw)
     aside = draw.choice(ASIDES)
     if draw.random() < 0.5:
-        name = Piece(name_of(label, names, draw), label)
-        return [name, Piece(aside), Piece(draw.choice(AFTER[label]), decides=label)]
-    remote = draw.choice(REMOTE)
-    name = Piece(name_of(label, names, draw), label)
-    before = Piece(draw.choice(BEFORE[label]), decides=label)
-    return [before, Piece(remote), name, Piece(aside), Piece(draw.choice(ENDINGS))]
+        return [f"<{label} {name}>", aside, _phrase(AFTER, ANY_AFTER, label, draw)]
+    before = _phrase(BEFORE, ANY_BEFORE, label, draw)
+    return [before, draw.choice(REMOTE), f"<{label} {name}>", aside, draw.choice(ENDINGS)]
 
 
-def sentence(names: Names, draw: random.Random) -> list[Piece]:
-    """One or two clauses."""
-    opening = draw.choice(OPENINGS)
-    pieces = [Piece(opening + "," if opening else ""), *clause(names, draw)]
-    if draw.random() < SECOND:
-        pieces += [Piece(draw.choice(LINKS)), *clause(names, draw)]
-    return [*pieces, Piece(".")]
+def sentence(names: dict[str, Names], split: str, draw: random.Random) -> list[str]:
+    """One or two clauses with marks, one name in each; joined they are the sentence."""
+    clauses: list[str] = []
+    for start in [draw.choice(OPENINGS), draw.choice(LINKS)][: 1 + (draw.random() < SECOND)]:
+        opening = start.format(_noun(draw.choice(list(NOUNS)), draw))
+        pieces = clause(names["train" if draw.random() < KNOWN else split], draw)
+        clauses.append(re.sub(r" (?=[,;])", "", " ".join(piece for piece in (opening, *pieces) if piece)))
+    clauses[0] = re.sub(r"^(\[?\w)", lambda first: first[0].upper(), clauses[0])
+    return [*clauses[:-1], clauses[-1] + "."]
 
 
-def deciding_words() -> dict[str, set[str]]:
-    """Of each type the words of its phrases that stand nowhere else."""
-    phrases = {label: set(" ".join(AFTER[label] + BEFORE[label]).split()) for label in AFTER}
-    common = set(" ".join(ENDINGS + OPENINGS + ASIDES + REMOTE + LINKS).lower().split())
-    others = {label: set().union(*(phrases[other] for other in phrases if other != label)) for label in phrases}
-    return {label: words - others[label] - common for label, words in phrases.items()}
-
-
-def _record(pieces: list[Piece], deciding: dict[str, set[str]]) -> dict[str, object]:
-    """The text and its spans with their evidence, by characters."""
-    text, spans, evidence = "", [], []
-    for piece in pieces:
-        if not piece.text:
-            continue
-        word = piece.text if text else piece.text[0].upper() + piece.text[1:]
-        text += ("" if not text or word[0] in ",;." else " ") + word
-        start = len(text) - len(word)
-        if piece.label:
-            spans.append({"start": start, "end": len(text), "label": piece.label})
-        if piece.decides:
-            found = re.finditer(r"\S+", word)
-            places = [one.span() for one in found if one[0].lower() in deciding[piece.decides]]
-            evidence.append([[start + left, start + right] for left, right in places])
-    both = zip(spans, evidence, strict=True)
-    return {"text": text, "spans": [span | {"evidence": of_span} for span, of_span in both]}
+def record(clauses: list[str]) -> dict[str, object]:
+    """The text without its marks, and its spans with their evidence, by characters."""
+    text, spans = "", []
+    for marked in clauses:
+        text += " " if text and marked[0] not in ",;" else ""
+        evidence: list[list[int]] = []
+        for plain, label, name, word in MARK.findall(marked):
+            text += plain
+            place = [len(text), len(text) + len(name or word)]
+            text += name or word
+            if name:
+                spans.append({"start": place[0], "end": place[1], "label": label, "evidence": evidence})
+            elif word:
+                evidence.append(place)
+    return {"text": text, "spans": spans}

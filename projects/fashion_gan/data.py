@@ -1,140 +1,83 @@
-"""What a step sees: noise, labels to generate for; how the discriminator sees an image; images drawn from a split.
+"""What a step of training reads: noise and labels to generate from, and the augmentation of the discriminator's input.
 
-B batch, N images of a micro-batch, C channels, S side in pixels, L numbers of noise, K classes.
+B batch, N images, C channels, S side in pixels, L numbers of noise, K classes.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from shared.data.arrays import Split
+from shared.data.batches import Batch
 from shared.data.draws import Draws, generator
+from shared.data.table import Table
 from shared.training.distributed import World
 
-from .model import draw_labels, draw_noise
 from .params import Train
 
 
-class Latent(NamedTuple):
-    """What images are generated from.
-
-    noise: (N, L) float; label: (N,) int64; place: (N,) int64, where in the batch over all ranks each one is.
-    """
-
-    noise: Tensor
-    label: Tensor
-    place: Tensor
-
-
+@dataclass(frozen=True)
 class Latents:
-    """What images are generated from, by step: to the generator what `Batches` is to the discriminator.
-
-    Drawn for the batch over all ranks, then cut as the real images are.
+    """What images are generated from: a function of the seed, the keys and the kind of device alone.
 
     Args:
-        counts: (K,) training images of each class; classes are drawn as frequently.
+        config: of the networks: class_counts, the training images of each class, and model.latent_size, L.
     """
 
-    def __init__(self, params: Train, counts: Sequence[int], world: World) -> None:
-        self.params, self.counts, self.world = params, counts, world
-        self.group = min(params.micro_batch_size, params.batch_size // world.size)  # what batch norm sees at once
+    config: Mapping[str, Any]
+    seed: int
+    device: torch.device | str = "cpu"
 
-    def draw(self, number: int, *keys: int | str) -> Latent:
-        """A batch for one purpose, the same on every rank, on its device."""
-        seed, size, device = self.params.seed, self.params.model.latent_size, self.world.device
-        noise = draw_noise(seed, number, size, *keys, device=device)  # there: a copy of it would cost a GPU's step more
-        label = draw_labels(seed, number, self.counts, *keys).to(device, non_blocking=True)
-        return Latent(noise, label, torch.arange(number, device=device))
-
-    def share(self, *keys: int | str) -> list[Latent]:
-        """This rank's micro-batches of a training batch."""
-        mine = [
-            part.tensor_split(self.world.size)[self.world.rank] for part in self.draw(self.params.batch_size, *keys)
-        ]
-        cut = (torch.split(part, self.params.micro_batch_size) for part in mine)
-        return [Latent(*parts) for parts in zip(*cut, strict=True)]
+    def draw(self, number: int, *keys: int | str) -> Batch:
+        """noise (N, L) float, standard normal; label (N,) int64, classes as frequent as among training images."""
+        draws = generator(self.seed, "noise", *keys, device=self.device)
+        noise = torch.randn(number, self.config["model"]["latent_size"], generator=draws, device=self.device)
+        counts = torch.tensor(self.config["class_counts"], dtype=torch.float64)
+        label = torch.multinomial(counts, number, replacement=True, generator=generator(self.seed, "labels", *keys))
+        return {"noise": noise, "label": label.to(self.device, non_blocking=True)}
 
 
-class Picked(NamedTuple):
-    """images: (N, C, S, S) uint8; label: (N,) int64."""
-
-    images: Tensor
-    label: Tensor
-
-
-def pick(split: Split, number: int, seed: int) -> tuple[np.ndarray, Picked]:
-    """Which images of a split are drawn, without replacement and in random order, and these: all where it has fewer."""
-    chosen = torch.randperm(len(split), generator=generator(seed, "chosen"))[:number].numpy()
-    return chosen, Picked(torch.from_numpy(split.images[chosen]), torch.from_numpy(split.labels[chosen]))
+def share(latents: Latents, params: Train, world: World, *keys: int | str) -> list[Batch]:
+    """A rank's micro-batches of noise and labels, drawn for all ranks and divided as the real images are; place (N,)
+    int64 is the index in the whole batch."""
+    batch = latents.draw(params.batch_size, *keys)
+    batch["place"] = torch.arange(params.batch_size, device=latents.device)
+    mine = {name: part.tensor_split(world.size)[world.rank] for name, part in batch.items()}
+    cut = (torch.split(part, params.micro_batch_size) for part in mine.values())
+    return [dict(zip(mine, parts, strict=True)) for parts in zip(*cut, strict=True)]
 
 
-def augment(images: Tensor, draws: Draws, kinds: Sequence[str]) -> Tensor:
-    """Differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738), as (seed, step, sample) say.
+def pick(table: Table, number: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images of a split in random order, (N, C, S, S) uint8, and their labels (N,) int64."""
+    index = torch.randperm(len(table), generator=generator(seed, "chosen"))[:number].numpy()
+    return torch.from_numpy(table.fixed("image")[index]), torch.from_numpy(table.fixed("label")[index])
 
-    What is moved or cut out becomes mid grey, also on a black ground: the discriminator sees how far an image was
-    moved, so a generator that moves its images itself is found out.
+
+def augment(images: Tensor, draws: Draws, translation: float) -> Tensor:
+    """Moves each image by up to a fraction of its side, both ways: differentiable augmentation (Zhao et al. 2020,
+    arXiv:2006.10738), a function of (seed, step, sample).
+
+    The border that appears is mid grey, also on a black ground: the discriminator sees how far an image was moved, so
+    that the generator gains nothing by moving its images itself.
 
     Args:
         images: (N, C, S, S) float in [0, 1].
         draws: of these images.
-        kinds: of "colour", "translation", "cutout", in any order.
-
-    Returns:
-        (N, C, S, S) of the same type, also under autocast; colours may leave [0, 1].
+        translation: in [0, 1); 0: none.
     """
-    centred = images - 0.5
-    with torch.autocast(images.device.type, enabled=False):  # the penalty takes no images of 16 bit
-        for kind in AUGMENTATIONS:
-            if kind in kinds:
-                centred = AUGMENTATIONS[kind](centred, draws)
+    side = images.shape[-1]
+    most, centred = round(translation * side), images - 0.5
+    if most:
+        with torch.autocast(images.device.type, enabled=False):  # the penalty needs images of 32 bits
+            rows, columns = (_shift(draws.integers(-most, most), side).to(images.dtype) for _ in range(2))
+            centred = rows[:, None] @ centred @ columns[:, None].mT
     return centred + 0.5
 
 
-def _colour(images: Tensor, draws: Draws) -> Tensor:
-    """Brightness by up to a quarter of the range, saturation by 0 to 2, contrast by 0.5 to 1.5."""
-    brightness, saturation, contrast = (_column(draws).to(images.dtype) for _ in range(3))
-    images = images + (brightness - 0.5) / 2
-    grey = images.mean(1, keepdim=True)
-    images = (images - grey) * (2 * saturation) + grey
-    mean = images.mean((1, 2, 3), keepdim=True)
-    return (images - mean) * (contrast + 0.5) + mean
-
-
-def _translation(images: Tensor, draws: Draws) -> Tensor:
-    """By up to an eighth of the side, both ways."""
-    side = images.shape[-1]
-    most = max(1, round(side / 8))
-    rows, columns = (_shift(draws.integers(-most, most), side).to(images.dtype) for _ in range(2))
-    return rows[:, None] @ images @ columns[:, None].mT
-
-
 def _shift(pixels: Tensor, side: int) -> Tensor:
-    """(N,) -> (N, S, S) of ones and zeros: a product with it moves rows. Its gradient is a product as well, which is
-    the same on every machine; that of an index adds up in any order."""
+    """(N,) -> (N, S, S) of ones and zeros, which moves rows when multiplied. Not indexing, whose gradient is summed
+    in an order that differs from run to run on a GPU."""
     place = torch.arange(side, device=pixels.device)
     return place[None, :, None] - place[None, None, :] == pixels[:, None, None]
-
-
-def _cutout(images: Tensor, draws: Draws) -> Tensor:
-    """A square of half the side, anywhere; parts of it may lie outside."""
-    side = images.shape[-1]
-    half = side // 4
-    rows, columns = (_outside(draws.integers(0, side - 1), half, side) for _ in range(2))
-    keep = rows[:, None, :, None] | columns[:, None, None, :]
-    return images * keep
-
-
-def _outside(centre: Tensor, half: int, side: int) -> Tensor:
-    """(N,) -> (N, S) bool."""
-    distance = torch.arange(side, device=centre.device) - centre[:, None]
-    return (distance < -half) | (distance >= half)
-
-
-def _column(draws: Draws) -> Tensor:
-    return draws.uniform().view(-1, 1, 1, 1)
-
-
-AUGMENTATIONS = {"colour": _colour, "translation": _translation, "cutout": _cutout}

@@ -4,55 +4,40 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.core import sections as explain
 from shared.core.params import Section
-from shared.core.sections import Runtime, TrainParams
+from shared.core.sections import Explain, Runtime, TrainParams
 from shared.image.params import PrepareImages
 
 
-class Fetch(Section):  # fetch
+class Fetch(Section):
     source: Literal["sample", "official"]
-    dataset: Literal["fashion_mnist", "mnist", "cifar10"]  # which official one
 
 
 class Model(Section):
-    name: Literal["dcgan", "residual"]
-    width: int = Field(ge=1)  # channels at half of the image's side and above; twice as many at each smaller side
+    width: int = Field(ge=1)  # channels at half of the side; twice as many at each smaller one, up to 8 times
     latent_size: int = Field(ge=1)  # numbers of noise that an image is made of
-    conditional: bool  # whether both networks are told the class
-    normalise: Literal["batch", "spectral", "none"]  # what keeps the discriminator in bounds
+    conditional: bool  # whether both networks get the class
 
 
 class Train(TrainParams):
     model: Model
-    loss: Literal["non_saturating", "hinge", "wasserstein"]
-    penalty: Literal["none", "r1", "interpolates"]  # on the discriminator's gradient; WGAN-GP takes interpolates
-    penalty_weight: float = Field(ge=0)
-    penalty_steps: int = Field(ge=1)  # it is computed at every n-th step, n times as heavy
-    augment: list[Literal["colour", "translation", "cutout"]]  # what the discriminator sees, real and generated
-    discriminator_lr: float = Field(gt=0)  # of Adam, at its highest
-    generator_lr: float = Field(gt=0)
-    beta1: float = Field(ge=0, lt=1)  # of both
-    beta2: float = Field(ge=0, lt=1)
-    discriminator_steps: int = Field(ge=1)  # for one of the generator
-    sample_epochs: float = Field(gt=0)  # between two grids of samples
+    loss: Literal["non_saturating", "hinge"]
+    r1_weight: float = Field(ge=0)  # of the R1 penalty on the discriminator; 0: none
+    r1_steps: int = Field(ge=1)  # the penalty is computed at every n-th step, n times as heavy
+    translation: float = Field(ge=0, lt=1)  # of all that the discriminator sees, by a fraction of the side; 0: none
+    lr: float = Field(gt=0)  # of Adam, for both networks, at its highest
+    sample_epochs: float = Field(gt=0)  # between two grids of samples, and between two validations
 
 
 class Evaluate(Section):
-    seed: int = Field(ge=0)  # of the classifier, of what is generated and of the bootstrap
-    batch_size: int = Field(ge=1)  # images generated and judged at once
+    seed: int = Field(ge=0)  # of the classifier, of the generated images and of the bootstrap
+    batch_size: int = Field(ge=1)
     num_images: int = Field(ge=10)  # of each kind; no more than the test or the training images
-    classifier_epochs: float = Field(gt=0)  # of the classifier in whose features the figures are taken
-    inception: str  # FID and KID too: a file of Inception's weights, or "download"; "": none
-
-
-class Explain(explain.Explain):
-    num_noises: int = Field(ge=2)  # that directions are found on, and as many others that they are tested on
-    num_directions: int = Field(ge=1)  # shown, those that change images most
+    classifier_epochs: float = Field(gt=0)  # of the classifier whose features the metrics are computed in
 
 
 class Params(Section):
-    fetch: Fetch  # fetch
+    fetch: Fetch | None = None  # None: the data are your own
     prepare: PrepareImages
     train: Train
     evaluate: Evaluate
@@ -60,10 +45,10 @@ class Params(Section):
     runtime: Runtime
 
 
-def halvings(side: int) -> int | None:
-    """How often a side can be halved until 4 to 7 px are left, at least once; None where it cannot.
+def num_doublings(side: int) -> int | None:
+    """How many times a map of 4 to 7 px is doubled to reach a side, at least once; None where it cannot be reached.
 
-    >>> halvings(28), halvings(64), halvings(30)
+    >>> num_doublings(28), num_doublings(64), num_doublings(30)
     (2, 4, None)
     """
     number = 0
@@ -71,4 +56,4 @@ def halvings(side: int) -> int | None:
         if side % 2:
             return None
         side, number = side // 2, number + 1
-    return number if number else None
+    return number or None

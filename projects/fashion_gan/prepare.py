@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/fashion_gan/ -> data/prepared/fashion_gan/ (arrays that training reads as they are).
+"""Prepare stage: data/raw/fashion_gan/ -> data/prepared/fashion_gan/ (tables for training).
 
     python -m projects.fashion_gan.prepare                         # as params.yaml says
     python -m projects.fashion_gan.prepare prepare.image_size=32   # larger squares
@@ -9,53 +9,32 @@ Accepts, and recognises by itself:
     {train,valid,test}/...           either, split already; valid and test may be missing
 
 What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Everything wrong
-with the data is listed at once, and nothing is written then.
+with the data is listed at once, and nothing is left then.
 """
 
 import math
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.core.cli import run
+from shared.core.cli import answer_help, run_stage
 from shared.core.errors import UserError
 from shared.core.paths import Project, show
-from shared.image import classes as image_classes
-from shared.image.params import PrepareImages
+from shared.data.prepared import Prepared
+from shared.image import classes
 
-from .official import is_official, read_official  # fetch
-from .params import Params, halvings
+from .params import Params, num_doublings
 
-PROJECT = Project.of(__file__)
-LEAST_TRAIN, LEAST_TEST = 16, 10  # images: fewer would be copied, and measured by nothing
-BATCH_SIZE, UPDATES, GRIDS = 64, 4000, 20  # what is suggested for images of one's own: about what the sample takes
-
-
-def read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
-    """All of the raw data. Raises one UserError with everything that is wrong."""
-    check_size(params.image_size)
-    data = _read(root, params)
-    for name, least in (("train", LEAST_TRAIN), ("test", LEAST_TEST)):
-        found = len(data.splits[name]) if name in data.splits else 0
-        if found < least:
-            raise UserError(
-                f"{show(root)}: {found} image{'' if found == 1 else 's'} for {name}",
-                expected=f"at least {LEAST_TRAIN} for train and {LEAST_TEST} for test; hundreds to learn from",
-                fix="add images",
-            )
-    return data
-
-
-def _read(root: Path, params: PrepareImages) -> image_classes.ImageClasses:
-    if is_official(root):  # fetch
-        return image_classes.from_official(*read_official(root), params)
-    return image_classes.read_folder(root, params, labelled=False)
+LEAST = {"train": 16, "test": 10}  # images: fewer would be memorised, and the metrics would mean nothing
+BATCH_SIZE, UPDATES, GRIDS = 64, 4000, 20  # suggested for your own images: about what the sample takes
 
 
 def check_size(side: int) -> None:
-    """Raises UserError on a side that no network here makes, naming the next ones that they do."""
-    if halvings(side) is None:
-        below = max(size for size in range(8, side) if halvings(size))
-        above = next(size for size in range(side, 2 * side) if halvings(size))
+    """Raises UserError on a side that the generator cannot make, naming the next ones that it can."""
+    if num_doublings(side) is None:
+        below = max(size for size in range(8, side) if num_doublings(size))
+        above = next(size for size in range(side, 2 * side) if num_doublings(size))
         raise UserError(
             f"prepare.image_size: {side} px cannot be made by doubling 4, 5, 6 or 7 px",
             expected=f"{below} or {above}",
@@ -63,13 +42,27 @@ def check_size(side: int) -> None:
         )
 
 
+def check_counts(root: Path, counts: Mapping[str, int]) -> None:
+    """Raises UserError where a split has too few images."""
+    for split, least in LEAST.items():
+        found = counts.get(split, 0)
+        if found < least:
+            raise UserError(
+                f"{show(root)}: {found} image{'' if found == 1 else 's'} for {split}",
+                expected=f"at least {LEAST['train']} for train and {LEAST['test']} for test; hundreds to learn from",
+                fix="add images",
+            )
+
+
 def suggest(root: Path) -> dict[str, Any]:
-    """The params that suit a folder of one's own images. Raises one UserError with everything that is wrong."""
-    values = image_classes.suggest(root, labelled=False)
-    side = max(size for size in range(8, values["prepare.image_size"] + 1) if halvings(size))
-    number = len(read(root, image_classes.SUGGESTED_SPLITS).splits["train"])
-    batch = min(BATCH_SIZE, number // 2)
-    epochs = math.ceil(UPDATES / (number // batch))
+    """The params that suit a folder of your own images. Raises one UserError with everything that is wrong."""
+    values = classes.suggest(root, labelled=False)
+    side = max(size for size in range(8, values["prepare.image_size"] + 1) if num_doublings(size))
+    splits = classes.read(root, classes.SUGGESTED_SPLITS, labelled=False).splits(classes.SUGGESTED_SPLITS)
+    counts = {name: len(columns["id"]) for name, columns in splits.items()}
+    check_counts(root, counts)
+    batch = min(BATCH_SIZE, counts["train"] // 2)
+    epochs = math.ceil(UPDATES / (counts["train"] // batch))
     return values | {
         "prepare.image_size": side,
         "train.batch_size": batch,
@@ -80,8 +73,17 @@ def suggest(root: Path) -> dict[str, Any]:
 
 
 def main(params: Params) -> None:
-    image_classes.prepare(PROJECT, read, params.prepare)
+    project = Project.of(__file__)
+    check_size(params.prepare.image_size)
+    classes.prepare(project, params.prepare, labelled=False)
+    splits = Prepared(project.prepared).manifest["splits"]
+    try:
+        check_counts(project.raw, {name: split["count"] for name, split in splits.items()})
+    except UserError:
+        shutil.rmtree(project.prepared)
+        raise
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    answer_help(__name__, __doc__, __file__)
+    run_stage(main, Params, __file__)

@@ -5,277 +5,282 @@
     python -m projects.fashion_gan.train runtime.processes=2       # two processes on this machine
     torchrun --nproc-per-node 2 -m projects.fashion_gan.train      # the same; torchrun starts several machines too
 
-Rates hold for the global batch size given: n processes take 1/n of it each. An interrupted run goes on from its last
-checkpoint when the same command is given again. Two networks learn in turn, so the loop is written out here, of the
-pieces that `shared/training/fit.py` is made of.
+The rate holds for the global batch size given: n processes take 1/n of it each. An interrupted run goes on from its
+last checkpoint when the same command is given again. Two networks are trained in turn, so the loop is written out here,
+of the pieces that `shared/training/fit.py` is made of.
 """
 
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
+
+import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Adam
+from torchvision.utils import make_grid
 
 from shared.core.errors import UserError
-from shared.core.paths import ROOT, Project
+from shared.core.files import write_atomic
+from shared.core.paths import Project
+from shared.core.sections import Runtime
 from shared.core.seed import derive
-from shared.data.arrays import Split, read_split
-from shared.data.batches import Batches
-from shared.data.prepared import read_manifest
-from shared.image.batches import to_float, train_batches
-from shared.training.average import make_average
+from shared.data.batches import Batch, Batches, EqualBatches, gather
+from shared.data.prepared import Prepared
+from shared.image.augment import to_float
+from shared.report import blocks
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import resolve_precision
-from shared.training.distributed import World, run, wrap
+from shared.training.distributed import World, wrap
+from shared.training.fit import Progress, count_steps, make_average, profiler
 from shared.training.history import Diverged, History, Row
-from shared.training.optim import linear, set_rates
-from shared.training.profile import profiler
 from shared.training.stage import train_stage
-from shared.training.step import Sums, make_scaler
+from shared.training.step import Loss, Sums, accumulate, linear, make_scaler, set_rates, update
 
-from .data import Latents, pick
-from .game import Game, Player, Progress
-from .losses import DiscriminatorBatch, GeneratorBatch, discriminator_loss, generator_loss
-from .model import build_discriminator, build_generator, generate, power_iteration, standing
+from .data import Latents, pick, share
+from .losses import discriminator_loss, generator_loss
+from .model import build, generate, measure_batch_norm
 from .params import Params, Train
-from .samples import COLUMNS, ROWS, grid, spaced, write_frames
 
-PROJECT = Project.of(__file__)
-STANDING_BATCHES = 16  # that the kept networks' batch norm is measured on
-ASKED_IMAGES = 512  # of a split, about which the discriminator is asked now and then
+BETAS = 0.5, 0.99  # of Adam: little momentum, as each network changes what the other one is trained on
+NORM_BATCHES = 16  # that the kept generator's batch norm is measured on
+VALIDATED = 512  # real images of a split whose mean logit is logged
+ROWS, COLUMNS, GREY = 8, 10, 96  # of a grid of samples, and between them
+FRAMES, FRAME_MS, LAST_MS, QUALITY = 24, 300, 2500, 70  # of the animation: at most; of WebP
 
 Validate = Callable[[nn.Module], Row]
 
 
-class Trained(NamedTuple):
-    """What is kept."""
-
-    model: nn.Module
-    history: History
-    progress: Progress
-
-
-def play(
-    game: Game,
-    reals: Batches,
-    latents: Latents,
-    validate: Validate | None,
-    params: Params,
-    world: World,
-    checkpoint: Checkpoint,
-    out: Path,
-) -> None:
-    """Lets both learn in turn, from the checkpoint if there is one.
+@dataclass(frozen=True)
+class Training:
+    """A training of two networks, as `train_networks` takes it.
 
     Args:
-        reals: real images by step of the discriminator.
-        latents: noise and labels by step of either.
-        validate: what the discriminator says of images it never saw; None: there are none.
-        out: folder for the samples over training.
+        networks: discriminator and generator, untrained, on the world's device.
+        reals: real images by step: image as float in [0, 1], and label.
+        latents: noise and labels by step.
+        validate: discriminator -> mean logits of real images; None: there are no validation images.
+        results: folder for the samples over training.
+        config: plain values from which the networks are built again.
+    """
+
+    networks: nn.ModuleDict
+    reals: Batches
+    latents: Latents
+    validate: Validate | None
+    results: Path
+    config: dict[str, Any]
+    files: Sequence[Path] = ()
+
+
+class Network:
+    """A network with its optimizer and scaler. The two networks step one after the other, so each has a scaler and a
+    skipped fp16 step of its own: nothing is shared that one could step and the other skip."""
+
+    def __init__(self, module: nn.Module, params: Train, world: World) -> None:
+        self.module, self.world, self.wrapped = module, world, wrap(module, world)
+        self.precision = resolve_precision(params.precision, world.device)
+        self.scaler = make_scaler(self.precision, world.device, params.micro_batch_size)
+        self.optimizer = Adam(module.parameters(), lr=params.lr, betas=BETAS, fused=True)
+
+    def update(self, loss: Loss, micro_batches: Sequence[Batch], seed: int) -> tuple[Sums, bool]:
+        """One step of the optimizer. Returns the sums, and False for a step that fp16 skipped."""
+        common: dict[str, Any] = {"scaler": self.scaler, "world": self.world}
+        sums = accumulate(self.wrapped, loss, micro_batches, precision=self.precision, seed=seed, **common)
+        weights = list(self.module.parameters())
+        return sums, update(weights, [self.optimizer], sums.count, clip_norm=0.0, **common)
+
+
+@dataclass
+class Run:
+    """What a checkpoint holds: parts with a state_dict, history, progress, grids of samples (3, H, W) uint8.
+
+    model: both networks; the generator is the one to keep once training has ended.
+    """
+
+    parts: dict[str, Any]
+    history: History
+    model: nn.ModuleDict
+    progress: Progress = field(default_factory=Progress)
+    grids: list[Tensor] = field(default_factory=list)
+
+    def state(self) -> dict[str, Any]:
+        states = {name: part.state_dict() for name, part in self.parts.items()}
+        return states | {"history": self.history.state(), "progress": asdict(self.progress), "grids": self.grids}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        self.progress, self.grids = Progress(**state["progress"]), state["grids"]
+        self.history.restore(state["history"], self.progress.step)
+        self.history.say(f"resumed from step {self.progress.step}")
+
+
+def train_networks(
+    training: Training, params: Train, runtime: Runtime, world: World, checkpoint: Checkpoint, scratch: Path
+) -> Run:
+    """Trains both networks in turn, from the checkpoint if there is one.
+
+    Args:
+        scratch: folder for a profile, if runtime asks for one.
 
     Raises:
-        UserError: a loss became NaN or infinite; names the first such step and the network.
+        UserError: a loss became NaN or infinite: names the first such step and what was not finite.
     """
-    chosen, runtime, turns = params.train, params.runtime, params.train.discriminator_steps
-    total, sample_steps = (_steps(epochs, reals, turns) for epochs in (chosen.epochs, chosen.sample_epochs))
+    networks, reals, latents = training.networks, training.reals, training.latents
+    group = min(params.micro_batch_size, params.batch_size // world.size)  # images that batch norm sees at once
+    total, sample_steps = count_steps(params.epochs, reals), count_steps(params.sample_epochs, reals)
+    discriminator, generator = (Network(networks[name], params, world) for name in ("discriminator", "generator"))
+    average = make_average(generator.module, params.ema_decay)
+    parts = {f"discriminator_{name}": getattr(discriminator, name) for name in ("module", "optimizer", "scaler")}
+    parts |= {f"generator_{name}": getattr(generator, name) for name in ("module", "optimizer", "scaler")}
+    run = Run(parts | ({"average": average} if average else {}), History(world, total), networks)
     if saved := checkpoint.load():
-        game.restore(saved)
-    discriminator, generator, history, progress = game.discriminator, game.generator, game.history, game.progress
-    tell_apart = partial(discriminator_loss, generator=generator.network, params=chosen)
-    deceive = partial(generator_loss, discriminator=discriminator.network, params=chosen)
-    schedule, stream = linear(total), reals.stream(progress.step * turns, total * turns)
-    profiling = profiler(runtime.profile and world.is_first, scratch())
+        run.restore(saved)
+    history, progress, schedule = run.history, run.progress, linear(total)
+    kept = average.module if average else generator.module
+    place = torch.arange(ROWS * COLUMNS, device=world.device)
+    shown = latents.draw(len(place), "shown") | {"label": place % COLUMNS % len(training.config["classes"])}
+    of_discriminator = partial(discriminator_loss, generator=generator.module, params=params)
+    of_generator = partial(generator_loss, discriminator=discriminator.module, params=params)
     clock = time.perf_counter() - progress.seconds
 
-    with profiling as profile, _naming_divergence(game, len(reals) / turns):
-        for step in range(progress.step, total):
+    with profiler(runtime.profile and world.is_first, scratch) as profile, naming_divergence(progress, len(reals)):
+        for micro_batches in reals.stream(progress.step, total):
+            step = progress.step
             set_rates([discriminator.optimizer, generator.optimizer], schedule(progress.updates))
-            judged = []
-            for turn in range(step * turns, (step + 1) * turns):
-                seed = derive(chosen.seed, "discriminator", turn)
-                penalised = chosen.penalty != "none" and turn % chosen.penalty_steps == 0
-                pairs = zip(next(stream), latents.share("discriminator", turn), strict=True)
-                power_iteration(discriminator.network)
-                batches = [DiscriminatorBatch(*pair, seed, penalised) for pair in pairs]
-                judged.append(discriminator.learn(tell_apart, batches, seed)[0])
+            seed, penalised = derive(params.seed, "discriminator", step), step % params.r1_steps == 0
+            loss = partial(of_discriminator, seed=seed, penalised=penalised and params.r1_weight > 0)
+            pairs = zip(micro_batches, share(latents, params, world, "discriminator", step), strict=True)
+            both = [latent | {"image": real["image"], "real_label": real["label"]} for real, latent in pairs]
+            sums, _ = discriminator.update(loss, both, seed)
 
-            seed = derive(chosen.seed, "generator", step)
-            drawn = [GeneratorBatch(latent, seed) for latent in latents.share("generator", step)]
-            with discriminator.frozen():
-                fooled, done = generator.learn(deceive, drawn, seed)
-            progress.updates += done
-            if done and game.average:
-                game.average.update_parameters(generator.network)
+            seed = derive(params.seed, "generator", step)
+            discriminator.module.requires_grad_(False)  # not the wrapped one: DDP would wait for its gradients
+            drawn = share(latents, params, world, "generator", step)
+            made, updated = generator.update(partial(of_generator, seed=seed), drawn, seed)
+            discriminator.module.requires_grad_(True)
+            progress.updates += updated
+            if updated and average:
+                average.update_parameters(generator.module)
 
-            history.add(_row(judged, fooled))
-            progress.step = made = step + 1
-            profile.step()
-            epoch, ends = made * turns / len(reals), made == total
-            if ends or made % runtime.log_steps == 0:
-                history.log(made, epoch, generator.optimizer.param_groups[0]["lr"])
-            if ends or made % sample_steps == 0:
+            losses = {"discriminator_loss": sums.loss, "generator_loss": made.loss}
+            history.add(Sums(sums.loss + made.loss, sums.count, losses | sums.extras))
+            progress.step = step = step + 1
+            if profile:
+                profile.step()
+            every = runtime.log_steps, sample_steps, runtime.checkpoint_steps
+            log, sample, save = (step == total or step % steps == 0 for steps in every)
+            if log or sample or save:
                 history.read()
-                show(game, latents, epoch, out)
-                if validate:
-                    history.validated(made, epoch, validate(discriminator.network))
-            if ends or made % runtime.checkpoint_steps == 0:
-                history.read()
+            if log:
+                history.log(step, step / len(reals), generator.optimizer.param_groups[0]["lr"])
+            if sample:
+                if world.is_first:
+                    images = generate(kept_generator(kept, latents, group), shown, group)
+                    run.grids.append(make_grid(images, COLUMNS, padding=1, pad_value=GREY))
+                    write_samples(training.results, run.grids)
+                if training.validate:
+                    history.validated(step, step / len(reals), training.validate(discriminator.module))
+            if save:
                 progress.seconds = time.perf_counter() - clock
-                checkpoint.save(game.state())
+                checkpoint.save(run.state())
     history.close()
-
-
-def _steps(epochs: float, reals: Batches, turns: int) -> int:
-    """Passes over the real images -> steps of the generator."""
-    return max(1, round(epochs * len(reals) / turns))
-
-
-def _row(judged: Sequence[Sums], fooled: Sums) -> Sums:
-    """What a step adds to the history; of several steps of the discriminator the mean."""
-    loss = _mean([sums.loss for sums in judged])
-    extras = {name: _mean([sums.extras[name] for sums in judged]) for name in judged[0].extras}
-    losses = {"discriminator_loss": loss, "generator_loss": fooled.loss}
-    return Sums(loss + fooled.loss, fooled.count, losses | extras)
-
-
-def _mean(values: Sequence[Tensor]) -> Tensor:
-    return values[0] if len(values) == 1 else torch.stack(tuple(values)).mean(0)
+    if world.is_first:
+        write_samples(training.results, run.grids)  # a run killed after its last step has them in the checkpoint alone
+    networks["generator"] = kept_generator(kept, latents, group)
+    networks.eval()
+    return run
 
 
 @contextmanager
-def _naming_divergence(game: Game, steps_an_epoch: float) -> Iterator[None]:
+def naming_divergence(progress: Progress, steps_an_epoch: int) -> Iterator[None]:
     try:
         yield
     except Diverged as diverged:
-        step = game.progress.step - diverged.steps_ago
-        name = "discriminator" if "discriminator_loss" in diverged.terms else "generator"
+        step = progress.step - diverged.steps_ago
+        broken = ", ".join(term.replace("_", " ") for term in diverged.terms if term != "loss")
         raise UserError(
-            f"training: the {name}'s loss of step {step} (epoch {step / steps_an_epoch:.2f}) is not a finite number",
-            fix=f"lower train.{name}_lr, take train.model.normalise=spectral, or use precision fp32",
+            f"training: not finite in step {step} (epoch {step / steps_an_epoch:.2f}): {broken}",
+            fix="lower train.lr, raise train.r1_weight, or use precision fp32",
         ) from None
 
 
-def show(game: Game, latents: Latents, epoch: float, out: Path) -> None:
-    """Adds a grid of samples to the game, by the first rank; writes all of them, for who looks on."""
-    if not latents.world.is_first:
-        return
-    noise = latents.draw(ROWS * COLUMNS, "shown").noise
-    label = torch.arange(ROWS * COLUMNS) % COLUMNS % len(latents.counts)
-    images = generate(kept_generator(game, latents), noise, label, latents.group)
-    game.frames.append({"step": game.progress.step, "epoch": epoch, "image": grid(spaced(images))})
-    write_frames(out, game.frames)
+def kept_generator(generator: nn.Module, latents: Latents, group: int) -> nn.Module:
+    """A copy in eval mode, its batch norm measured on batches as large as in training."""
+    return measure_batch_norm(generator, (latents.draw(group, "standing", number) for number in range(NORM_BATCHES)))
 
 
-def kept_generator(game: Game, latents: Latents) -> nn.Module:
-    """The shown generator for use. Its statistics are those of micro-batches as large as in training."""
-    drawn = (latents.draw(latents.group, "standing", number) for number in range(STANDING_BATCHES))
-    return standing(game.shown, ((latent.noise, latent.label) for latent in drawn))
+def write_samples(results: Path, grids: Sequence[Tensor]) -> None:
+    """samples/moving.webp, an animation of the grids that rests on the last one, that one as still.png, and their
+    place on the page."""
+    places = np.linspace(0, len(grids) - 1, min(FRAMES, len(grids))).round().astype(int).tolist()
+    frames = [Image.fromarray(grids[place].permute(1, 2, 0).numpy()) for place in places]
+    times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+    moving, still = io.BytesIO(), io.BytesIO()
+    animated: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}
+    frames[0].save(moving, "WEBP", quality=QUALITY, **animated)
+    frames[-1].save(still, "PNG")
+    (results / "samples").mkdir(parents=True, exist_ok=True)
+    for name, file in (("moving.webp", moving), ("still.png", still)):
+        write_atomic(results / "samples" / name, file.getvalue())
+    row = {"file": "samples/moving.webp", "still": "samples/still.png", "caption": "The same noise, from start to end"}
+    blocks.leave(results, [blocks.section("Samples over training"), blocks.pictures([row], sharp=True, large=True)])
 
 
-def kept_discriminator(game: Game, shown: nn.Module, reals: Batches, latents: Latents) -> nn.Module:
-    """The discriminator for use, measured on real and generated images in turn, as it learned."""
-
-    def seen() -> Iterator[tuple[Tensor, Tensor]]:
-        for number in range(STANDING_BATCHES):
-            images, label = reals.read(reals.samples(number)[: latents.group])
-            yield to_float(images.to(latents.world.device)), label.to(latents.world.device)
-            latent = latents.draw(latents.group, "standing", number)
-            yield shown(latent.noise, latent.label), latent.label
-
-    return standing(game.discriminator.network, seen())
-
-
-def make_validation(prepared: Path, world: World) -> Validate | None:
-    """What the discriminator says of real images that it learned from and of others: it knows them by heart when the
-    two part. None where there are no validation images."""
-    if "valid" not in read_manifest(prepared)["splits"]:
+def validation(prepared: Prepared, world: World) -> Validate | None:
+    """The mean logit of real images that the discriminator is trained on and of others: where the two part, it
+    memorises its training images. None where there are no validation images."""
+    if "valid" not in prepared.splits:
         return None
-    asked = {f"{name}_logit": _some(read_split(prepared, name, mapped=True), world) for name in ("valid", "train")}
+    chosen = {}
+    for name in ("valid", "train"):
+        images, label = pick(prepared.table(name), VALIDATED, 0)
+        chosen[f"{name}_logit"] = to_float(images.to(world.device)), label.to(world.device)
 
     @torch.no_grad()
     def validate(discriminator: nn.Module) -> Row:
-        return {name: float(discriminator(*images).mean()) for name, images in asked.items()}
+        return {name: float(discriminator(*images).mean()) for name, images in chosen.items()}
 
     return validate
 
 
-def _some(split: Split, world: World) -> tuple[Tensor, Tensor]:
-    """Images of all classes, as a folder is read class by class, and their labels; the same in every run."""
-    images, labels = pick(split, ASKED_IMAGES, 0)[1]
-    return to_float(images.to(world.device)), labels.to(world.device)
-
-
-def check(params: Train) -> None:
-    """Raises UserError on a penalty that does not go with batch norm, which mixes the images of a batch."""
-    if params.penalty == "interpolates" and params.model.normalise == "batch":
-        raise UserError(
-            "train.penalty: interpolates bounds the slope at each image, and train.model.normalise=batch mixes images",
-            fix="take train.model.normalise=none, or train.penalty=r1",
-        )
-
-
-def start(params: Train, prepared: Path, world: World) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
-    """The untrained discriminator and generator, the same on every rank, and the config to build them from again."""
-    manifest = read_manifest(prepared)
-    config = {key: manifest[key] for key in ("classes", "channels", "image_size")}
-    form = params.model, config["channels"], config["image_size"], len(config["classes"])
-    torch.manual_seed(derive(params.seed, "weights"))
-    discriminator, generator = build_discriminator(*form), build_generator(*form)
-    for network in (discriminator, generator):
-        network.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    counts = np.bincount(read_split(prepared, "train", mapped=True).labels, minlength=len(config["classes"]))
-    return discriminator, generator, config | {"class_counts": counts.tolist(), "model": params.model.model_dump()}
-
-
-def make_player(network: nn.Module, rate: float, params: Train, world: World) -> Player:
-    adam = Adam(network.parameters(), lr=rate, betas=(params.beta1, params.beta2), fused=True)
-    precision = resolve_precision(params.precision, world.device)
-    scaler = make_scaler(precision, world.device, params.micro_batch_size)
-    return Player(network, wrap(network, world), adam, scaler, precision, world)
-
-
-def scratch() -> Path:
-    """The folder for a profile and TensorBoard events."""
-    return ROOT / ".profile" / PROJECT.name
-
-
-def train(
-    params: Params, prepared: Path, checkpoint: Checkpoint, world: World, out: Path
-) -> tuple[Trained, dict[str, Any]]:
-    """Trains on the prepared images: what is kept, and the config to build it from.
-
-    Args:
-        out: folder for the samples over training.
-    """
-    chosen = params.train
-    check(chosen)
-    discriminator, generator, config = start(chosen, prepared, world)
-    reals = train_batches(prepared, lambda images, sample, epoch: to_float(images), chosen, params.runtime, world)
-    latents = Latents(chosen, config["class_counts"], world)
-    total = _steps(chosen.epochs, reals, chosen.discriminator_steps)
-    game = Game(
-        make_player(discriminator, chosen.discriminator_lr, chosen, world),
-        make_player(generator, chosen.generator_lr, chosen, world),
-        make_average(generator, chosen.ema_decay),
-        History(world, total, scratch() / "tensorboard" if params.runtime.tensorboard else None),
+def describe(params: Params, prepared: Prepared, world: World) -> Training:
+    """The training: untrained networks, the same on every rank, and all that they learn by."""
+    chosen, workers, table = params.train, params.runtime.workers, prepared.table("train")
+    config = {key: prepared.manifest[key] for key in ("classes", "channels", "image_size")} | {
+        "class_counts": np.bincount(table.fixed("label"), minlength=len(prepared.manifest["classes"])).tolist(),
+        "model": chosen.model.model_dump(),
+    }
+    torch.manual_seed(derive(chosen.seed, "weights"))
+    networks = build(config)
+    reals = Batches(
+        gather(table, "image", "label", device="cpu" if workers else world.device),
+        plan=EqualBatches(len(table), chosen.batch_size, chosen.micro_batch_size, world),
+        seed=chosen.seed,
+        world=world,
+        augment=lambda batch, epoch: batch | {"image": to_float(batch["image"])},
+        workers=workers,
     )
-    play(game, reals, latents, make_validation(prepared, world), params, world, checkpoint, out)
-    if world.is_first:
-        write_frames(out, game.frames)  # a run that was killed after its last step has them in the checkpoint alone
-    shown = kept_generator(game, latents)
-    kept = nn.ModuleDict({"generator": shown, "discriminator": kept_discriminator(game, shown, reals, latents)})
-    return Trained(kept, game.history, game.progress), config
-
-
-def main(params: Params) -> None:
-    train_stage(PROJECT, params, partial(train, out=PROJECT.results("train") / "samples"))
+    return Training(
+        networks=networks.to(world.device, memory_format=torch.channels_last),  # type: ignore[call-overload]
+        reals=reals,
+        latents=Latents(config, chosen.seed, world.device),
+        validate=validation(prepared, world),
+        results=Project.of(__file__).results("train"),
+        config=config,
+    )
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    train_stage(describe, Params, __file__, loop=train_networks)

@@ -3,58 +3,71 @@
     python -m projects.imdb_sentiment.evaluate    # as params.yaml says
     torchrun --nproc-per-node 2 -m projects.imdb_sentiment.evaluate
 
-metrics.json      accuracy with its 95% interval, ROC and precision-recall areas, calibration, figures of each class,
-                  three baselines, and the differences from the two that learn
-predictions.csv   one row a test review: id, actual, predicted, confidence
-reliability.tsv   confidence against accuracy
-roc.tsv, pr.tsv   curves of the last of two classes, or the mean over more
-section_*.json    tables of the page: the baselines, accuracy by length
-run.json          how long the predictions took
-worst/index.json  the most confident errors
+What the files hold: shared/evaluation/classification.py.
 """
 
-import time
+from shared.core.cli import answer_help
 
-from torch import nn
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
-from shared.core.files import write_json
-from shared.core.paths import Project
-from shared.data.columns import Columns, read_columns
-from shared.data.prepared import check_same, read_manifest
-from shared.evaluation import text_classes
-from shared.evaluation.records import Records
-from shared.text.classes import read_encoder
-from shared.training.distributed import World, join, run
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
-from .data import tokens_and_labels
-from .model import load_model, predict_logits
-from .params import Evaluate, Params
+import numpy as np
+from torch import Tensor
 
-PROJECT = Project.of(__file__)
+from shared.data.batches import Batch, cost_shares, gather
+from shared.data.table import Table
+from shared.evaluation.classification import Baselines, evaluate_classes
+from shared.evaluation.intervals import wilson
+from shared.report.blocks import Block, section, table
+from shared.text.baselines import text_baselines
+from shared.text.show import show_texts
+from shared.training.stage import Trained, trained_stage
+
+from .model import load_model
+from .params import Params
+
+SLICES = 4  # of equal numbers of texts, from the shortest to the longest
 
 
-def predict(model: nn.Module, split: Columns, params: Evaluate, world: World) -> Records:
-    """`actual` (N,) int64 and `logits` (N, K) of a split's texts, whole on every rank."""
-    tokens, labels = tokens_and_labels(split)
-    return {"actual": labels, "logits": predict_logits(model, tokens, params.batch_size, world)}
+def by_length(test: Table, right: np.ndarray, guesses: Baselines) -> list[Block]:
+    """Accuracy from the shortest to the longest texts."""
+    lengths, actual = test.ragged("tokens").lengths, test.fixed("label")
+    rows = []
+    for part in np.array_split(np.argsort(lengths, kind="stable"), min(SLICES, len(lengths))):
+        low, high = wilson(int(right[part].sum()), len(part))
+        accuracy = [float((guesses[name][part] == actual[part]).mean()) for name in ("tfidf", "nbsvm")]
+        cells = [len(part), float(right[part].mean()), f"{low:.3f} to {high:.3f}", *accuracy]
+        rows.append([f"{lengths[part].min()} to {lengths[part].max()}", *cells])
+    return [section("By length"), table(["Tokens", "Texts", "Accuracy", "95 %", "TF-IDF", "NB-SVM"], rows)]
 
 
-def main(params: Params) -> None:
-    chosen = params.evaluate
-    model, config = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
-    manifest = read_manifest(PROJECT.prepared)
-    prepared = manifest | {"encoder": read_encoder(PROJECT.prepared)}
-    check_same(PROJECT, config, prepared, "classes", "max_tokens", "encoder")
-    test = read_columns(PROJECT.prepared, "test")
-    with join(params.runtime) as world:
-        start = time.perf_counter()
-        records = predict(model.to(world.device), test, chosen, world)
-        seconds = time.perf_counter() - start
-        if world.is_first:
-            wanted = chosen.model_dump(include={"seed", "num_worst", "baseline_texts"})
-            text_classes.write(PROJECT, records, manifest, unit="reviews", **wanted)
-            write_json(PROJECT.results("evaluate") / "run.json", {"predict_seconds": round(seconds, 1)})
+def main(trained: Trained[Params]) -> None:
+    chosen, test = trained.params.evaluate, trained.prepared.table("test")
+
+    def logits(batch: Batch) -> Tensor:
+        found: Tensor = trained.model(batch["tokens"], batch["tokens_mask"])
+        return found
+
+    def baselines(train: Table, test: Table) -> Baselines:
+        return text_baselines(train, test, chosen.baseline_texts, chosen.seed)
+
+    def show_errors(rows: Sequence[int], captions: Sequence[str], folder: Path) -> list[Block]:
+        return show_texts([test.strings("text")[row] for row in rows], captions)
+
+    evaluate_classes(
+        trained,
+        logits,
+        gather(test, "tokens", "label", device=trained.world.device),
+        cost_shares(test.ragged("tokens").lengths, chosen.batch_size, trained.world),
+        unit="texts",
+        baselines=baselines,
+        show_errors=show_errors,
+        more=partial(by_length, test),
+    )
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    trained_stage(main, load_model, Params, __file__)

@@ -1,92 +1,84 @@
-"""Explain stage: trained weights and test reviews -> results/explain/ (attributions and tests of them).
+"""Explain stage: trained weights and test texts -> results/explain/ (attributions and tests of them).
 
     python -m projects.imdb_sentiment.explain                                             # as params.yaml says
     python -m projects.imdb_sentiment.explain 'explain.methods=[word_occlusion]'          # this run only
     python -m projects.imdb_sentiment.explain explain.num_scored=500                      # closer figures, takes longer
 
-What is explained is the logit of the class that the model predicts, right or wrong.
-What the files hold, and which figure means what: shared/explain/text.py.
+What is explained are the log-odds of the class that the model predicts, right or wrong.
+What the files hold, and which figure means what: shared/explain/stage.py.
 """
 
-from typing import Any
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
 import torch
 from torch import Tensor, nn
 
-from shared.core.cli import run
-from shared.core.paths import Project
-from shared.data.columns import Columns, Ragged, read_columns, select
-from shared.explain.text import TextScene, draw, explain_texts
-from shared.text.batches import Padded
-from shared.training.device import pick_device
+from shared.data.batches import Batch, Padded, cost_shares
+from shared.data.table import Table
+from shared.explain.parts import log_odds
+from shared.explain.stage import class_facts, draw, explain
+from shared.text.parts import TEXT_METHODS, TextScene
+from shared.text.show import show
 from shared.training.distributed import local
+from shared.training.stage import Trained, trained_stage
 
-from .data import tokens_and_labels
-from .model import load_model, predict_logits
+from .model import load_model
 from .params import Params
 
-PROJECT = Project.of(__file__)
+BATCH_TOKENS = 16384  # of one forward, padding included
 
 
-def logit(model: nn.Module, tokens: Tensor, mask: Tensor, places: Tensor) -> Tensor:
-    """The score that is explained, (N, K); it is about the whole text, so places say nothing."""
-    scores: Tensor = model(tokens, mask)
-    return scores
+def value(model: nn.Module, batch: Batch) -> Tensor:
+    """(M,): the log-odds of each text's target class."""
+    return log_odds(model(batch["tokens"], batch["tokens_mask"]), batch["target"])
 
 
-def make_scene(model: nn.Module, asked: Columns, predicted: Tensor) -> TextScene:
+@torch.inference_mode()
+def predict(trained: Trained[Params], test: Table, rows: Tensor) -> Tensor:
+    """(N, K) probabilities of some test texts."""
+    tokens = test.ragged("tokens")
+    pad, found = Padded(tokens, trained.world.device), torch.empty(len(rows), len(trained.config["classes"]))
+    for part in cost_shares(tokens.lengths[rows.numpy()], BATCH_TOKENS, local()):
+        found[part] = trained.model(*pad(rows[part].to(trained.world.device))).float().softmax(1).cpu()
+    return found
+
+
+def make_scene(trained: Trained[Params], test: Table, rows: Tensor, targets: Tensor) -> TextScene:
     """The questions: why this class?"""
-    tokens, _ = tokens_and_labels(asked)
-    spans, texts, evidence = asked["spans"], asked["text"], asked.get("evidence")
-    assert isinstance(spans, Ragged)
-    assert isinstance(texts, list)
-    everything, cpu = torch.arange(len(texts)), torch.device("cpu")
-    ids, mask = Padded(tokens, cpu)(everything)
-    device = next(model.parameters()).device
-    baselines: Tensor = model.baseline(ids.to(device), mask.to(device))  # type: ignore[operator]
-    return TextScene(
-        texts=texts,
-        spans=[[(start, end) for start, end in spans.row(row).tolist()] for row in everything.tolist()],
-        tokens=ids,
+    tokens, mask = Padded(test.ragged("tokens"))(rows)
+    device = trained.world.device
+    baselines: Tensor = trained.model.baseline(tokens.to(device), mask.to(device))  # type: ignore[operator]
+    spans, texts = test.ragged("spans"), test.strings("text")
+    return TextScene.of(
+        texts=[texts[row] for row in rows.tolist()],
+        spans=[[(start, end) for start, end in spans.row(row).tolist()] for row in rows.tolist()],
+        tokens=tokens,
         mask=mask,
         baselines=baselines.cpu(),
-        targets=predicted,
-        evidence=Padded(evidence, cpu)(everything)[0].bool() if isinstance(evidence, Ragged) else None,
+        fields={"target": targets},
+        evidence=Padded(test.ragged("evidence"))(rows)[0] if "evidence" in test else None,
     )
 
 
-def facts(asked: Columns, probability: Tensor, classes: list[str]) -> list[dict[str, Any]]:
-    """What the page says beside each text."""
-    predicted, labels = probability.argmax(dim=1).tolist(), tokens_and_labels(asked)[1].tolist()
-    return [
-        {
-            "id": asked["id"][row],
-            "true": classes[label],
-            "predicted": classes[said],
-            "probability": round(float(probability[row, said]), 6),
-            "correct": label == said,
-        }
-        for row, (label, said) in enumerate(zip(labels, predicted, strict=True))
-    ]
-
-
-def main(params: Params) -> None:
-    model, config = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
-    model = model.to(pick_device(params.runtime.device))
-    test = read_columns(PROJECT.prepared, "test")
-    asked = select(test, draw(len(test["id"]), params.explain.seed))
-    logits = predict_logits(model, tokens_and_labels(asked)[0], params.evaluate.batch_size, local())
-    probability = logits.double().softmax(dim=1)
-    explain_texts(
-        model,
-        make_scene(model, asked, probability.argmax(dim=1)),
-        facts(asked, probability, config["classes"]),
-        score=logit,
-        unit="reviews",
-        params=params.explain,
-        results=PROJECT.results("explain"),
+def main(trained: Trained[Params]) -> None:
+    test, chosen = trained.prepared.table("test"), trained.params.explain
+    rows = torch.from_numpy(draw(len(test), chosen.seed))
+    probabilities = predict(trained, test, rows)
+    explain(
+        trained.model,
+        make_scene(trained, test, rows, probabilities.argmax(1)),
+        value,
+        class_facts(torch.from_numpy(test.fixed("label"))[rows], probabilities, trained.config["classes"]),
+        methods=TEXT_METHODS,
+        show=show,
+        params=chosen,
+        results=trained.project.results("explain"),
+        unit="texts",
+        part="words",
     )
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    trained_stage(main, load_model, Params, __file__)

@@ -8,31 +8,13 @@ Both become train.jsonl and test.jsonl: id, text, label a line. With data of you
 `prepare` looks, see data/README.md.
 """
 
-from functools import partial
-from pathlib import Path
+from shared.core.cli import answer_help
+from shared.data.source import fetch_stage
 
-from shared.core.cli import run
-from shared.core.paths import Project
-from shared.data.raw import fetch
-
-from .params import Fetch, Params
-
-
-def main(params: Params) -> None:
-    fetch(Project.of(__file__), params.fetch.source, partial(_bring, params.fetch))
-
-
-def _bring(params: Fetch, folder: Path) -> None:
-    # Imported where needed: neither source should cost the other's start.
-    if params.source == "sample":
-        from .sample import write_sample
-
-        write_sample(folder, params)
-    else:
-        from .official import write_official
-
-        write_official(folder)
-
+from .official import write_official
+from .params import Params
+from .sample import write_sample
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    answer_help(__name__, __doc__, __file__)
+    fetch_stage({"sample": write_sample, "official": write_official}, Params, __file__)

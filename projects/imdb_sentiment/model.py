@@ -1,9 +1,9 @@
-"""Networks to compare: two recurrent ones, a convolutional one, a small Transformer, a linear one, and a checkpoint.
+"""A bidirectional LSTM, a linear model of n-grams, and a pretrained checkpoint.
 
-B batch, L tokens, D numbers a token, H numbers a token after the network's body, K classes.
+B batch, L tokens, D numbers a token, H numbers a state, N n-grams that begin at a token, V n-grams known, K classes.
 
-All take tokens (B, L) int64 and mask (B, L) bool, True on tokens, padded on the right; what is padded changes nothing.
-`embedding_layer` names the submodule that turns tokens into (B, L, D), which the explain stage attributes to, and
+All take tokens (B, L) int64 and mask (B, L) bool, True on tokens, padded on the right; padding changes nothing.
+`embedding_layer` names the submodule that turns tokens into (B, L, ...), which the explain stage attributes to, and
 `baseline` gives the tokens of a text that says nothing.
 """
 
@@ -11,27 +11,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.core.errors import UserError
-from shared.data.batches import length_shares
-from shared.data.columns import Ragged
 from shared.data.draws import Draws
-from shared.evaluation.records import Records, collect
-from shared.text.batches import Padded
+from shared.data.table import Ragged
 from shared.text.pretrained import find_checkpoint
-from shared.text.tokens import PAD, load_encoder
-from shared.training.distributed import World
+from shared.text.tokens import PAD, Encoder, load_encoder
 from shared.training.weights import load_weights, read_config
 
-from .data import special_ids
 from .params import Model
 
 EMBEDDING_STD = 0.5
 HASH = 0x9E3779B97F4A7C15 - (1 << 64)  # 2^64 by the golden ratio, as a signed number
-LOWEST = -1e4  # of what is padded, before a maximum; float16 holds it
+UNKNOWN = -(1 << 63)  # key of n-grams that are not known; the smallest int64, so it is the first of the sorted keys
 
 
 class AttentionPooling(nn.Module):
@@ -49,31 +45,28 @@ class AttentionPooling(nn.Module):
         return torch.einsum("bl,blh->bh", share.to(states.dtype), states)
 
 
-class Recurrent(nn.Module):
-    """LSTM or GRU in both directions.
+class BiLSTM(nn.Module):
+    """An LSTM in each direction, a layer of both at a time.
 
-    Two nets of one direction each and no packed sequence, which is several times slower on a CPU: padding lies on the
-    right, so it comes after all that counts, also for the backward net, whose texts are turned around by their length.
+    Two nets of one direction and no packed sequence, which is several times slower on a CPU: padding is on the right,
+    so it comes after everything that counts, also for the backward net, which reads each text from its own end.
     """
 
-    def __init__(self, kind: type[nn.LSTM] | type[nn.GRU], size: int, params: Model) -> None:
+    def __init__(self, size: int, params: Model) -> None:
         super().__init__()
         sizes = [size] + [2 * params.hidden] * (params.layers - 1)
-        self.forwards = nn.ModuleList([kind(size, params.hidden, batch_first=True) for size in sizes])
-        self.backwards = nn.ModuleList([kind(size, params.hidden, batch_first=True) for size in sizes])
+        self.forwards = nn.ModuleList([nn.LSTM(size, params.hidden, batch_first=True) for size in sizes])
+        self.backwards = nn.ModuleList([nn.LSTM(size, params.hidden, batch_first=True) for size in sizes])
         self.dropout = nn.Dropout(params.dropout)
-        self.pool = AttentionPooling(2 * params.hidden)
-        self.size = 2 * params.hidden
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, L, D), (B, L) -> (B, H)."""
+        """(B, L, D), (B, L) -> (B, L, 2H)."""
         turned = turn_around(mask).unsqueeze(2)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
             reverse = back(states.gather(1, turned.expand_as(states)))[0]
             states = torch.cat([ahead(states)[0], reverse.gather(1, turned.expand_as(reverse))], dim=2)
             states = self.dropout(states)
-        pooled: Tensor = self.pool(states, mask)
-        return pooled
+        return states
 
 
 def turn_around(mask: Tensor) -> Tensor:
@@ -84,47 +77,6 @@ def turn_around(mask: Tensor) -> Tensor:
     """
     place = torch.arange(mask.shape[1], device=mask.device)
     return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - place, place)
-
-
-class Convolutional(nn.Module):
-    """Filters over 2 to 4 neighbouring words, the strongest answer of each (Kim 2014, arXiv:1408.5882)."""
-
-    WIDTHS = 2, 3, 4
-
-    def __init__(self, size: int, params: Model) -> None:
-        super().__init__()
-        # A filter begins at every token and may end in zeros behind the last one.
-        self.filters = nn.ModuleList([nn.Conv1d(size, params.hidden, width) for width in self.WIDTHS])
-        self.size = params.hidden * len(self.WIDTHS)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, L, D), (B, L) -> (B, H)."""
-        states = (states * mask.unsqueeze(2)).transpose(1, 2)
-        answers = [
-            filters(F.pad(states, (0, width - 1))).masked_fill(~mask.unsqueeze(1), LOWEST).amax(dim=2)
-            for width, filters in zip(self.WIDTHS, self.filters, strict=True)
-        ]
-        return torch.cat(answers, dim=1).relu()
-
-
-class Transformer(nn.Module):
-    """Encoder layers of self-attention, normalised first, with learned positions; pooled like the recurrent nets."""
-
-    def __init__(self, size: int, params: Model, max_tokens: int) -> None:
-        super().__init__()
-        self.position = nn.Parameter(EMBEDDING_STD * torch.randn(max_tokens, size))
-        layer = nn.TransformerEncoderLayer(
-            size, params.heads, params.hidden, params.dropout, "gelu", batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, params.layers, nn.LayerNorm(size), enable_nested_tensor=False)
-        self.pool = AttentionPooling(size)
-        self.size = size
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, L, D), (B, L) -> (B, H)."""
-        states = states + self.position[: states.shape[1]]
-        pooled: Tensor = self.pool(self.layers(states, src_key_padding_mask=~mask), mask)
-        return pooled
 
 
 class WordEmbedding(nn.Module):
@@ -140,7 +92,7 @@ class WordEmbedding(nn.Module):
         """(B, L) int64 -> (B, L, D).
 
         In training some words become unknown. No word is then enough by itself, and the unknown one learns to say
-        nothing, so that explanations may start from it. Not zeros: filters then saw weaker words than they will.
+        nothing, so that explanations can start from it.
         """
         if self.training and self.word_dropout:
             hidden = torch.rand(tokens.shape, device=tokens.device) < self.word_dropout
@@ -149,22 +101,24 @@ class WordEmbedding(nn.Module):
         return vectors
 
 
-class TextClassifier(nn.Module):
-    """Vectors learned from scratch, a body that makes one of them, and a linear head."""
+class RecurrentClassifier(nn.Module):
+    """Word vectors learned from scratch, a bidirectional LSTM, attention over its states, and a linear head."""
 
     embedding_layer = "embedding"
 
-    def __init__(self, params: Model, num_tokens: int, blank: int, max_tokens: int, num_classes: int) -> None:
+    def __init__(self, params: Model, num_tokens: int, blank: int, num_classes: int) -> None:
         super().__init__()
         self.blank = blank
         self.embedding = WordEmbedding(num_tokens, blank, params)
+        self.body = BiLSTM(params.width, params)
+        self.pool = AttentionPooling(2 * params.hidden)
         self.dropout = nn.Dropout(params.dropout)
-        self.body = _body(params, max_tokens)
-        self.head = nn.Linear(self.body.size, num_classes)
+        self.head = nn.Linear(2 * params.hidden, num_classes)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L) int64, (B, L) bool -> (B, K) logits."""
-        logits: Tensor = self.head(self.dropout(self.body(self.embedding(tokens * mask), mask)))
+        states = self.body(self.embedding(tokens * mask), mask)
+        logits: Tensor = self.head(self.dropout(self.pool(states, mask)))
         return logits
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -172,40 +126,42 @@ class TextClassifier(nn.Module):
         return tokens.masked_fill(mask, self.blank)
 
 
-def _body(params: Model, max_tokens: int) -> Any:
-    if params.name == "cnn":
-        return Convolutional(params.width, params)
-    if params.name == "transformer":
-        return Transformer(params.width, params, max_tokens)
-    return Recurrent(nn.LSTM if params.name == "bilstm" else nn.GRU, params.width, params)
-
-
 class Votes(nn.Module):
-    """What the n-grams that begin at each word say of each class.
+    """What the n-grams that begin at each token say of each class: a learned weight times a log-count ratio.
 
-    They share `buckets` rows by a hash, as in fastText (Joulin et al. 2016, arXiv:1607.01759): there are millions, and
-    most are rare. An n-gram has one vote a text, however often it stands there; its places share it.
+    The ratios are Naive Bayes', taken from the training texts before the first step (`learn_ratios`) and fixed. An
+    n-gram has one vote a text, however often it occurs; its places share it.
     """
 
-    def __init__(self, num_classes: int, params: Model) -> None:
+    keys: Tensor  # (V,) int64, sorted
+
+    def __init__(self, params: Model, num_ngrams: int, blank: int, num_classes: int) -> None:
         super().__init__()
-        self.longest = params.ngrams
-        self.table = nn.Embedding(params.buckets, num_classes)
-        nn.init.zeros_(self.table.weight)  # what training never saw says nothing
-        self.dropout = params.dropout
+        self.longest, self.blank, self.dropout = params.ngrams, blank, params.dropout
+        self.register_buffer("keys", torch.full((num_ngrams,), UNKNOWN))
+        self.weight = nn.Embedding(num_ngrams, num_classes)
+        nn.init.zeros_(self.weight.weight)
+        # A parameter though it is never trained: whoever makes the model forget what it knows must find it.
+        self.ratio = nn.Embedding(num_ngrams, num_classes)
+        self.ratio.weight.requires_grad_(False)
+
+    @torch.no_grad()
+    def fill(self, keys: Tensor, ratios: Tensor) -> None:
+        """Takes over what `learn_ratios` returned."""
+        self.keys.copy_(keys)
+        self.ratio.weight.copy_(ratios)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, L) int64 -> (B, L, K)."""
-        key = torch.zeros_like(tokens)
-        votes = self.table.weight.new_zeros(*tokens.shape, self.table.embedding_dim)
-        for number in range(self.longest):
-            key = key * HASH + F.pad(tokens, (0, number))[:, number:] + 1  # int64 overflows, the same everywhere
-            share = self._kept(key) / occurrences(key)
-            votes = votes + share.unsqueeze(2) * self.table((key * HASH >> 32) % self.table.num_embeddings)
-        return votes
+        """(B, L) int64, PAD where padded -> (B, L, K)."""
+        key = ngram_keys(tokens, self.longest, self.blank).flatten(1)  # (B, L N)
+        place = torch.searchsorted(self.keys, key).clamp(max=len(self.keys) - 1)
+        place = torch.where(self.keys[place] == key, place, 0)
+        share = (self._kept(key) / occurrences(key)).unsqueeze(2)
+        votes: Tensor = share * self.weight(place) * self.ratio(place)
+        return votes.view(*tokens.shape, self.longest, -1).sum(dim=2)
 
     def _kept(self, key: Tensor) -> Tensor | float:
-        """(B, L): 0 for what a step leaves out, everywhere in its text; what is left makes up for it."""
+        """0 for the n-grams that a step leaves out, everywhere in their text; the others make up for them."""
         if not (self.training and self.dropout):
             return 1.0
         salt = torch.randint(1 << 62, (len(key), 1), device=key.device)
@@ -213,32 +169,48 @@ class Votes(nn.Module):
 
 
 class NGramClassifier(nn.Module):
-    """A linear model of the n-grams that a text has; most are left out in training, in place of a penalty on weights.
+    """NB-SVM (Wang & Manning 2012) by gradient descent: a linear model of the n-grams of a text.
 
-    Dropout so adapts to how rare each is (Wager, Wang & Liang 2013, arXiv:1307.1493). On long texts it is hard to beat
-    without pretraining.
+    A share of the n-grams is left out at every step, in place of a penalty on weights: dropout adapts to how rare each
+    is (Wager, Wang & Liang 2013, arXiv:1307.1493).
     """
 
     embedding_layer = "votes"
 
-    def __init__(self, params: Model, blank: int, num_classes: int) -> None:
+    def __init__(self, params: Model, num_ngrams: int, blank: int, num_classes: int) -> None:
         super().__init__()
         self.blank = blank
-        self.votes = Votes(num_classes, params)
+        self.votes = Votes(params, num_ngrams, blank, num_classes)
         self.bias = nn.Parameter(torch.zeros(num_classes))
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L) int64, (B, L) bool -> (B, K) logits."""
-        votes: Tensor = self.votes(tokens * mask) * mask.unsqueeze(2)  # a text's last n-grams reach into the padding
+        votes: Tensor = self.votes(tokens * mask) * mask.unsqueeze(2)
         return votes.sum(dim=1) / mask.sum(dim=1, keepdim=True).sqrt() + self.bias
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(B, L) int64: every word unknown."""
+        """(B, L) int64: every word unknown, so no n-gram is known."""
         return tokens.masked_fill(mask, self.blank)
 
 
+def ngram_keys(tokens: Tensor, longest: int, blank: int) -> Tensor:
+    """(B, L) int64 -> (B, L, N) int64: a key of each n-gram of 1 to N tokens; UNKNOWN if one of them is PAD or blank.
+
+    >>> keys = ngram_keys(torch.tensor([[7, 8, 7, 8]]), longest=2, blank=1)
+    >>> (keys[0, 0] == keys[0, 2]).tolist(), keys[0, 3, 1].item() == UNKNOWN
+    ([True, True], True)
+    """
+    key, whole, keys = torch.zeros_like(tokens), torch.ones_like(tokens, dtype=torch.bool), []
+    for number in range(longest):
+        last = F.pad(tokens, (0, number), value=PAD)[:, number:]
+        key = key * HASH + last + 1  # int64 overflows, the same everywhere
+        whole = whole & (last != PAD) & (last != blank)
+        keys.append(key.masked_fill(~whole, UNKNOWN))
+    return torch.stack(keys, dim=2)
+
+
 def occurrences(keys: Tensor) -> Tensor:
-    """(B, L) int64 -> (B, L) int64: how often each key stands in its row.
+    """(B, L) int64 -> (B, L) int64: how often each key occurs in its row.
 
     >>> occurrences(torch.tensor([[7, 8, 7]]))
     tensor([[2, 1, 2]])
@@ -247,6 +219,36 @@ def occurrences(keys: Tensor) -> Tensor:
     run = ordered.diff(dim=1, prepend=ordered[:, :1]).ne(0).cumsum(dim=1)
     counts = torch.zeros_like(keys).scatter_add_(1, run, torch.ones_like(keys))
     return torch.empty_like(keys).scatter_(1, order, counts.gather(1, run))
+
+
+def learn_ratios(tokens: Ragged, labels: Tensor, num_classes: int, params: Model, blank: int) -> tuple[Tensor, Tensor]:
+    """The n-grams of the training texts, and how much more often each occurs in a class than in the others.
+
+    Args:
+        tokens: of every training text.
+        labels: (texts,) int64.
+
+    Returns:
+        Keys (V,) int64, sorted: UNKNOWN and the n-grams of params.min_texts texts or more; and log-count ratios (V, K),
+        log of an n-gram's share of a class's n-grams over its share of the others', every count of texts 1 larger; 0
+        for UNKNOWN.
+    """
+    row = torch.repeat_interleave(torch.from_numpy(tokens.lengths) + 1)
+    apart = torch.from_numpy(np.insert(tokens.values, tokens.offsets[1:], PAD)).long()  # no n-gram spans two texts
+    keys, counts = [torch.tensor([UNKNOWN])], [torch.zeros(1, num_classes, dtype=torch.int64)]
+    for key in ngram_keys(apart[None], params.ngrams, blank)[0].unbind(dim=1):
+        known, index = torch.unique(key, return_inverse=True)
+        once = torch.unique(index * len(labels) + row)  # an n-gram counts once a text
+        cell = once // len(labels) * num_classes + labels[once % len(labels)]
+        count = cell.bincount(minlength=len(known) * num_classes).view(-1, num_classes)
+        chosen = (count.sum(dim=1) >= params.min_texts) & (known != UNKNOWN)
+        keys, counts = [*keys, known[chosen]], [*counts, count[chosen]]
+    ordered, order = torch.cat(keys).sort()
+    inside = torch.cat(counts)[order].to(torch.get_default_dtype())
+    shares = [(1 + count) / (1 + count).sum(dim=0) for count in (inside, inside.sum(dim=1, keepdim=True) - inside)]
+    ratios = (shares[0] / shares[1]).log()
+    ratios[0] = 0
+    return ordered, ratios
 
 
 class CheckpointClassifier(nn.Module):
@@ -286,8 +288,8 @@ def build_model(config: dict[str, Any]) -> nn.Module:
     if params.name == "checkpoint":
         return CheckpointClassifier(config["network"], encoder.blank, special_ids(encoder))
     if params.name == "ngrams":
-        return NGramClassifier(params, encoder.blank, len(config["classes"]))
-    return TextClassifier(params, len(encoder), encoder.blank, config["max_tokens"], len(config["classes"]))
+        return NGramClassifier(params, config["num_ngrams"], encoder.blank, len(config["classes"]))
+    return RecurrentClassifier(params, len(encoder), encoder.blank, len(config["classes"]))
 
 
 def network_config(checkpoint: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -322,38 +324,18 @@ def load_pretrained(model: nn.Module, checkpoint: str) -> None:
     network.load_state_dict(pretrained.state_dict())
 
 
-def load_model(folder: Path, command: str) -> tuple[nn.Module, dict[str, Any]]:
-    """The trained model in eval mode and its config.
-
-    Args:
-        folder: results/train.
-        command: what makes the weights, told to the user where there are none.
-
-    Returns:
-        The model, and model (its params), classes, max_tokens, encoder (see shared/text/tokens.py) and, of a
-        checkpoint, network (its config as transformers keeps it).
+def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The trained model in eval mode and its config, from results/train: model (its params), classes, max_tokens,
+    encoder (see shared/text/tokens.py), of n-grams num_ngrams, of a checkpoint network (as transformers keeps it).
     """
-    config = read_config(folder, command, Model)
+    config = read_config(folder, Model)
     model = build_model(config)
     load_weights(folder, model)
     return model.eval(), config
 
 
-def predict_logits(model: nn.Module, tokens: Ragged, batch_size: int, world: World) -> Tensor:
-    """Logits of texts of any lengths, in batches of about one length.
-
-    Args:
-        model: in eval mode, on the world's device.
-        tokens: of N texts.
-        batch_size: tokens of one forward, padding included.
-
-    Returns:
-        (N, K) on the CPU, the same on every rank.
-    """
-    padded = Padded(tokens, world.device)
-
-    @torch.inference_mode()
-    def record(index: Tensor) -> Records:
-        return {"logits": model(*padded(index.to(world.device)))}
-
-    return collect(record, length_shares(tokens.lengths, batch_size, world), world)["logits"]
+def special_ids(encoder: Encoder) -> list[int]:
+    """Ids of the marks that the encoder adds, such as [CLS]: no part of any text."""
+    ids = np.arange(len(encoder))
+    found: list[int] = ids[encoder.is_special(ids)].tolist()
+    return found

@@ -13,6 +13,8 @@ from shared.core.paths import show
 from shared.data.archive import is_archive
 from shared.data.source import Official, downloaded, mirror_folder
 
+from .params import Fetch
+
 ARCHIVE = Official(
     name="imdb",
     url="https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
@@ -35,7 +37,7 @@ class Review(NamedTuple):
     content: bytes
 
 
-def write_official(folder: Path) -> None:
+def write_official(folder: Path, params: Fetch) -> None:
     """Writes train.jsonl and test.jsonl from the mirror's archive or the owner's, without unpacking 50,000 files.
 
     Raises:

@@ -9,7 +9,7 @@ from shared.core.sections import Explain, FitParams, Runtime
 from shared.text.params import PrepareTexts
 
 
-class Fetch(Section):  # fetch
+class Fetch(Section):
     source: Literal["sample", "official"]
     seed: int = Field(ge=0)  # of the sample
     num_train: int = Field(ge=20)  # reviews of the sample
@@ -17,15 +17,14 @@ class Fetch(Section):  # fetch
 
 
 class Model(Section):
-    name: Literal["bilstm", "bigru", "cnn", "transformer", "ngrams", "checkpoint"]  # the last has its own sizes
-    width: int = Field(ge=4)  # numbers of a word's vector
-    hidden: int = Field(ge=4)  # states a direction, filters of each width, or units between a Transformer's layers
-    layers: int = Field(ge=1)  # of the recurrent nets and the Transformer
-    heads: int = Field(ge=1)  # of the Transformer
-    dropout: float = Field(ge=0, lt=1)  # between layers and before the head; of n-grams: the share a step leaves out
-    word_dropout: float = Field(ge=0, lt=1)  # share of the words that a step hides; of the first four
-    ngrams: int = Field(ge=1, le=4)  # the longest, in words
-    buckets: int = Field(ge=1)  # rows that all n-grams share
+    name: Literal["bilstm", "ngrams", "checkpoint"]  # the last has its own sizes
+    width: int = Field(ge=4)  # bilstm: numbers of a word's vector
+    hidden: int = Field(ge=4)  # bilstm: numbers of a state, each direction
+    layers: int = Field(ge=1)  # bilstm
+    word_dropout: float = Field(ge=0, lt=1)  # bilstm: share of the words that a step hides
+    dropout: float = Field(ge=0, lt=1)  # bilstm: of states; ngrams: share of the n-grams that a step leaves out
+    ngrams: int = Field(ge=1, le=5)  # ngrams: the longest, in words
+    min_texts: int = Field(ge=1)  # ngrams: an n-gram of fewer training texts is unknown
 
 
 class Train(FitParams):
@@ -44,7 +43,7 @@ class Evaluate(Section):
 
 
 class Params(Section):
-    fetch: Fetch  # fetch
+    fetch: Fetch | None = None  # None: the data are your own
     prepare: PrepareTexts
     train: Train
     evaluate: Evaluate

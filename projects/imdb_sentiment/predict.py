@@ -1,26 +1,23 @@
-"""A trained model on new texts, from the shell and from Python. A JSON object a text comes out.
+"""A trained model on new texts, from the shell and from Python.
 
     python -m projects.imdb_sentiment.predict "This is not, in my view, a dull film."
-    python -m projects.imdb_sentiment.predict --file reviews.txt --top 2    # a text a line
-    tail -f reviews.txt | python -m projects.imdb_sentiment.predict         # as they arrive
+    python -m projects.imdb_sentiment.predict --file reviews.txt --top 2    # one text a line
+    tail -f reviews.txt | python -m projects.imdb_sentiment.predict --json  # as they arrive, for programs
 
     from projects.imdb_sentiment.predict import load_predictor
-    for said in load_predictor()(["This is, in my view, a dull film.", "This is not, in my view, a dull film."]):
-        print(said["label"], said["probability"])
+    for found in load_predictor()(["This is, in my view, a dull film.", "This is not, in my view, a dull film."]):
+        print(found["label"], found["probability"])
 
 Lines that cannot be read are named at the end; the others are predicted, and the exit code is 2.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.core.cli import errors_for_people
 from shared.core.paths import Project
-from shared.text import predict as predict_text
-from shared.text.predict import Predict
+from shared.core.predict import Predict, predict_main, ranked
+from shared.text.read import TEXTS
 
-PROJECT = Project.of(__file__)
 BATCH_TOKENS = 16384  # of one forward, padding included
 
 
@@ -33,37 +30,36 @@ def load_predictor(folder: Path | None = None) -> Predict:
     Raises:
         UserError: there are no weights, with the command that makes them.
     """
-    # These take seconds: --help must not wait for them.
-    import numpy as np
+    import numpy as np  # these take seconds: --help must not wait for them
+    import torch
 
-    from shared.data.columns import Ragged
+    from shared.data.batches import Padded, cost_shares
+    from shared.data.table import Ragged
     from shared.text.tokens import load_encoder, normalise
     from shared.training.distributed import local
 
-    from .model import load_model, predict_logits
+    from .model import load_model
 
-    model, config = load_model(folder or PROJECT.folder / "results" / "train", f"dvc repro projects/{PROJECT.name}")
+    model, config = load_model(folder or Project.of(__file__).folder / "results" / "train")
     encoder = load_encoder(config["encoder"])
 
-    def say(texts: list[str]) -> list[dict[str, Any]]:
+    @torch.inference_mode()
+    def predict(texts: list[str]) -> list[dict[str, Any]]:
         normal = [normalise(text) for text in texts]
         encoded = list(encoder.encode(normal, config["max_tokens"]))
-        tokens = Ragged.of([one.ids for one in encoded], np.int32)
-        probability = predict_logits(model, tokens, BATCH_TOKENS, local()).double().softmax(dim=1).tolist()
+        rows = Ragged.of([one.ids for one in encoded], np.int32)
+        padded, probability = Padded(rows), torch.empty(len(texts), len(config["classes"]))
+        for index in cost_shares(rows.lengths, BATCH_TOKENS, local()):
+            probability[index] = model(*padded(index)).float().softmax(dim=1)
         return [
-            predict_text.ranked(row, config["classes"]) | ({"num_cut": one.num_cut} if one.num_cut else {})
+            ranked(row, config["classes"]) | ({"num_cut": one.num_cut} if one.num_cut else {})
             if text.strip()
-            else {"error": "nothing but control signs"}
-            for row, one, text in zip(probability, encoded, normal, strict=True)
+            else {"error": "nothing but control characters"}
+            for row, one, text in zip(probability.tolist(), encoded, normal, strict=True)
         ]
 
-    return say
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    predict_text.main(load_predictor, f"projects.{PROJECT.name}.predict", __doc__ or "", words)
+    return predict
 
 
 if __name__ == "__main__":
-    with errors_for_people():
-        main()
+    predict_main(load_predictor, TEXTS, __file__, __doc__)

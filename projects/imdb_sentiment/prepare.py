@@ -1,4 +1,4 @@
-"""Prepare stage: data/raw/imdb_sentiment/ -> data/prepared/imdb_sentiment/ (tokens that training reads as they are).
+"""Prepare stage: data/raw/imdb_sentiment/ -> data/prepared/imdb_sentiment/ (tokens for training).
 
     python -m projects.imdb_sentiment.prepare                         # as params.yaml says
     python -m projects.imdb_sentiment.prepare prepare.max_tokens=200  # shorter texts
@@ -13,39 +13,28 @@ Any of them may be packed (.gz). What has no valid or test part is split by prep
 prepare.test_fraction. Everything wrong with the data is listed at once, and nothing is written then.
 """
 
-import time
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torchtext is imported, which takes seconds
+
 from pathlib import Path
 from typing import Any
 
-from shared.core.cli import run
-from shared.core.paths import Project, show
-from shared.text import classes as text_classes
-from shared.text.params import PrepareTexts
+from shared.core.cli import run_stage
+from shared.core.paths import Project
+from shared.text import classes
 
 from .params import Params
 
-PROJECT = Project.of(__file__)
-
-
-def read(root: Path, params: PrepareTexts) -> text_classes.TextClasses:
-    """All of the raw data. Raises one UserError with everything that is wrong."""
-    return text_classes.read(root, params)
-
 
 def suggest(root: Path) -> dict[str, Any]:
-    """The params that suit one's own texts. Raises one UserError with everything that is wrong."""
-    return text_classes.suggest(root)
+    """The params that suit your own texts. Raises one UserError with everything that is wrong."""
+    return classes.suggest(root)
 
 
 def main(params: Params) -> None:
-    """Reads everything, and only then replaces the prepared data."""
-    start = time.perf_counter()
-    data = read(PROJECT.raw, params.prepare)
-    manifest = text_classes.write(PROJECT.prepared, data, params.prepare)
-    for line in text_classes.describe(data, manifest):
-        print(line)
-    print(f"prepare: -> {show(PROJECT.prepared)} in {time.perf_counter() - start:.1f} s")
+    classes.prepare(Project.of(__file__), params.prepare)
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    run_stage(main, Params, __file__)

@@ -1,7 +1,7 @@
 """Train stage: prepared texts -> results/train/ (weights, history).
 
     python -m projects.imdb_sentiment.train                          # as params.yaml says
-    python -m projects.imdb_sentiment.train train.model.name=cnn     # another network, this run only
+    python -m projects.imdb_sentiment.train train.model.name=ngrams  # another network, this run only
     python -m projects.imdb_sentiment.train runtime.processes=2      # two processes on this machine
     torchrun --nproc-per-node 2 -m projects.imdb_sentiment.train     # the same; torchrun starts several machines too
 
@@ -9,71 +9,58 @@ Rates hold for the global batch size given, in tokens: n processes take 1/n of i
 its last checkpoint when the same command is given again.
 """
 
-from pathlib import Path
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
+
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from shared.core.errors import UserError
-from shared.core.paths import ROOT, Project
 from shared.core.seed import derive
-from shared.data.batches import length_shares
-from shared.data.columns import read_columns
-from shared.data.prepared import read_manifest
-from shared.evaluation.records import Records, collect
-from shared.text.batches import TextBatch, text_reader
-from shared.text.classes import read_encoder
+from shared.data.batches import Batch, Batches, CostBatches, cost_shares, gather
+from shared.data.prepared import Prepared
+from shared.evaluation.records import CLASS_METRICS, class_metrics, mean_validation
+from shared.text.classes import ENCODER
 from shared.text.pretrained import start_from_vectors
-from shared.training.checkpoint import Checkpoint
-from shared.training.distributed import World, run
-from shared.training.fit import Run, Validate, fit
-from shared.training.optim import linear
+from shared.text.tokens import load_encoder
+from shared.training.distributed import World
+from shared.training.fit import Training, Validation, count_steps
 from shared.training.stage import train_stage
-from shared.training.step import Loss
+from shared.training.step import cross_entropy, linear
 
-from .data import tokens_and_labels, train_batches
-from .model import TextClassifier, build_model, load_pretrained, network_config
+from .model import NGramClassifier, RecurrentClassifier, build_model, learn_ratios, load_pretrained, network_config
 from .params import Params, Train
 
-PROJECT = Project.of(__file__)
+
+def loss(model: nn.Module, batch: Batch, label_smoothing: float) -> tuple[Tensor, int, dict[str, Tensor]]:
+    """By the loss contract: sum over texts, number of texts, sums for the log."""
+    return cross_entropy(model(batch["tokens"], batch["tokens_mask"]), batch["label"], label_smoothing)
 
 
-def make_loss(label_smoothing: float) -> Loss:
-    """Cross-entropy by the loss contract: sum over texts, number of texts, sums for the log."""
-
-    def loss(model: nn.Module, batch: TextBatch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        logits = model(batch.tokens, batch.mask)
-        total = F.cross_entropy(logits, batch.label, label_smoothing=label_smoothing, reduction="sum")
-        return total, len(batch.label), {"accuracy": (logits.argmax(1) == batch.label).sum()}
-
-    return loss
+def measure(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Loss and accuracy of each validation text."""
+    return class_metrics(model(batch["tokens"], batch["tokens_mask"]), batch["label"])
 
 
-def make_validation(prepared: Path, params: Train, world: World) -> Validate:
-    """Loss and accuracy on the validation texts."""
-    tokens, labels = tokens_and_labels(read_columns(prepared, "valid"))
-    read = text_reader(tokens, labels, world.device)
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        def predict(index: Tensor) -> Records:
-            ids, mask, label = read(index)
-            logits = model(ids, mask)
-            return {"loss": F.cross_entropy(logits, label, reduction="none"), "accuracy": logits.argmax(1) == label}
-
-        records = collect(predict, length_shares(tokens.lengths, params.micro_batch_size, world), world)
-        return {f"valid_{name}": records[name].double().mean().item() for name in ("loss", "accuracy")}
-
-    return validate
+def validation(prepared: Prepared, params: Train, world: World) -> Validation | None:
+    """None where there are no validation texts."""
+    if "valid" not in prepared.splits:
+        return None
+    table = prepared.table("valid")
+    shares = cost_shares(table.ragged("tokens").lengths, params.micro_batch_size, world)
+    return mean_validation(measure, CLASS_METRICS, gather(table, "tokens", "label", device=world.device), shares, world)
 
 
-def start(params: Train, prepared: Path, world: World) -> tuple[nn.Module, dict[str, Any]]:
+def start(params: Train, prepared: Prepared) -> tuple[nn.Module, dict[str, Any]]:
     """The model to train, the same on every rank, and the config it can be built from again."""
-    manifest = read_manifest(prepared)
+    manifest = prepared.manifest
     config = {key: manifest[key] for key in ("classes", "max_tokens")}
-    config |= {"encoder": read_encoder(prepared), "model": params.model.model_dump()}
+    config |= {"encoder": prepared.read(ENCODER), "model": params.model.model_dump()}
     torch.manual_seed(derive(params.seed, "weights"))
     if params.model.name == "checkpoint":
         if not manifest["checkpoint"]:
@@ -82,40 +69,44 @@ def start(params: Train, prepared: Path, world: World) -> tuple[nn.Module, dict[
                 fix="set prepare.tokenizer=checkpoint as well, and prepare again",
             )
         config["network"] = network_config(manifest["checkpoint"], config)
+    if params.model.name == "ngrams":
+        table, blank = prepared.table("train"), load_encoder(config["encoder"]).blank
+        labels = torch.from_numpy(table.fixed("label"))
+        keys, ratios = learn_ratios(table.ragged("tokens"), labels, len(config["classes"]), params.model, blank)
+        config["num_ngrams"] = len(keys)
     model = build_model(config)
     if params.model.name == "checkpoint":
         load_pretrained(model, manifest["checkpoint"])
-    elif isinstance(model, TextClassifier):
+    elif isinstance(model, NGramClassifier):
+        model.votes.fill(keys, ratios)
+    elif isinstance(model, RecurrentClassifier):
         start_from_vectors(model.embedding.words, prepared, "train.model.width")
-    return model.to(world.device), config
+    return model, config
 
 
-def train(params: Params, prepared: Path, checkpoint: Checkpoint, world: World) -> tuple[Run, dict[str, Any]]:
-    """Trains on the prepared texts: the finished run and the model's config."""
-    chosen = params.train
-    model, config = start(chosen, prepared, world)
-    batches = train_batches(prepared, chosen, params.runtime, world)
-    updates = round(chosen.epochs * len(batches))
-    has_valid = "valid" in read_manifest(prepared)["splits"]
-    trained = fit(
-        model,
-        make_loss(chosen.label_smoothing),
-        train=batches,
-        validate=make_validation(prepared, chosen, world) if has_valid else None,
+def describe(params: Params, prepared: Prepared, world: World) -> Training:
+    """The training: a model, the same on every rank, and all that it learns by."""
+    chosen, workers, table = params.train, params.runtime.workers, prepared.table("train")
+    model, config = start(chosen, prepared)
+    model = model.to(world.device)
+    batches = Batches(
+        gather(table, "tokens", "label", device="cpu" if workers else world.device),
+        plan=CostBatches(table.ragged("tokens").lengths, chosen.batch_size, chosen.micro_batch_size, world),
+        seed=chosen.seed,
+        world=world,
+        workers=workers,
+    )
+    updates = count_steps(chosen.epochs, batches)
+    return Training(
+        model=model,
+        loss=partial(loss, label_smoothing=chosen.label_smoothing),
+        batches=batches,
+        validation=validation(prepared, chosen, world),
         optimizers=[AdamW(model.parameters(), lr=chosen.lr, weight_decay=chosen.weight_decay, fused=True)],
         schedule=linear(updates, warmup=round(chosen.warmup_fraction * updates)),
-        params=chosen,
-        runtime=params.runtime,
-        world=world,
-        checkpoint=checkpoint,
-        scratch=ROOT / ".profile" / PROJECT.name,
+        config=config,
     )
-    return trained, config
-
-
-def main(params: Params) -> None:
-    train_stage(PROJECT, params, train)
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    train_stage(describe, Params, __file__)

@@ -1,63 +1,57 @@
 """Evaluate stage: trained weights and the test split -> results/evaluate/ (metrics, predictions, worst errors).
 
-    python -m projects.mnist_cnn.evaluate    # as params.yaml says
+    python -m projects.mnist_cnn.evaluate                         # as params.yaml says
+    python -m projects.mnist_cnn.evaluate evaluate.num_worst=50   # this run only
     torchrun --nproc-per-node 2 -m projects.mnist_cnn.evaluate
 
-metrics.json      accuracy with its 95% interval, calibration, figures of each class, two baselines
-predictions.csv   one row a test image: id, actual, predicted, confidence
-reliability.tsv   confidence against accuracy
-run.json          how long the predictions took
-worst/            the most confident errors, as pictures, with index.json
+What the files hold: shared/evaluation/classification.py.
 """
 
-import time
+from shared.core.cli import answer_help
 
-import torch
-from torch import Tensor, nn
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
-from shared.core.files import write_json
-from shared.core.paths import Project
-from shared.data.arrays import Split, read_split
-from shared.data.batches import evaluation_shares
-from shared.data.prepared import check_same, read_manifest
-from shared.evaluation import image_classes
-from shared.evaluation.records import Records, collect
-from shared.image.batches import reader, to_float
-from shared.training.distributed import World, join, run
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from shared.data.batches import Batch, even_shares, gather
+from shared.data.table import Table
+from shared.evaluation.classification import Baselines, evaluate_classes
+from shared.image.augment import to_float
+from shared.image.baselines import image_baselines
+from shared.image.show import show_images
+from shared.report.blocks import Block
+from shared.training.stage import Trained, trained_stage
 
 from .model import load_model
-from .params import Evaluate, Params
-
-PROJECT = Project.of(__file__)
+from .params import Params
 
 
-def predict(model: nn.Module, split: Split, params: Evaluate, world: World) -> Records:
-    """One record a test image: `sample` (N,) int64, `actual` (N,) int64, `logits` (N, K), whole on every rank."""
-    read = reader(split, None)
+def main(trained: Trained[Params]) -> None:
+    chosen, test = trained.params.evaluate, trained.prepared.table("test")
 
-    @torch.inference_mode()
-    def record(index: Tensor) -> Records:
-        images, labels = read(index)
-        return {"actual": labels, "logits": model(to_float(images.to(world.device)))}
+    def logits(batch: Batch) -> Tensor:
+        found: Tensor = trained.model(to_float(batch["image"]))
+        return found
 
-    return collect(record, evaluation_shares(len(split), params.batch_size, world), world)
+    def baselines(train: Table, test: Table) -> Baselines:
+        return image_baselines(train, test, chosen.baseline_images, chosen.seed)
 
+    def show_errors(rows: Sequence[int], captions: Sequence[str], folder: Path) -> Block:
+        return show_images(folder, [test.fixed("image")[row] for row in rows], captions)
 
-def main(params: Params) -> None:
-    chosen = params.evaluate
-    model, config = load_model(PROJECT.results("train"), f"dvc repro projects/{PROJECT.name}")
-    manifest = read_manifest(PROJECT.prepared)
-    check_same(PROJECT, config, manifest, "classes", "channels", "image_size")
-    test = read_split(PROJECT.prepared, "test", mapped=True)
-    with join(params.runtime) as world:
-        start = time.perf_counter()
-        records = predict(model.to(world.device), test, chosen, world)
-        seconds = time.perf_counter() - start
-        if world.is_first:
-            wanted = chosen.model_dump(include={"seed", "num_worst", "baseline_images"})
-            image_classes.write(PROJECT, records, manifest, **wanted)
-            write_json(PROJECT.results("evaluate") / "run.json", {"predict_seconds": round(seconds, 1)})
+    evaluate_classes(
+        trained,
+        logits,
+        gather(test, "image", "label", device=trained.world.device),
+        even_shares(len(test), chosen.batch_size, trained.world),
+        unit="images",
+        baselines=baselines,
+        show_errors=show_errors,
+    )
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    trained_stage(main, load_model, Params, __file__)

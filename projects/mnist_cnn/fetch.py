@@ -7,32 +7,24 @@
 Official files are looked for in $DATASET_MIRROR first, and each is verified. With data of your own this stage goes.
 """
 
-from functools import partial
 from pathlib import Path
 
-from shared.core.cli import run
-from shared.core.paths import Project
-from shared.data.raw import fetch
+from shared.core.cli import answer_help
+from shared.data.source import bring, fetch_stage
+from shared.image.official import OFFICIAL
 
 from .params import Fetch, Params
+from .sample import write_sample
 
 
-def main(params: Params) -> None:
-    fetch(Project.of(__file__), params.fetch.source, partial(_bring, params.fetch))
+def sample(folder: Path, params: Fetch) -> None:
+    write_sample(folder)
 
 
-def _bring(params: Fetch, folder: Path) -> None:
-    # Imported where needed: neither source should cost the other's start.
-    if params.source == "sample":
-        from .sample import write_sample
-
-        write_sample(folder)
-    else:
-        from shared.data.source import bring
-        from shared.image.mnist import OFFICIAL
-
-        bring(OFFICIAL[params.dataset], folder)
+def official(folder: Path, params: Fetch) -> None:
+    bring(OFFICIAL[params.dataset], folder)
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    answer_help(__name__, __doc__, __file__)
+    fetch_stage({"sample": sample, "official": official}, Params, __file__)

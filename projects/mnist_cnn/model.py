@@ -48,19 +48,18 @@ def linear(channels: int, side: int, num_classes: int) -> nn.Sequential:
 NETWORKS = {"cnn": cnn, "mlp": mlp, "linear": linear}
 
 
-def build_model(params: Model, channels: int, side: int, num_classes: int) -> nn.Sequential:
-    """(N, C, S, S) float in [0, 1] -> (N, K) logits."""
-    return NETWORKS[params.name](channels, side, num_classes)
-
-
-def load_model(folder: Path, command: str) -> tuple[nn.Sequential, dict[str, Any]]:
-    """The trained model in eval mode and its config: model, classes, channels, image_size.
+def build_model(config: dict[str, Any]) -> nn.Sequential:
+    """(N, C, S, S) float in [0, 1] -> (N, K) logits.
 
     Args:
-        folder: results/train.
-        command: what makes the weights, told to the user where there are none.
+        config: model (see params.py), classes, channels, image_size: what model.json holds.
     """
-    config = read_config(folder, command, Model)
-    model = build_model(Model(**config["model"]), config["channels"], config["image_size"], len(config["classes"]))
+    return NETWORKS[config["model"]["name"]](config["channels"], config["image_size"], len(config["classes"]))
+
+
+def load_model(folder: Path) -> tuple[nn.Sequential, dict[str, Any]]:
+    """The trained model in eval mode and its config, from results/train."""
+    config = read_config(folder, Model)
+    model = build_model(config)
     load_weights(folder, model)
     return model.eval(), config

@@ -9,7 +9,7 @@ from shared.core.sections import Explain, FitParams, Runtime
 from shared.image.params import PrepareImages
 
 
-class Fetch(Section):  # fetch
+class Fetch(Section):
     source: Literal["sample", "official"]
     dataset: Literal["mnist", "fashion_mnist"]  # which official one
 
@@ -37,7 +37,7 @@ class Evaluate(Section):
 
 
 class Params(Section):
-    fetch: Fetch  # fetch
+    fetch: Fetch | None = None  # None: the data are your own
     prepare: PrepareImages
     train: Train
     evaluate: Evaluate

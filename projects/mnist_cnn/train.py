@@ -9,82 +9,80 @@ Rates hold for the global batch size given: n processes take 1/n of it each. An 
 checkpoint when the same command is given again.
 """
 
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
+
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from shared.core.paths import ROOT, Project
 from shared.core.seed import derive
-from shared.data.arrays import read_split
-from shared.data.prepared import read_manifest
-from shared.evaluation.validation import classification
-from shared.image.batches import ImageBatch, train_batches
-from shared.training.checkpoint import Checkpoint
-from shared.training.distributed import World, run
-from shared.training.fit import Run, fit
-from shared.training.optim import linear
+from shared.data.batches import Batch, Batches, EqualBatches, even_shares, gather
+from shared.data.prepared import Prepared
+from shared.evaluation.records import CLASS_METRICS, class_metrics, mean_validation
+from shared.image.augment import to_float
+from shared.training.distributed import World
+from shared.training.fit import Training, Validation, count_steps
 from shared.training.stage import train_stage
-from shared.training.step import Loss
+from shared.training.step import cross_entropy, linear
 
 from .data import augment
 from .model import build_model
-from .params import Params, Train
+from .params import Params
 
-PROJECT = Project.of(__file__)
-
-
-def make_loss(label_smoothing: float) -> Loss:
-    """Cross-entropy by the loss contract: sum over images, number of images, sums for the log."""
-
-    def loss(model: nn.Module, batch: ImageBatch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        logits = model(batch.image)
-        total = F.cross_entropy(logits, batch.label, label_smoothing=label_smoothing, reduction="sum")
-        return total, len(batch.label), {"accuracy": (logits.argmax(1) == batch.label).sum()}
-
-    return loss
+VALID_BATCH = 500
 
 
-def start(params: Train, prepared: Path, world: World) -> tuple[nn.Sequential, dict[str, Any]]:
-    """The untrained model, the same on every rank, and the config it can be built from again."""
-    manifest = read_manifest(prepared)
-    config = {key: manifest[key] for key in ("classes", "channels", "image_size")}
-    torch.manual_seed(derive(params.seed, "weights"))
-    model = build_model(params.model, config["channels"], config["image_size"], len(config["classes"]))
-    model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model, config | {"model": params.model.model_dump()}
+def loss(model: nn.Module, batch: Batch, label_smoothing: float) -> tuple[Tensor, int, dict[str, Tensor]]:
+    """By the loss contract: sum over images, number of images, sums for the log."""
+    return cross_entropy(model(batch["image"]), batch["label"], label_smoothing)
 
 
-def train(params: Params, prepared: Path, checkpoint: Checkpoint, world: World) -> tuple[Run, dict[str, Any]]:
-    """Trains on the prepared images: the finished run and the model's config."""
-    chosen = params.train
-    model, config = start(chosen, prepared, world)
-    batches = train_batches(prepared, partial(augment, params=chosen), chosen, params.runtime, world)
-    updates = round(chosen.epochs * len(batches))
-    has_valid = "valid" in read_manifest(prepared)["splits"]
-    trained = fit(
-        model,
-        make_loss(chosen.label_smoothing),
-        train=batches,
-        validate=classification(read_split(prepared, "valid"), world) if has_valid else None,
+def measure(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Loss and accuracy of each validation image."""
+    return class_metrics(model(to_float(batch["image"])), batch["label"])
+
+
+def validation(prepared: Prepared, world: World) -> Validation | None:
+    """None where there are no validation images."""
+    if "valid" not in prepared.splits:
+        return None
+    table = prepared.table("valid")
+    read = gather(table, "image", "label", device=world.device)
+    return mean_validation(measure, CLASS_METRICS, read, even_shares(len(table), VALID_BATCH, world), world)
+
+
+def describe(params: Params, prepared: Prepared, world: World) -> Training:
+    """The training: an untrained network, the same on every rank, and all that it learns by."""
+    chosen, workers = params.train, params.runtime.workers
+    config = {key: prepared.manifest[key] for key in ("classes", "channels", "image_size")}
+    config["model"] = chosen.model.model_dump()
+    torch.manual_seed(derive(chosen.seed, "weights"))
+    model = build_model(config).to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    table = prepared.table("train")
+    batches = Batches(
+        gather(table, "image", "label", device="cpu" if workers else world.device),
+        plan=EqualBatches(len(table), chosen.batch_size, chosen.micro_batch_size, world),
+        seed=chosen.seed,
+        world=world,
+        augment=partial(augment, params=chosen),
+        workers=workers,
+    )
+    updates = count_steps(chosen.epochs, batches)
+    return Training(
+        model=model,
+        loss=partial(loss, label_smoothing=chosen.label_smoothing),
+        batches=batches,
+        validation=validation(prepared, world),
         optimizers=[AdamW(model.parameters(), lr=chosen.lr, weight_decay=chosen.weight_decay, fused=True)],
         schedule=linear(updates, warmup=round(chosen.warmup_fraction * updates)),
-        params=chosen,
-        runtime=params.runtime,
-        world=world,
-        checkpoint=checkpoint,
-        scratch=ROOT / ".profile" / PROJECT.name,
+        config=config,
     )
-    return trained, config
-
-
-def main(params: Params) -> None:
-    train_stage(PROJECT, params, train)
 
 
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    train_stage(describe, Params, __file__)

@@ -1,12 +1,14 @@
 """Files and folders that appear whole or not at all, and their checksums."""
 
+import csv
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,23 +16,29 @@ from typing import Any
 from shared.core.errors import UserError
 from shared.core.paths import show
 
-# What a user can mend. None: numpy reports a short write as an OSError without a number.
+# What a user can fix
 _DISK_ERRORS = {
-    None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-    errno.ENAMETOOLONG, errno.ENOTDIR,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG,
+    errno.ENOTDIR,
 }  # fmt: skip
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Turns what a disk refuses (full, read-only, no permission) into a UserError that names `target`."""
+    """Turns what a disk refuses (full, read-only, no permission) into a UserError that names `target`, or the other
+    file that could not be read meanwhile."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        short_write = error.errno is None and "written" in str(error)  # numpy reports it without a number
+        if error.errno not in _DISK_ERRORS and not short_write:
             raise
+        reason = error.strerror or str(error)
+        culprit = Path(os.fsdecode(error.filename)) if error.filename else target
+        if not culprit.absolute().is_relative_to(target.parent.absolute()):
+            raise UserError(f"{show(culprit)}: cannot be read: {reason}", fix="check its permissions") from error
         raise UserError(
-            f"{show(target)}: cannot be written: {error.strerror or error}", fix="free space or permissions, run again"
+            f"{show(target)}: cannot be written: {reason}", fix="free space or permissions, run again"
         ) from error
 
 
@@ -103,7 +111,16 @@ def write_json(path: Path, tree: Any) -> None:
     write_atomic(path, (json.dumps(tree, indent=2, sort_keys=True) + "\n").encode())
 
 
-def digest(path: Path, like: str) -> str:
+def write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A CSV, or a TSV where the path ends so, which `dvc plots` draws. Numbers keep six digits after the point."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([round(cell, 6) if isinstance(cell, float) else cell for cell in row] for row in rows)
+    write_atomic(path, text.getvalue().encode(errors="surrogateescape"))
+
+
+def checksum_of(path: Path, like: str) -> str:
     """The checksum of a file, in hexadecimal, by the algorithm that `like` was made with: md5 or sha256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm(like)).hexdigest()

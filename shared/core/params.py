@@ -7,7 +7,7 @@ key. `section.key=value` words override single keys for one run.
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -78,10 +78,10 @@ def load(model: type[P], path: Path, overrides: Iterable[str] = ()) -> P:
     tree = read_yaml(path)
     for word in overrides:
         override(tree, *parse_override(word))
-    return check(model, tree, show(path))
+    return check_params(model, tree, show(path))
 
 
-def check(model: type[P], tree: Mapping[str, Any], source: str) -> P:
+def check_params(model: type[P], tree: Mapping[str, Any], source: str) -> P:
     """A tree of plain values -> the frozen model. Raises one UserError with all problems."""
     try:
         return model.model_validate(tree)
@@ -114,6 +114,6 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The dotted keys of all sections and values."""
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
-        child = field.annotation
-        if isinstance(child, type) and issubclass(child, BaseModel):
-            yield from _keys(child, f"{prefix}{name}.")
+        for child in (field.annotation, *get_args(field.annotation)):  # a section may be optional
+            if isinstance(child, type) and issubclass(child, BaseModel):
+                yield from _keys(child, f"{prefix}{name}.")

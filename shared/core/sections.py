@@ -33,12 +33,10 @@ class Runtime(Section):
 
     device: str  # auto, cpu, cuda, mps
     processes: Literal["auto"] | int  # auto: one a GPU, or one
-    loader: Literal["device", "workers"]  # all data on the device, or read by worker processes
-    workers: int = Field(ge=0)
+    workers: int = Field(ge=0)  # processes that read ahead from the disk; 0: all data lie on the device
     log_steps: int = Field(ge=1)
     checkpoint_steps: int = Field(ge=1)
     profile: bool
-    tensorboard: bool
 
 
 class Explain(Section):

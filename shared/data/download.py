@@ -13,7 +13,7 @@ from typing import IO, TypeVar
 from tqdm import tqdm
 
 from shared.core.errors import UserError
-from shared.core.files import digest, writing
+from shared.core.files import checksum_of, writing
 from shared.core.paths import show
 
 TRIES = 4  # in a row that brought nothing; one that brought something starts the count again
@@ -132,7 +132,7 @@ def _network(call: Callable[[], T]) -> T:
 
 
 def _check(part: Path, url: str, checksum: str) -> None:
-    found = digest(part, like=checksum)
+    found = checksum_of(part, like=checksum)
     if found != checksum:
         part.unlink()  # going on from wrong bytes would never end well
         raise UserError(f"{url}: wrong checksum: found {found}", expected=checksum, fix="run again to download anew")

@@ -1,65 +1,92 @@
-"""What every prepared folder has: data/prepared/<project>/manifest.json beside a folder for each split."""
+"""Prepared data: data/prepared/<project>/manifest.json beside a table for each split (see table.py)."""
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from reprlib import repr as shorten
 from typing import Any
 
 from shared.core.errors import UserError
-from shared.core.paths import Project, show
-
-SPLITS = ("train", "valid", "test")
-AGAIN = "run the prepare stage, or `dvc repro` of the project"
-
-
-def read_manifest(prepared: Path) -> dict[str, Any]:
-    """manifest.json of a prepared folder. Raises UserError where there is none."""
-    path = prepared / "manifest.json"
-    if not path.exists():
-        raise UserError(f"{show(path)}: no prepared data", fix=AGAIN)
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return manifest
+from shared.core.files import replace_folder
+from shared.core.paths import show
+from shared.data.table import Columns, Table, write_table
 
 
-def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Writes manifest.json; the same content is the same bytes."""
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
-    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+@dataclass(frozen=True)
+class Prepared:
+    """What the prepare stage left in a folder."""
+
+    folder: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """source, splits (count, digest and what was counted of each), and what the room says of its data.
+
+        Raises:
+            UserError: nothing was prepared.
+        """
+        manifest: dict[str, Any] = self.read("manifest.json")
+        return manifest
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits there are."""
+        return list(self.manifest["splits"])
+
+    def table(self, split: str) -> Table:
+        """The samples of a split, or another table. Raises UserError where there is none."""
+        return Table(self.folder / split)
+
+    def read(self, name: str) -> Any:
+        """A JSON file beside the manifest. Raises UserError where there is none."""
+        path = self.folder / name
+        if not path.exists():
+            raise UserError(f"{show(path)}: no prepared data", fix="run the prepare stage, or `dvc repro`")
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
-def check_same(project: Project, config: Mapping[str, Any], prepared: Mapping[str, Any], *keys: str) -> None:
-    """Weights must have been trained on data of this form, or every figure would be nonsense: else UserError.
+def write_prepared(
+    folder: Path,
+    splits: Mapping[str, Columns],
+    manifest: Mapping[str, Any],
+    *,
+    counts: Mapping[str, Mapping[str, Any]] | None = None,
+    files: Mapping[str, Any] | None = None,
+    tables: Mapping[str, Columns] | None = None,
+) -> dict[str, Any]:
+    """Replaces a prepared folder, whole or not at all, and returns the manifest.
 
     Args:
-        config: of the weights (model.json).
-        prepared: of the data: the manifest, and what else describes them.
-        keys: that must be equal in both.
+        splits: split -> its columns.
+        manifest: plain values; `splits` is added.
+        counts: split -> what was counted, beside the samples: classes, what was cut off.
+        files: name -> JSON values: what else training needs, such as a vocabulary.
+        tables: the same as tables, such as vectors of words.
     """
-    trained = show(project.results("train") / "model.json")
-    for key in keys:
-        if config[key] != prepared[key]:
-            raise UserError(
-                f"{trained}: {key} {shorten(config[key])} is not that of the data",
-                expected=f"{shorten(prepared[key])}, as in {show(project.prepared)}",
-                fix=f"dvc repro projects/{project.name}",
-            )
+    with replace_folder(folder) as new:
+        described = {
+            name: write_table(new / name, columns) | dict((counts or {}).get(name, {}))
+            for name, columns in splits.items()
+        }
+        for name, columns in (tables or {}).items():
+            write_table(new / name, columns)
+        whole = {**manifest, "splits": described}
+        for name, tree in {**(files or {}), "manifest.json": whole}.items():
+            text = json.dumps(tree, indent=2 if name == "manifest.json" else 0, sort_keys=True, ensure_ascii=False)
+            (new / name).write_text(text + "\n", encoding="utf-8")
+    return whole
 
 
-def split_folder(prepared: Path, name: str) -> Path:
-    """The folder of a split. Raises UserError where there is none."""
-    folder = prepared / name
-    if not folder.is_dir():
-        raise UserError(f"{show(folder)}: no prepared data", fix=AGAIN)
-    return folder
+def count_lines(rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """Aligned lines for the terminal: a row a name, a column a split.
 
-
-def checksums(folder: Path) -> dict[str, str]:
-    """File name -> sha256 of the files of a split, for the manifest."""
-    return {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    >>> print("\\n".join(count_lines({"cat": {"train": 1200, "test": 7}})))
+          train    test
+    cat   1,200       7
+    """
+    splits = list(dict.fromkeys(split for row in rows.values() for split in row))
+    width = max(map(len, rows), default=0)
+    yield " ".join([" " * width, *(f"{name:>7}" for name in splits)])
+    for name, row in rows.items():
+        yield " ".join([f"{name:<{width}}", *(f"{row.get(split, 0):>7,}" for split in splits)])

@@ -1,24 +1,61 @@
-"""Official data: from $DATASET_MIRROR if it is there, else from its owner, and verified alike.
+"""Where raw data come from: a sample, or official data from $DATASET_MIRROR or from their owner, verified alike.
 
 A mirror is a folder with a folder a data set, which holds the official files, or one archive of them with any
 compression. Its outer archive need not be the owner's: what counts are the checksums of the files inside.
 """
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
+from typing import Any, TypeVar
 
+from shared.core.cli import errors_for_people, load_params
 from shared.core.errors import Problems, UserError
-from shared.core.files import digest, writing
-from shared.core.paths import original_root, show
+from shared.core.files import checksum_of, replace_folder, writing
+from shared.core.params import Section
+from shared.core.paths import Project, original_root, show
 from shared.data.archive import extract, is_archive
 from shared.data.download import download
 
 MIRROR = "DATASET_MIRROR"
+NOTE = "source.json"  # beside the raw data: where they are from
+
+Bring = Callable[[Path, Any], None]  # an empty folder to fill, the section `fetch`
+P = TypeVar("P", bound=Section)
+
+
+def fetch_stage(sources: Mapping[str, Bring], params: type[P], file: str) -> None:
+    """`python -m projects.<name>.fetch`: replaces the raw data, which appear whole or not at all.
+
+    Args:
+        sources: fetch.source -> what brings the data.
+        params: the project's model of all sections, `fetch` with `source` among them.
+        file: of the stage's module.
+    """
+    project = Project.of(file)
+    with errors_for_people():
+        loaded: Any = load_params(params, file, None)
+        if loaded.fetch is None:
+            raise UserError("params.yaml: no section `fetch`: this project's data are your own", fix="dvc repro")
+        source = loaded.fetch.source
+        with replace_folder(project.raw) as folder:
+            sources[source](folder, loaded.fetch)
+            (folder / NOTE).write_text(json.dumps({"source": source}) + "\n")
+        print(f"fetch: {source} -> {show(project.raw)}")
+
+
+def source_of(root: Path) -> str:
+    """What `fetch_stage` left a note of; data without a note are the user's own. Raises UserError on another note."""
+    path = root / NOTE
+    try:
+        return str(json.loads(path.read_text())["source"]) if path.exists() else "own"
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{show(path)}: not what fetch writes", fix="remove it, if the data are your own") from None
 
 
 @dataclass(frozen=True)
@@ -61,7 +98,7 @@ def verify(official: Official, root: Path) -> None:
     for name, expected in official.files.items():
         if not (root / name).is_file():
             problems.add(name, "no such file")
-        elif (found := digest(root / name, like=expected)) != expected:
+        elif (found := checksum_of(root / name, like=expected)) != expected:
             problems.add(name, f"wrong checksum: found {found}, expected {expected}")
     problems.raise_if_any(fix=f"get {official.name} again from {official.url}")
 

@@ -1,31 +1,85 @@
 """Splits that stay: who is held out depends on a sample's name, not on its place in a list."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import floor
 
 import numpy as np
 
+from shared.core.errors import UserError
+
+SPLITS = ("train", "valid", "test")
 SPLIT_NAMES = {  # what folders and files are called -> the split
     "train": "train",
     "training": "train",
     "valid": "valid",
     "val": "valid",
     "validation": "valid",
+    "dev": "valid",
     "test": "test",
+    "testing": "test",
 }
+
+
+def divide(
+    given: Sequence[str | None],
+    keys: Sequence[str],
+    *,
+    fractions: Mapping[str, float],
+    seed: int,
+    labels: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """The splits as the data give them; those that they do not give are drawn from train, test first.
+
+    Args:
+        given: (N,) the split that the data name for each sample; None counts as train.
+        keys: (N,) what is held out as a whole: the content of copies, a speaker, a document, a user.
+        fractions: of the splits that may be drawn, "test" and "valid": share of the keys; 0: the split is left out.
+        seed: of the draws.
+        labels: (N,) integers: the same share of each class is held out, by `hold_out`.
+        times: (N,) numbers: the latest keys are held out instead of drawn ones, by their first time.
+
+    Returns:
+        Split -> (n,) int64 rows, ascending. A split of fraction 0 that the data do not give is missing.
+
+    Raises:
+        UserError: a split came out empty.
+    """
+    named = np.array([split or "train" for split in given], dtype="<U5")
+    for name in ("test", "valid"):
+        fraction = fractions.get(name, 0.0)
+        if fraction and not (named == name).any():
+            rest = np.flatnonzero(named == "train")
+            some = [keys[row] for row in rest.tolist()]
+            if times is not None:
+                chosen = _latest(some, times[rest], fraction)
+            else:
+                chosen = hold_out(
+                    some, np.zeros(len(rest), int) if labels is None else labels[rest], fraction, seed, name
+                )
+            named[rest[chosen]] = name
+    rows = {name: np.flatnonzero(named == name) for name in SPLITS}
+    for name in SPLITS:
+        if not len(rows[name]) and (name == "train" or fractions.get(name, 0.0)):
+            raise UserError(
+                f"{name}: no sample is left for this split, of {len(named)} samples in {len(set(keys))} that are "
+                "held out as a whole",
+                expected="more data" if name == "train" else f"more data, or a {name} split of your own",
+                fix="" if name == "train" else f"set prepare.{name}_fraction, or bring more data",
+            )
+    return {name: chosen for name, chosen in rows.items() if len(chosen)}
 
 
 def hold_out(keys: Sequence[str], labels: np.ndarray, fraction: float, seed: int, name: str) -> np.ndarray:
     """Chooses what goes to another split, class by class.
 
-    The rule: within each class, keys are ordered by a hash of (seed, name, key), and the first
-    round(fraction * n) of the n keys are held out; at least one where the class has two keys, and never all, so
-    that every class keeps one in what remains. A new key therefore moves at most one other of its class, and
-    samples that share a key (copies of one picture) stay together.
+    The rule: within each class, keys are ordered by a hash of (seed, name, key), and the first round(fraction * n) of
+    the n keys are held out; at least one where the class has two keys, and never all, so that every class keeps one in
+    what remains. A new key therefore moves at most one other of its class, and samples that share a key stay together.
 
     Args:
-        keys: (N,) what names each sample, wherever its folder lies.
+        keys: (N,).
         labels: (N,) integers.
         fraction: in [0, 1); 0 holds out nothing.
         seed: any integer.
@@ -41,6 +95,16 @@ def hold_out(keys: Sequence[str], labels: np.ndarray, fraction: float, seed: int
         chosen = set(ordered[: _count(len(ordered), fraction)])
         held_out[members] = [keys[index] in chosen for index in members]
     return held_out
+
+
+def _latest(keys: Sequence[str], times: np.ndarray, fraction: float) -> np.ndarray:
+    """(N,) bool: the keys that begin last. Equal times are ordered by key."""
+    first: dict[str, float] = {}
+    for key, time in zip(keys, times.tolist(), strict=True):
+        first[key] = min(time, first.get(key, time))
+    ordered = sorted(first, key=lambda key: (-first[key], key))
+    chosen = set(ordered[: _count(len(ordered), fraction)])
+    return np.array([key in chosen for key in keys])
 
 
 def _count(num: int, fraction: float) -> int:

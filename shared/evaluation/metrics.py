@@ -9,51 +9,44 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import log_softmax  # type: ignore[import-untyped]
-from scipy.stats import bootstrap as scipy_bootstrap  # type: ignore[import-untyped]
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support, roc_auc_score
+
+from shared.evaluation.intervals import DIGITS, wilson
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
-RESAMPLES = 2_000
-LEVEL = 0.95  # of the intervals
-DIGITS = 6  # kept in files: more would differ from machine to machine
-_BATCH = 1_000_000  # numbers drawn at once
 
 
-class Bin(NamedTuple):
-    """A bin of the reliability diagram: samples whose confidence lies in (low, high]; means are nan where empty."""
+class Reliability(NamedTuple):
+    """Bins of the confidence that hold samples: (B,) means of confidence and of accuracy, and numbers of samples."""
 
-    low: float
-    high: float
-    num_samples: int
-    confidence: float
-    accuracy: float
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    num_samples: np.ndarray
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error: mean distance of confidence and accuracy over the samples (Guo et al. 2017)."""
+        if not len(self.num_samples):
+            return float("nan")
+        return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.num_samples))
 
 
-def bootstrap(values: np.ndarray, seed: int) -> tuple[float, float]:
-    """Percentile interval, 95 percent, of the mean of per-sample values (Efron 1979).
-
-    It knows only the variation it sees: where all values are equal its width is nought, and the honest reading is
-    the rule of three (the true rate is within 3/N of it).
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
+    """Confidence against accuracy in 15 bins of equal width.
 
     Args:
-        values: (N,) numbers or bools, N >= 1.
-        seed: of the resamples: the same values and seed give the same interval.
+        confidence: (N,) float in [0, 1], of the predicted class.
+        correct: (N,) bool.
 
-    >>> bootstrap(np.array([0.0, 1.0] * 50), seed=0)
-    (0.4, 0.6)
+    >>> reliability(np.array([0.75, 0.75]), np.array([True, False])).calibration_error
+    0.25
     """
-    if len(values) == 1:
-        return float(values[0]), float(values[0])
-    interval = scipy_bootstrap(
-        (np.asarray(values, float),),
-        np.mean,
-        n_resamples=RESAMPLES,
-        batch=max(1, _BATCH // len(values)),
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return round(float(interval.low), DIGITS), round(float(interval.high), DIGITS)
+    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    sums = [np.bincount(place, weights=values, minlength=BINS) for values in (confidence, correct)]
+    filled = count > 0
+    confidences, accuracies = (total[filled] / count[filled] for total in sums)
+    return Reliability(confidences, accuracies, count[filled])
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -62,45 +55,13 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return probability
 
 
-def cross_entropy(logits: np.ndarray, actual: np.ndarray) -> float:
-    """Mean negative log likelihood in nats; from logits, so that a probability of nought stays finite."""
+def cross_entropy_loss(logits: np.ndarray, actual: np.ndarray) -> float:
+    """Mean negative log likelihood in nats; from logits, so that a probability of 0 stays finite."""
     return float(-log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(actual)), actual].mean())
 
 
-def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[Bin]:
-    """Confidence against accuracy in 15 bins of equal width.
-
-    Args:
-        confidence: (N,) float in [0, 1], of the predicted class.
-        correct: (N,) bool.
-    """
-    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    count = np.bincount(place, minlength=BINS)
-    sums = [np.bincount(place, weights=values, minlength=BINS) for values in (confidence, correct)]
-    means = [np.divide(total, count, out=np.full(BINS, np.nan), where=count > 0) for total in sums]
-    edges = np.linspace(0, 1, BINS + 1)
-    rows = zip(edges[:-1], edges[1:], count, *means, strict=True)
-    return [Bin(float(low), float(high), int(num), float(mean), float(right)) for low, high, num, mean, right in rows]
-
-
-def calibration_error(bins: list[Bin]) -> float:
-    """Expected calibration error: mean distance of confidence and accuracy over the samples (Guo et al. 2017).
-
-    >>> calibration_error([Bin(0.0, 0.5, 0, np.nan, np.nan), Bin(0.5, 1.0, 4, 0.75, 0.5)])
-    0.25
-    """
-    total = sum(one.num_samples for one in bins)
-    return sum(one.num_samples * abs(one.confidence - one.accuracy) for one in bins if one.num_samples) / total
-
-
-def confusion(actual: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """(K, K) int64: row the actual class, column the predicted one."""
-    counts: np.ndarray = confusion_matrix(actual, predicted, labels=np.arange(num_classes))
-    return counts
-
-
 def by_class(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> dict[str, dict[str, Any]]:
-    """precision, recall, f1 and num_samples of each class; None where a figure would be nought by nought."""
+    """precision, recall, f1 and num_samples of each class; None where a figure would be 0 / 0."""
     columns = precision_recall_fscore_support(
         actual, predicted, labels=np.arange(len(classes)), average=None, zero_division=np.nan
     )
@@ -111,32 +72,52 @@ def by_class(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> d
     }
 
 
-def classification(logits: np.ndarray, actual: np.ndarray, classes: list[str], seed: int) -> dict[str, Any]:
+def classification(logits: np.ndarray, actual: np.ndarray, classes: list[str]) -> dict[str, Any]:
     """All figures of a classifier, as metrics.json holds them.
 
     Args:
         logits: (N, K) float.
         actual: (N,) int in [0, K).
         classes: K names.
-        seed: of the interval.
 
     Returns:
-        accuracy with accuracy_low and accuracy_high, num_samples, cross_entropy_loss, macro_f1 (over the classes that
-        occur or are predicted), calibration_error, by_class.
+        accuracy with accuracy_low and accuracy_high (Wilson), num_samples, cross_entropy_loss, macro_f1 (over the
+        classes that occur or are predicted), roc_auc_score and average_precision_score (of the last of two classes, or
+        the mean over more, each against the others), calibration_error, by_class.
     """
     predicted, confidence = top(logits)
     correct = predicted == actual
-    low, high = bootstrap(correct, seed)
-    return {
-        "accuracy": round(float(correct.mean()), DIGITS),
+    low, high = wilson(int(correct.sum()), len(correct))
+    figures = {
+        "accuracy": float(correct.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-        "num_samples": len(actual),
-        "cross_entropy_loss": round(cross_entropy(logits, actual), DIGITS),
-        "macro_f1": round(float(f1_score(actual, predicted, average="macro", zero_division=0.0)), DIGITS),
-        "calibration_error": round(calibration_error(reliability(confidence, correct)), DIGITS),
-        "by_class": by_class(actual, predicted, classes),
+        "cross_entropy_loss": cross_entropy_loss(logits, actual),
+        "macro_f1": float(f1_score(actual, predicted, average="macro", zero_division=0.0)),
+        "calibration_error": reliability(confidence, correct).calibration_error,
+        **areas(probabilities(logits), actual),
     }
+    rounded = {name: round(value, DIGITS) for name, value in figures.items()}
+    return rounded | {"num_samples": len(actual), "by_class": by_class(actual, predicted, classes)}
+
+
+def areas(probability: np.ndarray, actual: np.ndarray) -> dict[str, float]:
+    """Areas under the ROC and the precision-recall curve: of the last of two classes, or the mean over more.
+
+    A class that no sample, or every one, belongs to has no curve.
+
+    Args:
+        probability: (N, K) float.
+        actual: (N,) int.
+
+    >>> areas(np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]), np.array([0, 1, 1]))
+    {'roc_auc_score': 1.0, 'average_precision_score': 1.0}
+    """
+    num_classes = probability.shape[1]
+    labels = [1] if num_classes == 2 else range(num_classes)
+    pairs = [(actual == k, probability[:, k]) for k in labels if 0 < (actual == k).sum() < len(actual)]
+    scores = {"roc_auc_score": roc_auc_score, "average_precision_score": average_precision_score}
+    return {name: float(np.mean([score(*pair) for pair in pairs])) for name, score in scores.items() if pairs}
 
 
 def top(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,11 @@ from torch import Tensor
 from shared.data.draws import Draws
 
 
+def to_float(images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> float in [0, 1], channels last in memory: what convolutions are fastest on."""
+    return images.to(torch.get_default_dtype()).div_(255).contiguous(memory_format=torch.channels_last)
+
+
 def flip(images: Tensor, draws: Draws, epoch: int) -> Tensor:
     """Mirrors left-right: half of the images in even epochs, the other half in odd ones.
 

@@ -1,10 +1,10 @@
-"""Labelled images of either form -> the splits that training reads (see arrays.py), for every image classifier.
+"""Labelled images of any form -> prepared tables, for every image classifier.
 
 N images, C channels, H height, W width.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -14,97 +14,99 @@ import numpy as np
 from PIL import Image
 
 from shared.core.errors import Problems, UserError
-from shared.core.files import replace_folder
 from shared.core.paths import Project, show
-from shared.data.arrays import Split, write_split
-from shared.data.prepared import SPLITS, write_manifest
-from shared.data.raw import source_of
-from shared.data.split import hold_out
+from shared.data.prepared import count_lines, write_prepared
+from shared.data.source import source_of
+from shared.data.split import divide
+from shared.data.table import Column, select
 from shared.image.files import image_size, read_images, read_mask, to_square
 from shared.image.folder import EVIDENCE, ImageFile, find_copies, scan_folder
+from shared.image.official import is_official, read_official
 from shared.image.params import PrepareImages
+from shared.report import blocks
 
 SIZES_PX = (32, 48, 64)  # what is suggested: more pixels cost more than they teach a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
-UPDATES = 300  # and about how many updates: what the samples take
+_UPDATES = 300  # and about how many updates: what the samples take
 SUGGESTED_SPLITS = PrepareImages(seed=0, image_size=SIZES_PX[0], channels=3, valid_fraction=0.1, test_fraction=0.2)
 
 
 @dataclass(frozen=True)
-class ImageClasses:
-    """Everything read: where it is from, class names, and the splits by name; valid may be missing."""
+class LabelledImages:
+    """Everything read.
+
+    Args:
+        source: sample, official or own.
+        classes: names, in the order of the labels.
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+        ids: N, as the owner of the data names the images.
+        given: N, the split of each; None where the data do not say.
+        keys: N, the same for copies of one file.
+        evidence: of some images, by id: (H, W) bool, the pixels of what decides.
+    """
 
     source: str
     classes: list[str]
-    splits: dict[str, Split]
+    images: np.ndarray
+    labels: np.ndarray
+    ids: Sequence[str]
+    given: Sequence[str | None]
+    keys: Sequence[str]
+    evidence: dict[str, np.ndarray]
+
+    def splits(self, params: PrepareImages) -> dict[str, dict[str, Column]]:
+        """The columns of each split: image (N, C, H, W) uint8, label (N,) int64, id, and, where there are masks of
+        all of its images, evidence (N, H, W) bool."""
+        columns: dict[str, Column] = {"image": self.images, "label": self.labels, "id": self.ids}
+        fractions = {"test": params.test_fraction, "valid": params.valid_fraction}
+        rows = divide(self.given, self.keys, fractions=fractions, seed=params.seed, labels=self.labels)
+        found = {name: select(columns, chosen) for name, chosen in rows.items()}
+        for name, chosen in rows.items():
+            ids = [self.ids[row] for row in chosen.tolist()]
+            if self.evidence and all(one in self.evidence for one in ids):
+                found[name]["evidence"] = np.stack([self.evidence[one] for one in ids])
+        return found
 
 
-def read_folder(root: Path, params: PrepareImages, *, labelled: bool = True) -> ImageClasses:
-    """Reads a folder of images (see image_folder.py). Raises one UserError with everything that is wrong."""
-    if not root.is_dir():
-        raise UserError(f"{show(root)}: no such folder", fix="run the fetch stage, or put your data there")
-    problems = Problems(show(root))
-    found = scan_folder(root, problems, labelled=labelled)
-    labels = np.array([found.classes.index(image.class_name) for image in found.images], dtype=np.int64)
-    keys = find_copies(found.images, problems)
-    pixels = read_images([image.path for image in found.images], params.image_size, params.channels, problems)
-    everything = Split(pixels, labels, [image.id for image in found.images])
-    splits = _divide(everything, [image.split for image in found.images], keys, params)
-    if "test" in splits and (root / EVIDENCE).is_dir():
-        tested = dict(zip(everything.ids, found.images, strict=True))
-        masks = _read_evidence(root, [tested[id_] for id_ in splits["test"].ids], params.image_size, problems)
-        splits["test"] = Split(splits["test"].images, splits["test"].labels, splits["test"].ids, masks)
-    problems.raise_if_any(fix="mend or remove these files; data/README.md says which forms are accepted")
-    for path in found.ignored:
-        print(f"left out, not an image: {show(path)}")
-    return ImageClasses(source_of(root), found.classes, splits)
-
-
-def from_official(classes: list[str], train: Split, test: Split, params: PrepareImages) -> ImageClasses:
-    """A public data set with a test split of its own: valid is drawn from train."""
-    images = np.concatenate([_as_wanted(split.images, params) for split in (train, test)])
-    everything = Split(images, np.concatenate([train.labels, test.labels]), [*train.ids, *test.ids])
-    given = ["train"] * len(train) + ["test"] * len(test)
-    return ImageClasses("official", classes, _divide(everything, given, everything.ids, params))
-
-
-def prepare(project: Project, read: Callable[[Path, PrepareImages], ImageClasses], params: PrepareImages) -> None:
-    """The whole prepare stage: reads everything, only then replaces the prepared data, and says what was found.
+def read(root: Path, params: PrepareImages, *, labelled: bool = True) -> LabelledImages:
+    """A folder of images (see folder.py), or one of the public sets (see official.py).
 
     Args:
-        read: raw folder -> all of its images; raises one UserError with everything that is wrong.
+        labelled: False accepts images without classes.
+
+    Raises:
+        UserError: with everything that is wrong.
     """
+    if not root.is_dir():
+        raise UserError(f"{show(root)}: no such folder", fix="run the fetch stage, or put your data there")
+    return _from_official(root, params) if is_official(root) else _from_folder(root, params, labelled)
+
+
+def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -> None:
+    """The whole prepare stage: reads everything, only then replaces the prepared data, and says what was found."""
     start = time.perf_counter()
-    data = read(project.raw, params)
-    write(project.prepared, data, params)
-    for line in describe(data):
+    data = read(project.raw, params, labelled=labelled)
+    splits = data.splits(params)
+    manifest = {
+        "source": data.source,
+        "classes": data.classes,
+        "channels": params.channels,
+        "image_size": params.image_size,
+        **_moments(np.asarray(splits["train"]["image"])),
+    }
+    counts = {
+        name: {split: int((np.asarray(columns["label"]) == label).sum()) for split, columns in splits.items()}
+        for label, name in enumerate(data.classes)
+    }
+    counts["images"] = {split: len(columns["id"]) for split, columns in splits.items()}
+    drawn = [blocks.text(f"{len(data.classes)} classes, {params.image_size} px a side."), blocks.counts(counts)]
+    files = {"page.json": blocks.page(drawn, params=params.model_dump())}
+    write_prepared(project.prepared, splits, manifest, files=files)
+    print(f"{data.source}, {len(data.classes)} classes")
+    for line in count_lines(counts):
         print(line)
     print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
-
-
-def write(folder: Path, data: ImageClasses, params: PrepareImages) -> None:
-    """Replaces the prepared folder by the form of arrays.py, whole or not at all."""
-    with replace_folder(folder) as new:
-        manifest: dict[str, Any] = {
-            "source": data.source,
-            "classes": data.classes,
-            "channels": params.channels,
-            "image_size": params.image_size,
-            **_moments(data.splits["train"].images),
-            "splits": {name: write_split(new / name, split) for name, split in data.splits.items()},
-        }
-        write_manifest(new, manifest)
-
-
-def describe(data: ImageClasses) -> Iterator[str]:
-    """What a person would check: images of each class in each split."""
-    width = max(len(name) for name in [*data.classes, "images"])
-    yield f"{data.source}, {len(data.classes)} classes"
-    yield " ".join([" " * width, *(f"{name:>7}" for name in data.splits)])
-    counts = {name: np.bincount(split.labels, minlength=len(data.classes)) for name, split in data.splits.items()}
-    for label, name in enumerate(data.classes):
-        yield " ".join([f"{name:<{width}}", *(f"{count[label]:>7,}" for count in counts.values())])
-    yield " ".join([f"{'images':<{width}}", *(f"{len(split):>7,}" for split in data.splits.values())])
 
 
 def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
@@ -112,28 +114,46 @@ def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
 
     Reads every image once. Raises one UserError with everything that is wrong.
     """
-    data = read_folder(root, SUGGESTED_SPLITS, labelled=labelled)
+    data = read(root, SUGGESTED_SPLITS, labelled=labelled)
+    num_train = len(data.splits(SUGGESTED_SPLITS)["train"]["id"])
     files = scan_folder(root, Problems(root), labelled=labelled).images
-    images = np.concatenate([split.images for split in data.splits.values()])
-    batch = min(max(8, len(data.splits["train"]) // 20), 125)
-    updates_an_epoch = max(1, len(data.splits["train"]) // batch)
+    batch = min(max(8, num_train // 20), 125, num_train)
+    updates_an_epoch = max(1, num_train // batch)
     return {
         "prepare.image_size": _suggested_size([image.path for image in files]),
-        "prepare.channels": 1 if (images == images[:, :1]).all() else 3,
-        "train.batch_size": min(batch, len(data.splits["train"])),
-        "train.micro_batch_size": min(batch, len(data.splits["train"])),
-        "train.epochs": float(min(max(8, round(UPDATES / updates_an_epoch)), 100)),
+        "prepare.channels": 1 if (data.images == data.images[:, :1]).all() else 3,
+        "train.batch_size": batch,
+        "train.micro_batch_size": batch,
+        "train.epochs": float(min(max(8, round(_UPDATES / updates_an_epoch)), 100)),
     }
 
 
-def _suggested_size(paths: Sequence[Path]) -> int:
-    """The images' own size where all are the same small squares; else the largest of SIZES_PX below their median."""
-    sizes = [image_size(path) for path in paths]
-    width, height = sizes[0]
-    if len(set(sizes)) == 1 and width == height and SMALLEST_PX <= width <= SIZES_PX[-1]:
-        return width
-    side = median(min(size) for size in sizes)
-    return max([size for size in SIZES_PX if size <= side], default=SIZES_PX[0])
+def _from_folder(root: Path, params: PrepareImages, labelled: bool) -> LabelledImages:
+    problems = Problems(show(root))
+    found = scan_folder(root, problems, labelled=labelled)
+    labels = np.array([found.classes.index(image.class_name) for image in found.images], dtype=np.int64)
+    keys = find_copies(found.images, problems)
+    pixels = read_images([image.path for image in found.images], params.image_size, params.channels, problems)
+    evidence = _read_evidence(root, found.images, params.image_size, problems)
+    problems.raise_if_any(fix="fix or remove these files; data/README.md says which forms are accepted")
+    for path in found.ignored:
+        print(f"left out, not an image: {show(path)}")
+    ids, given = [image.id for image in found.images], [image.split for image in found.images]
+    return LabelledImages(source_of(root), found.classes, pixels, labels, ids, given, keys, evidence)
+
+
+def _from_official(root: Path, params: PrepareImages) -> LabelledImages:
+    classes, parts = read_official(root)
+    return LabelledImages(
+        source="official",
+        classes=classes,
+        images=np.concatenate([_as_wanted(part.images, params) for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        ids=(ids := [one for part in parts for one in part.ids]),
+        given=[part.split for part in parts for _ in part.ids],
+        keys=ids,
+        evidence={},
+    )
 
 
 def _as_wanted(images: np.ndarray, params: PrepareImages) -> np.ndarray:
@@ -146,41 +166,30 @@ def _as_wanted(images: np.ndarray, params: PrepareImages) -> np.ndarray:
     return np.stack(squares).reshape(len(images), params.image_size, params.image_size, -1).transpose(0, 3, 1, 2)
 
 
-def _divide(
-    everything: Split, given: Sequence[str | None], keys: Sequence[str], params: PrepareImages
-) -> dict[str, Split]:
-    """The splits as given, the missing ones drawn from train, test first; an empty one is left out."""
-    named = np.array([split or "train" for split in given], dtype=str)
-    chosen = {name: named == name for name in SPLITS}
-    for name, fraction in (("test", params.test_fraction), ("valid", params.valid_fraction)):
-        if not chosen[name].any():
-            rest = np.flatnonzero(chosen["train"])
-            some_keys = [keys[index] for index in rest.tolist()]
-            held_out = hold_out(some_keys, everything.labels[rest], fraction, params.seed, name)
-            chosen[name][rest], chosen["train"][rest] = held_out, ~held_out
-    return {name: _part(everything, where) for name, where in chosen.items() if where.any()}
+def _suggested_size(paths: Sequence[Path]) -> int:
+    """The images' own size where all are the same small squares; else the largest of SIZES_PX below their median."""
+    sizes = [image_size(path) for path in paths]
+    width, height = sizes[0]
+    if len(set(sizes)) == 1 and width == height and SMALLEST_PX <= width <= SIZES_PX[-1]:
+        return width
+    side = median(min(size) for size in sizes)
+    return max([size for size in SIZES_PX if size <= side], default=SIZES_PX[0])
 
 
-def _part(split: Split, where: np.ndarray) -> Split:
-    return Split(split.images[where], split.labels[where], [split.ids[i] for i in np.flatnonzero(where).tolist()])
-
-
-def _read_evidence(root: Path, images: list[ImageFile], size: int, problems: Problems) -> np.ndarray:
-    """The masks of images, (N, H, W) bool. A mask has the name of its image; its suffix may differ."""
-    masks = np.zeros((len(images), size, size), dtype=bool)
-    for mask, image in zip(masks, images, strict=True):
-        with problems.collect():
-            mask[:] = read_mask(_mask_path(root, image), size, image.path)
+def _read_evidence(root: Path, images: Sequence[ImageFile], size: int, problems: Problems) -> dict[str, np.ndarray]:
+    """The masks of the test images; of all that have one where the folder has no splits. A mask has the name of its
+    image; its suffix may differ."""
+    masks: dict[str, np.ndarray] = {}
+    for image in images if (root / EVIDENCE).is_dir() else ():
+        below = image.path.relative_to(root)
+        path = root / EVIDENCE / (Path(*below.parts[1:]) if image.split else below)
+        found = next((candidate for candidate in (path, path.with_suffix(".png")) if candidate.exists()), None)
+        if found and image.split in ("test", None):
+            with problems.collect():
+                masks[image.id] = read_mask(found, size, image.path)
+        elif image.split == "test":
+            problems.add(show(path), f"no mask of {image.id}, expected one for every test image")
     return masks
-
-
-def _mask_path(root: Path, image: ImageFile) -> Path:
-    below = image.path.relative_to(root)
-    path = root / EVIDENCE / (Path(*below.parts[1:]) if image.split else below)
-    for candidate in (path, path.with_suffix(".png")):
-        if candidate.exists():
-            return candidate
-    raise UserError(f"{show(path)}: no mask of {image.id}", expected="one for every test image")
 
 
 def _moments(images: np.ndarray) -> dict[str, list[float]]:

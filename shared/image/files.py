@@ -17,7 +17,7 @@ MIN_SIDE_PX = 4  # below, a picture is a tracking pixel or an icon gone wrong, n
 MAX_PIXELS = 80_000_000  # a file of a few KB can claim billions; PIL refuses for certain only above 179 million
 BACKGROUND = 128  # grey: black drawings vanish on black, white ones on white, and normalisation maps it to about 0
 REDUCING_GAP = 3.0  # how much larger than wanted a cheap first reduction stays, so that no difference is visible
-SUFFIXES = {
+IMAGE_SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff",
     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".ico",
     ".heic", ".heif", ".svg",  # not readable: named as a problem rather than left out in silence
@@ -47,7 +47,7 @@ def read_image(path: Path, size: int, channels: int = 3) -> np.ndarray:
     """
     with opened(path) as image:
         image.draft(None, (round(REDUCING_GAP * size),) * 2)  # JPEG only: decodes large photographs reduced, 10x faster
-        flat = flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+        flat = opaque(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
         return np.asarray(to_square(flat, size)).reshape(size, size, channels)
 
 
@@ -69,7 +69,7 @@ def read_mask(path: Path, size: int, image: Path) -> np.ndarray:
     with opened(image) as picture:
         expected = upright_size(picture)
     with opened(path) as picture:
-        object_ = np.asarray(flatten(picture).convert("L")) > 0
+        object_ = np.asarray(opaque(picture).convert("L")) > 0
     height, width = object_.shape
     if (width, height) != expected:
         raise UserError(f"{show(path)}: {width}x{height} px, but its image is {expected[0]}x{expected[1]}")
@@ -157,7 +157,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.height, image.width) if turned else image.size
 
 
-def flatten(image: Image.Image) -> Image.Image:
+def opaque(image: Image.Image) -> Image.Image:
     """Any mode -> one without transparency and with 8 bits."""
     if image.mode.startswith(("I", "F")):
         return _to_8_bits(image)

@@ -12,7 +12,7 @@ from pathlib import Path
 from shared.core.errors import Problems
 from shared.core.paths import show
 from shared.data.split import SPLIT_NAMES
-from shared.image.files import SUFFIXES
+from shared.image.files import IMAGE_SUFFIXES
 
 EVIDENCE = "evidence"  # the folder of masks, beside the classes or splits
 NO_CLASS = "images"  # the one class of images without classes
@@ -149,8 +149,8 @@ def _read_class(
     root: Path, split: str | None, name: str, folder: Path, problems: Problems, ignored: list[Path]
 ) -> Iterable[ImageFile]:
     files = sorted(_files_below(folder, problems))
-    images = [path for path in files if path.suffix.lower() in SUFFIXES]
-    ignored += [path for path in files if path.suffix.lower() not in SUFFIXES]
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    ignored += [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
     if not images:
         problems.add(show(folder), "a class without images")
     for path in images:
@@ -176,7 +176,7 @@ def _folders(root: Path, problems: Problems) -> list[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.is_dir())
+    files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
     return sorted(path for path in files if not _litter(path.name))
 
 

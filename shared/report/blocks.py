@@ -34,8 +34,22 @@ def leave(
         summary: what a reader in a hurry needs of it; shown at the top of the page.
         params: the stage's section as it was used, overrides included.
     """
-    tree = {"params": dict(params or {}), "summary": list(summary), "blocks": list(blocks)}
-    write_atomic(folder / "page.json", (json.dumps(_plain(tree), allow_nan=False) + "\n").encode())
+    tree = page(blocks, summary=summary, params=params)
+    write_atomic(folder / "page.json", (json.dumps(tree, allow_nan=False) + "\n").encode())
+
+
+def page(
+    blocks: Sequence[Block], *, summary: Sequence[Block] = (), params: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The content of page.json, see `leave`."""
+    tree: dict[str, Any] = _plain({"params": params or {}, "summary": list(summary), "blocks": list(blocks)})
+    return tree
+
+
+def counts(rows: Mapping[str, Mapping[str, float]]) -> Block:
+    """A table of what was counted: name -> split -> number."""
+    splits = list(dict.fromkeys(split for row in rows.values() for split in row))
+    return table(["", *splits], [[name, *(row.get(split) for split in splits)] for name, row in rows.items()])
 
 
 def _plain(value: Any) -> Any:
@@ -69,7 +83,7 @@ def number(value: str, label: str, detail: str = "") -> Block:
 def headline(metrics: Mapping[str, Any]) -> list[Block]:
     """The headline of metrics.json with its interval and baselines: a number, a verdict and bars."""
     found = headline_of(metrics)
-    name = words(found.name)
+    name = as_words(found.name)
     over = f"{name} over {found.num_samples:,} test {found.unit}" if found.num_samples else name
     detail = f"95 % interval {figure(found.low)} to {figure(found.high)}; {found.direction} is better"
     verdicts = {"better": "Clearly better than", "worse": "Worse than", "": "Not clearly different from"}
@@ -203,10 +217,10 @@ def article(title: str, text: str, note: str = "", good: bool | None = None, id:
     return {"block": "article", "title": title, "text": text, "note": note, "good": good, "id": id, "href": href}
 
 
-def words(key: str) -> str:
+def as_words(key: str) -> str:
     """A key as words.
 
-    >>> words("valid_accuracy"), words("f1")
+    >>> as_words("valid_accuracy"), as_words("f1")
     ('Valid accuracy', 'F1')
     """
     return key[:1].upper() + key[1:].replace("_", " ")

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from shared.core.paths import show
 
-from .blocks import Block, figure, words
+from .blocks import Block, as_words, figure
 from .charts import DRAW, chart
 
 KEEP_BYTES, SMALL_PX, LARGE_PX = 16_000, 320, 900  # pictures with more bytes are made smaller
@@ -40,7 +40,7 @@ def _anchor(href: str) -> str:
     return href
 
 
-_templates.filters |= {"anchor": _anchor, "figure": figure, "words": words}
+_templates.filters |= {"anchor": _anchor, "figure": figure, "words": as_words}
 
 
 def render(template: str, **values: Any) -> Markup:

@@ -24,7 +24,7 @@ from shared.core.headline import Headline, find_headline
 from shared.core.params import flatten, read_yaml
 from shared.core.paths import ROOT, show
 
-from .blocks import Block, lines, section, text, words
+from .blocks import Block, as_words, lines, section, text
 from .html import Renderer, render
 
 STAGES = {"prepare": "Data", "train": "Training", "evaluate": "Evaluation", "explain": "Explanation"}
@@ -196,12 +196,12 @@ def _learning(results: Results) -> list[Block]:
         for key in [key for key in table if key not in ("step", "epoch")]:
             split, _, metric = key.partition("_") if key.startswith(("train_", "valid_")) else ("", "", key)
             pairs = [(float(x), float(y)) for x, y in zip(table["epoch"], table[key], strict=True) if _known(y)]
-            label = {"train": "training", "valid": "validation", "": words(key)}[split]
+            label = {"train": "training", "valid": "validation", "": as_words(key)}[split]
             charts.setdefault(metric, {})[label] = [x for x, _ in pairs], [y for _, y in pairs]
     changing = {
         metric: series for metric, series in charts.items() if any(len(set(ys)) > 1 for _, ys in series.values())
     }
-    made = [lines(f"learning-{metric}", words(metric), series, "epoch", "") for metric, series in changing.items()]
+    made = [lines(f"learning-{metric}", as_words(metric), series, "epoch", "") for metric, series in changing.items()]
     return [section("Learning curves"), text(LEARNING, "small"), *made] if made else []
 
 

@@ -1,11 +1,11 @@
-"""Labelled texts of any form -> the splits that training reads (see columns.py), for every text classifier.
+"""Labelled texts of any form -> prepared tables, for every text classifier.
 
 N texts, L tokens, K classes.
 """
 
-import json
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,33 +13,34 @@ from typing import Any
 import numpy as np
 
 from shared.core.errors import Problems, UserError
-from shared.core.files import replace_folder
-from shared.core.paths import show
-from shared.data.columns import Columns, Ragged, write_columns
-from shared.data.prepared import SPLITS, write_manifest
-from shared.data.raw import source_of
-from shared.data.split import hold_out
+from shared.core.paths import Project, show
+from shared.data.prepared import count_lines, write_prepared
+from shared.data.source import source_of
+from shared.data.split import divide
+from shared.data.table import Column, Ragged
+from shared.report import blocks
 from shared.text.files import Text, guess_columns, read_folder
 from shared.text.params import PrepareTexts
 from shared.text.pretrained import find_checkpoint
 from shared.text.tokens import (
     TOKENIZERS,
+    Encoded,
     Encoder,
     Vocabulary,
     WordEncoder,
     checkpoint_pieces,
+    load_vectors,
     lower_words,
     train_pieces,
-    write_vectors,
 )
 
 ENCODER = "encoder.json"
-UPDATES = 1000  # what is suggested: about what the sample takes
+_UPDATES = 1000  # what is suggested: about what the sample takes
 MOST_TOKENS = 512  # and as many tokens of a text at most: more cost more than they tell
 
 
 @dataclass(frozen=True)
-class TextClasses:
+class LabelledTexts:
     """Everything read: where it is from, class names, and the texts of each split; valid may be missing."""
 
     source: str
@@ -48,62 +49,68 @@ class TextClasses:
 
     @property
     def num_shared(self) -> int:
-        """Texts of test that stand in train or valid as well, word for word: what a model may know by heart."""
+        """Texts of test that occur in train or valid as well, word for word: a model may know them by heart."""
         known = {text.text for name, split in self.splits.items() if name != "test" for text in split}
         return sum(text.text in known for text in self.splits["test"])
 
 
-def read(root: Path, params: PrepareTexts) -> TextClasses:
-    """Reads a file or a folder (see text_files.py). Raises one UserError with everything that is wrong."""
+def read(root: Path, params: PrepareTexts) -> LabelledTexts:
+    """Reads a file or a folder (see files.py). Raises one UserError with everything that is wrong."""
     if not root.exists():
         raise UserError(f"{show(root)}: no such file or folder", fix="run the fetch stage, or put your data there")
     problems = Problems(show(root))
     texts = read_folder(root, params.text_column, params.label_column, problems)
     classes = _classes(texts)
     _check_classes(root, texts, classes, problems)
-    problems.raise_if_any(fix="mend or remove these; data/README.md says which forms are accepted")
-    return TextClasses(source_of(root), classes, _divide(texts, classes, params))
+    problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
+    rows = divide(
+        [text.split for text in texts],
+        [text.text for text in texts],  # copies of a text stay together
+        fractions={"test": params.test_fraction, "valid": params.valid_fraction},
+        seed=params.seed,
+        labels=np.array([classes.index(text.label) for text in texts]),
+    )
+    splits = {name: [texts[row] for row in chosen.tolist()] for name, chosen in rows.items()}
+    return LabelledTexts(source_of(root), classes, splits)
 
 
-def _classes(texts: Sequence[Text]) -> list[str]:
-    """Class names in alphabetical order; whole numbers in theirs."""
-    names = {text.label for text in texts}
-    numbers = all(name.lstrip("-").isascii() and name.lstrip("-").isdigit() for name in names)
-    return sorted(names, key=lambda name: (int(name), name)) if numbers else sorted(names)
+def prepare(project: Project, params: PrepareTexts) -> None:
+    """The whole prepare stage: reads everything, only then replaces the prepared data, and says what was found.
 
-
-def _check_classes(root: Path, texts: Sequence[Text], classes: Sequence[str], problems: Problems) -> None:
-    trained = {text.label for text in texts if text.split in ("train", None)}
-    if not texts and not problems.found:
-        problems.add(show(root), "no texts; expected .csv, .tsv or .jsonl files, or <class>/<name>.txt")
-    elif texts and not trained:
-        problems.add(show(root), "no texts to train on")
-    elif len(classes) == 1:
-        problems.add(show(root), f"one label only ({classes[0]!r}), expected two or more")
-    for split in ("valid", "test"):
-        counts = Counter(text.label for text in texts if text.split == split)
-        for name in sorted(set(counts) - trained) if trained else ():
-            first = next(text.id for text in texts if text.split == split and text.label == name)
-            problems.add(f"label {name!r}", f"{counts[name]} in {split} (first: {first}), but missing in train")
-
-
-def _divide(texts: Sequence[Text], classes: Sequence[str], params: PrepareTexts) -> dict[str, list[Text]]:
-    """The splits as given, the missing ones drawn from train, test first; an empty one is left out.
-
-    Copies of a text stay together: the draw depends on the text alone.
+    Columns: id, text, label (N,) int64, tokens (L,) int32; for test spans (L, 2) int32, where the tokens lie in the
+    text, and evidence (L,) bool, where the data says what decides. encoder.json turns texts into tokens (tokens.py).
     """
-    named = np.array([text.split or "train" for text in texts])
-    labels = np.array([classes.index(text.label) for text in texts])
-    for name, fraction in (("test", params.test_fraction), ("valid", params.valid_fraction)):
-        if not (named == name).any():
-            rest = np.flatnonzero(named == "train")
-            keys = [texts[index].text for index in rest.tolist()]
-            named[rest[hold_out(keys, labels[rest], fraction, params.seed, name)]] = name
-    splits = {name: [texts[index] for index in np.flatnonzero(named == name).tolist()] for name in SPLITS}
-    return {name: split for name, split in splits.items() if split}
-
-
-# --- what suits ---------------------------------------------------------------------------------------------------
+    start = time.perf_counter()
+    data = read(project.raw, params)
+    encoder = make_encoder([text.text for text in data.splits["train"]], params)
+    splits: dict[str, dict[str, Column]] = {}
+    counts: dict[str, dict[str, Any]] = {}
+    for name, texts in data.splits.items():
+        encoded = list(encoder.encode((text.text for text in texts), params.max_tokens))
+        splits[name] = _columns(texts, encoded, data.classes, with_spans=name == "test")
+        counts[name] = _counts(encoded, encoder)
+    manifest = {
+        "source": data.source,
+        "classes": data.classes,
+        "max_tokens": params.max_tokens,
+        "num_tokens": len(encoder),
+        "checkpoint": params.checkpoint if params.tokenizer == "checkpoint" else None,
+        "num_shared": data.num_shared,
+    }
+    tables: dict[str, dict[str, Column]] = {}
+    if params.vectors:
+        tables["vectors"], manifest["vectors_share"] = word_vectors(params.vectors, encoder)
+        manifest["vectors"] = params.vectors
+    by_class = {name: Counter(text.label for text in split) for name, split in data.splits.items()}
+    rows = {label: {name: count[label] for name, count in by_class.items()} for label in data.classes}
+    rows["texts"] = {name: len(split) for name, split in data.splits.items()}
+    notes = _notes(data, manifest, counts)
+    page = blocks.page([blocks.counts(rows), *map(blocks.text, notes)], params=params.model_dump())
+    files = {ENCODER: encoder.config, "page.json": page}
+    write_prepared(project.prepared, splits, manifest, counts=counts, files=files, tables=tables)
+    for line in [f"{data.source}, {len(data.classes)} classes", *count_lines(rows), *notes]:
+        print(line)
+    print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
 
 
 def suggest(root: Path) -> dict[str, Any]:
@@ -130,11 +137,8 @@ def suggest(root: Path) -> dict[str, Any]:
         "prepare.min_count": 2 if len(texts) >= 1000 else 1,
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
-        "train.epochs": float(np.clip(round(UPDATES * batch / total), 4, 40)),
+        "train.epochs": float(np.clip(round(_UPDATES * batch / total), 4, 40)),
     }
-
-
-# --- writing ------------------------------------------------------------------------------------------------------
 
 
 def make_encoder(texts: Sequence[str], params: PrepareTexts) -> Encoder:
@@ -147,87 +151,81 @@ def make_encoder(texts: Sequence[str], params: PrepareTexts) -> Encoder:
     return WordEncoder(params.tokenizer, Vocabulary.build(words, params.max_words, params.min_count))
 
 
-def vocabulary_of(encoder: Encoder) -> list[str]:
-    """The words that vectors are looked up for. Raises UserError for an encoder of pieces, which has none."""
+def word_vectors(name: str, encoder: Encoder) -> tuple[dict[str, Column], float]:
+    """The vectors of a vocabulary as a table, and the share of words that have one.
+
+    Raises:
+        UserError: the encoder is one of pieces, which has no words; or what `load_vectors` raises.
+    """
     if not isinstance(encoder, WordEncoder):
         raise UserError("prepare.vectors: are of whole words", fix='prepare.tokenizer=lower_words, or vectors: ""')
-    return encoder.vocabulary.words
+    vectors, share = load_vectors(name, encoder.vocabulary.words)
+    return {"vector": vectors}, round(share, 6)
 
 
-def write(folder: Path, data: TextClasses, params: PrepareTexts) -> dict[str, Any]:
-    """Replaces the prepared folder, whole or not at all, and returns the manifest.
-
-    encoder.json          what turns texts into ids, see text.py
-    <split>/              columns: id, text, label (N,) int64, tokens (L,) int32; for test spans (L, 2) int32, where the
-                          tokens lie in the text, and evidence (L,) bool, where the data says what decides
-    """
-    encoder = make_encoder([text.text for text in data.splits["train"]], params)
-    with replace_folder(folder) as new:
-        splits = {
-            name: _write_split(new / name, split, data.classes, encoder, params) for name, split in data.splits.items()
-        }
-        manifest: dict[str, Any] = {
-            "source": data.source,
-            "classes": data.classes,
-            "max_tokens": params.max_tokens,
-            "num_tokens": len(encoder),
-            "checkpoint": params.checkpoint if params.tokenizer == "checkpoint" else None,
-            "num_shared": data.num_shared,
-            "splits": splits,
-        }
-        if params.vectors:
-            manifest |= write_vectors(new, params.vectors, vocabulary_of(encoder))
-        (new / ENCODER).write_text(json.dumps(encoder.config, ensure_ascii=False, indent=0), encoding="utf-8")
-        write_manifest(new, manifest)
-    return manifest
+def _classes(texts: Sequence[Text]) -> list[str]:
+    """Class names in alphabetical order; whole numbers in theirs."""
+    names = {text.label for text in texts}
+    numbers = all(name.lstrip("-").isascii() and name.lstrip("-").isdigit() for name in names)
+    return sorted(names, key=lambda name: (int(name), name)) if numbers else sorted(names)
 
 
-def read_encoder(prepared: Path) -> dict[str, Any]:
-    """The config that `shared.text.tokens.load_encoder` takes."""
-    config: dict[str, Any] = json.loads((prepared / ENCODER).read_text(encoding="utf-8"))
-    return config
+def _check_classes(root: Path, texts: Sequence[Text], classes: Sequence[str], problems: Problems) -> None:
+    trained = {text.label for text in texts if text.split in ("train", None)}
+    if not texts and not problems.found:
+        problems.add(show(root), "no texts; expected .csv, .tsv or .jsonl files, or <class>/<name>.txt")
+    elif texts and not trained:
+        problems.add(show(root), "no texts to train on")
+    elif len(classes) == 1:
+        problems.add(show(root), f"one label only ({classes[0]!r}), expected two or more")
+    for split in ("valid", "test"):
+        counts = Counter(text.label for text in texts if text.split == split)
+        for name in sorted(set(counts) - trained) if trained else ():
+            first = next(text.id for text in texts if text.split == split and text.label == name)
+            problems.add(f"label {name!r}", f"{counts[name]} in {split} (first: {first}), but missing in train")
 
 
-def _write_split(
-    folder: Path, texts: Sequence[Text], classes: Sequence[str], encoder: Encoder, params: PrepareTexts
-) -> dict[str, Any]:
-    encoded = list(encoder.encode((text.text for text in texts), params.max_tokens))
-    columns: Columns = {
+def _columns(
+    texts: Sequence[Text], encoded: Sequence[Encoded], classes: Sequence[str], with_spans: bool
+) -> dict[str, Column]:
+    columns: dict[str, Column] = {
         "id": [text.id for text in texts],
         "text": [text.text for text in texts],
         "label": np.array([classes.index(text.label) for text in texts], np.int64),
         "tokens": Ragged.of([one.ids for one in encoded], np.int32),
     }
-    if folder.name == "test":  # what explaining needs
+    if with_spans:  # what explaining needs
         columns["spans"] = Ragged.of([one.spans for one in encoded], np.int32)
-    if folder.name == "test" and any(text.evidence is not None for text in texts):
-        decides = [_overlap(one.spans, text.evidence or []) for one, text in zip(encoded, texts, strict=True)]
-        columns["evidence"] = Ragged.of(decides, bool)
-    cut = [one.num_cut for one in encoded]
-    total = sum(cut) + sum(len(one.ids) for one in encoded)
-    counts = {"num_truncated": sum(num > 0 for num in cut), "truncated_share": round(sum(cut) / total, 6)}
-    unknown = sum(ids.count(encoder.blank) for ids, *_ in encoded)
-    return write_columns(folder, columns) | counts | {"unknown_share": round(unknown / (total - sum(cut)), 6)}
+        if any(text.evidence is not None for text in texts):
+            pairs = zip(encoded, texts, strict=True)
+            columns["evidence"] = Ragged.of([_overlap(one.spans, text.evidence or []) for one, text in pairs], bool)
+    return columns
 
 
 def _overlap(tokens: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:
-    """Which tokens have a letter in one of the spans."""
+    """Which tokens have a character in one of the spans."""
     return [any(start < end_ and start_ < end for start_, end_ in spans) for start, end in tokens]
 
 
-def describe(data: TextClasses, manifest: dict[str, Any]) -> Iterator[str]:
-    """What a person would check: texts of each class in each split, unknown words, what was cut off or stands twice."""
-    width = max(len(name) for name in [*data.classes, "texts"])
-    yield f"{data.source}, {len(data.classes)} classes, {manifest['num_tokens']:,} different tokens"
-    yield " ".join([" " * width, *(f"{name:>7}" for name in data.splits)])
-    counts = {name: Counter(text.label for text in split) for name, split in data.splits.items()}
-    for label in data.classes:
-        yield " ".join([f"{label:<{width}}", *(f"{count[label]:>7,}" for count in counts.values())])
-    yield " ".join([f"{'texts':<{width}}", *(f"{len(split):>7,}" for split in data.splits.values())])
-    for name, split in manifest["splits"].items():
-        yield (
-            f"{name}: {split['unknown_share']:.1%} of the tokens unknown; {split['num_truncated']:,} texts cut at "
-            f"{manifest['max_tokens']} tokens, {split['truncated_share']:.1%} of all tokens lost"
-        )
+def _counts(encoded: Sequence[Encoded], encoder: Encoder) -> dict[str, Any]:
+    """What was cut off, and the share of unknown tokens among those that were kept."""
+    cut, kept = [one.num_cut for one in encoded], sum(len(one.ids) for one in encoded)
+    unknown = sum(one.ids.count(encoder.unknown) for one in encoded) if encoder.unknown is not None else 0
+    return {
+        "num_truncated": sum(num > 0 for num in cut),
+        "truncated_share": round(sum(cut) / (sum(cut) + kept), 6),
+        "unknown_share": round(unknown / kept, 6),
+    }
+
+
+def _notes(data: LabelledTexts, manifest: dict[str, Any], counts: dict[str, dict[str, Any]]) -> list[str]:
+    """What a person would check: unknown words, what was cut off or occurs twice."""
+    found = [f"{manifest['num_tokens']:,} different tokens"]
+    found += [
+        f"{name}: {split['unknown_share']:.1%} of the tokens unknown; {split['num_truncated']:,} texts cut at "
+        f"{manifest['max_tokens']} tokens, {split['truncated_share']:.1%} of all tokens lost"
+        for name, split in counts.items()
+    ]
     if data.num_shared:
-        yield f"{data.num_shared} texts of test stand in train or valid as well: a model may know them by heart"
+        found.append(f"{data.num_shared} texts of test occur in train or valid as well: a model may know them by heart")
+    return found

@@ -19,10 +19,10 @@ from shared.core.paths import show
 from shared.data.split import SPLIT_NAMES
 from shared.text.tokens import normalise
 
-Span = tuple[int, int]
+Place = tuple[int, int]
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 TABLES = {*SEPARATORS, ".jsonl"}
-PLAIN = ".txt"
+TEXT_SUFFIX = ".txt"
 ID, EVIDENCE = "id", "evidence"  # optional columns
 
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # Python's own limit, 128 KB, is less than some reviews
@@ -44,7 +44,7 @@ class Text:
     text: str
     label: str
     split: str | None
-    evidence: list[Span] | None = None
+    evidence: list[Place] | None = None
 
 
 def read_folder(root: Path, text_column: str, label_column: str, problems: Problems) -> list[Text]:
@@ -236,7 +236,7 @@ def _label(value: Any) -> str:
     return normalise(str(value)).strip() if isinstance(value, str | int) else ""
 
 
-def _evidence(where: str, text: str, spans: Any, problems: Problems) -> list[Span] | None:
+def _evidence(where: str, text: str, spans: Any, problems: Problems) -> list[Place] | None:
     """[[start, end], ...] in the text as written -> in the normalised text."""
     if spans in (None, ""):
         return None
@@ -280,7 +280,7 @@ def _num_different(rows: Sequence[Mapping[str, Any]], name: str) -> float:
 def _read_classes(root: Path, problems: Problems) -> Iterator[Text]:
     for split, folder in _split_folders(root, problems):
         for class_folder in (path for path in _entries(folder) if path.is_dir()):
-            files = sorted(path for path in class_folder.rglob("*") if kind(path) == PLAIN and path.is_file())
+            files = sorted(path for path in class_folder.rglob("*") if kind(path) == TEXT_SUFFIX and path.is_file())
             if not files:
                 problems.add(show(class_folder), "a class without .txt files")
             for path in files:
@@ -290,7 +290,7 @@ def _read_classes(root: Path, problems: Problems) -> Iterator[Text]:
 def _split_folders(root: Path, problems: Problems) -> Iterator[tuple[str | None, Path]]:
     folders = [path for path in _entries(root) if path.is_dir()]
     names = [SPLIT_NAMES.get(folder.name.lower()) for folder in folders]
-    if "train" not in names or any(kind(path) == PLAIN for path in _entries(folders[names.index("train")])):
+    if "train" not in names or any(kind(path) == TEXT_SUFFIX for path in _entries(folders[names.index("train")])):
         yield None, root
         return
     for folder, split in zip(folders, names, strict=True):

@@ -1,16 +1,25 @@
-"""What others have trained: where a checkpoint lies (folder, installed package, hub), and vectors of words."""
+"""What others have trained: Transformers of the `transformers` library, and vectors of words.
 
+A checkpoint is named by a folder, a folder inside an installed package, or an id of the Hugging Face hub.
+"""
+
+import json
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import nn
 
 from shared.core.errors import UserError
-from shared.text.tokens import VECTORS
+from shared.data.prepared import Prepared
 
 PACKAGE = "package:"  # package:<module>/<folder in it>
+Kind = Literal["body", "classifier"]
+CLASSES = {"body": "AutoModel", "classifier": "AutoModelForSequenceClassification"}
+OF_A_MACHINE = "_name_or_path", "transformers_version", "dtype", "torch_dtype"  # keys of configs that say no more
+READ = {".json", ".txt", ".model", ".safetensors", ".bin"}  # suffixes of the files that a checkpoint is read from
 
 
 def find_checkpoint(name: str) -> str:
@@ -35,8 +44,99 @@ def find_checkpoint(name: str) -> str:
     return str(path)
 
 
+def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tuple[nn.Module, dict[str, Any]]:
+    """A pretrained Transformer and its config, from which `from_config` builds an untrained one.
+
+    The weights are of torch's default type, fp32, whatever the checkpoint keeps: optimizers lose small updates in
+    halves. A head that the checkpoint has not, or has for other classes, starts at random from torch's generator.
+
+    Args:
+        name: see `find_checkpoint`.
+        kind: "body": vectors of tokens; "classifier": with a head for texts, of `num_labels` classes.
+        num_tokens: of the longest sequence, special tokens included.
+        config: of the checkpoint, such as num_labels=2.
+
+    Raises:
+        UserError: there is no such checkpoint, weights other than a head's are missing in it, or it has too few
+            positions.
+    """
+    import transformers  # seconds to import: a network from scratch must not wait for it
+
+    _quiet()
+    try:
+        network, info = getattr(transformers, CLASSES[kind]).from_pretrained(
+            find_checkpoint(name),
+            dtype=torch.get_default_dtype(),
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            trust_remote_code=False,
+            **config,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{name}: no checkpoint: {reason}", expected="a folder, package:<folder>, or a hub id"
+        ) from None
+    body = "" if kind == "body" else f"{network.base_model_prefix}."
+    if lost := sorted(key for key in info["missing_keys"] if key.startswith(body) and "pooler" not in key):
+        raise UserError(f"{name}: {len(lost)} weights of the network are not in its files, such as {lost[0]}")
+    limit = num_positions(network)
+    if limit is not None and num_tokens > limit:
+        raise UserError(
+            f"prepare.max_tokens: sequences of up to {num_tokens} tokens, special ones included",
+            expected=f"{name} reads {limit} at most",
+            fix=f"prepare.max_tokens smaller by {num_tokens - limit}",
+        )
+    if replaced := sorted({key for key, *_ in info["mismatched_keys"]}):
+        print(f"{name}: has a head for other classes, which starts anew: {', '.join(replaced)}")
+    values = json.loads(network.config.to_json_string(use_diff=False))
+    return network, {key: value for key, value in values.items() if key not in OF_A_MACHINE}
+
+
+def from_config(kind: Kind, config: dict[str, Any]) -> nn.Module:
+    """The same network untrained, from a config of `load_pretrained`."""
+    import transformers
+
+    network: nn.Module = getattr(transformers, CLASSES[kind]).from_config(transformers.AutoConfig.for_model(**config))
+    return network.to(torch.get_default_dtype())
+
+
+def num_positions(network: Any) -> int | None:
+    """The most tokens that a Transformer reads; None where its positions have no end.
+
+    Those of RoBERTa's kind begin behind the padding's number, and lose these places.
+    """
+    limit = getattr(network.config, "max_position_embeddings", None)
+    tables = (module for key, module in network.named_modules() if key.endswith("position_embeddings"))
+    lost = max(
+        (table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None), default=0
+    )
+    return limit - lost if limit and limit > 0 else None
+
+
+def checkpoint_files(name: str) -> list[Path]:
+    """The files of a checkpoint that has been loaded: what a training that starts from it depends on."""
+    from transformers.utils.hub import cached_file
+
+    config = cached_file(find_checkpoint(name), "config.json")
+    assert config is not None, f"{name} was not loaded"
+    return sorted(_files(Path(config).parent))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from (path for path in folder.iterdir() if path.suffix in READ and path.is_file())
+
+
+def _quiet() -> None:
+    """No bars, and no warnings of what `load_pretrained` itself tells."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 @torch.no_grad()
-def start_from_vectors(embedding: nn.Embedding, prepared: Path, size_key: str) -> None:
+def start_from_vectors(embedding: nn.Embedding, prepared: Prepared, size_key: str) -> None:
     """Copies the vectors that prepare left into an embedding; does nothing where it left none.
 
     A word whose vector is not known keeps its random one.
@@ -48,10 +148,9 @@ def start_from_vectors(embedding: nn.Embedding, prepared: Path, size_key: str) -
     Raises:
         UserError: the vectors have another D.
     """
-    path = prepared / VECTORS
-    if not path.exists():
+    if "vectors" not in prepared.manifest:
         return
-    vectors = torch.from_numpy(np.load(path, allow_pickle=False))
+    vectors = torch.from_numpy(prepared.table("vectors").fixed("vector"))
     size = vectors.shape[1]
     if size != embedding.embedding_dim:
         raise UserError(

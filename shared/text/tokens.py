@@ -23,18 +23,17 @@ from torchtext.data.utils import get_tokenizer
 from torchtext.vocab import Vectors, Vocab
 
 from shared.core.errors import UserError
-from shared.core.files import digest
+from shared.core.files import checksum_of
 from shared.core.paths import original_root, show
 from shared.data.source import Official, bring
 
 PAD, UNK = 0, 1  # ids in every vocabulary made here
 SPECIALS = ["<pad>", "<unk>"]
-CHUNK = 1000  # texts cut into pieces at once
+_CHUNK = 1000  # texts cut into pieces at once
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}_]")
 _CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n]]|\uFEFF", flags=regex.V1)
 _basic_english = get_tokenizer("basic_english")
 
-VECTORS = "vectors.npy"  # in a prepared folder
 GLOVE_NAME = "glove.6B.300d"
 GLOVE = Official(
     name="glove",
@@ -75,6 +74,10 @@ class Encoder(Protocol):
     @property
     def blank(self) -> int:
         """The id that says nothing: what a word is replaced by when its absence is tried."""
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of what the vocabulary does not know; None where it knows all bytes."""
 
     def is_special(self, ids: np.ndarray) -> np.ndarray:
         """Where ids are marks of the model's own, such as [CLS], and no part of the text."""
@@ -180,7 +183,7 @@ class WordEncoder:
 
     def __init__(self, tokenizer: str, vocabulary: Vocabulary) -> None:
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
-        self.blank = UNK
+        self.blank = self.unknown = UNK
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -215,6 +218,8 @@ class PieceEncoder:
         found = tokenizer.token_to_id(blank)
         assert found is not None, f"{blank} is no token"
         self.blank = found
+        unknown = json.loads(tokenizer.to_str())["model"].get("unk_token")
+        self.unknown = None if unknown is None else tokenizer.token_to_id(unknown)
         self._added = tokenizer.encode("").ids
 
     def __len__(self) -> int:
@@ -222,7 +227,7 @@ class PieceEncoder:
 
     def encode(self, texts: Iterable[str], max_tokens: int) -> Iterator[Encoded]:
         texts = iter(texts)
-        while chunk := list(itertools.islice(texts, CHUNK)):
+        while chunk := list(itertools.islice(texts, _CHUNK)):
             yield from (self._cut(encoding, max_tokens) for encoding in self.tokenizer.encode_batch(chunk))
 
     def _cut(self, encoding: Encoding, max_tokens: int) -> Encoded:
@@ -318,16 +323,6 @@ def load_vectors(name: str, words: Sequence[str]) -> tuple[np.ndarray, float]:
     return found.numpy(), known / len(words)
 
 
-def write_vectors(folder: Path, name: str, words: Sequence[str]) -> dict[str, Any]:
-    """Leaves the vectors of a vocabulary in a prepared folder, (V, D) float32, and returns what the manifest says.
-
-    Raises what `load_vectors` raises.
-    """
-    vectors, share = load_vectors(name, words)
-    np.save(folder / VECTORS, vectors, allow_pickle=False)
-    return {"vectors": name, "vectors_share": round(share, 6)}
-
-
 def _glove() -> Path:
     folder = original_root() / "data" / "raw" / ".vectors" / GLOVE.name
     if not (folder / f"{GLOVE_NAME}.txt").exists():
@@ -337,7 +332,7 @@ def _glove() -> Path:
 
 def _read_vectors(path: Path) -> Vectors:
     """torchtext names its cache after the file alone, so each file has a folder of its own, named by its checksum."""
-    cache = original_root() / "data" / "raw" / ".vectors" / digest(path, like="0" * 64)
+    cache = original_root() / "data" / "raw" / ".vectors" / checksum_of(path, like="0" * 64)
     https = ssl._create_default_https_context  # torchtext 0.6 switches off the check of certificates, for everyone
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar, which a log must not hold

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,12 @@ from shared.core.errors import UserError
 from shared.core.files import write_atomic
 from shared.core.params import read_yaml
 from shared.core.paths import ROOT, Project, original_root, show
-from shared.training.distributed import World
+from shared.training.distributed import World, broadcast
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The place of one run's checkpoint."""
+    """The place of one run's checkpoint: on the first rank's disk, for the ranks' disks need not be shared."""
 
     path: Path
     world: World
@@ -41,7 +41,10 @@ class Checkpoint:
             write_atomic(self.path, buffer.getbuffer())
 
     def load(self) -> dict[str, Any] | None:
-        """The state, or None where there is none. Only tensors and plain values are read."""
+        """The first rank's state, on every rank; None where there is none. Only tensors and plain values are read."""
+        return broadcast(self._read() if self.world.is_first else None, self.world)
+
+    def _read(self) -> dict[str, Any] | None:
         if not self.path.exists():
             return None
         try:
@@ -54,22 +57,25 @@ class Checkpoint:
 
 
 @contextmanager
-def open_checkpoint(project: Project, stage: str, params: Mapping[str, Any], world: World) -> Iterator[Checkpoint]:
+def open_checkpoint(
+    project: Project, stage: str, params: Mapping[str, Any], world: World, files: Sequence[Path] = ()
+) -> Iterator[Checkpoint]:
     """The checkpoint of this configuration, locked for this run; removed when the block ends without an error.
 
     Args:
         project: whose dvc.yaml names the code the stage depends on.
         stage: name of the stage.
         params: plain values of all sections that the stage's result depends on.
+        files: that training starts from, such as a pretrained checkpoint's.
 
     Raises:
         UserError: another run of the same configuration is alive, such as the child of a DVC that was killed.
     """
-    folder = original_root() / ".checkpoints" / project.name / fingerprint(project, stage, params)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = original_root() / ".checkpoints" / project.name / fingerprint(project, stage, params, files)
     if not world.is_first:
         yield Checkpoint(folder / "last.pt", world)
         return
+    folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         for leftover in folder.glob(".*.tmp"):  # of a run killed while it wrote
             leftover.unlink()
@@ -77,11 +83,12 @@ def open_checkpoint(project: Project, stage: str, params: Mapping[str, Any], wor
         shutil.rmtree(folder)
 
 
-def fingerprint(project: Project, stage: str, params: Mapping[str, Any]) -> str:
-    """16 hex digits over params, the contents of the stage's code deps, and the manifest of the prepared data."""
+def fingerprint(project: Project, stage: str, params: Mapping[str, Any], files: Sequence[Path] = ()) -> str:
+    """16 hex digits over params, the stage's code deps, the manifest of the prepared data, and files' contents."""
     digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode())
-    for path in code_deps(project, stage):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in [*code_deps(project, stage), *sorted(files)]:
+        name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+        digest.update(name.encode() + b"\0" + path.read_bytes())
     manifest = project.prepared / "manifest.json"
     digest.update(manifest.read_bytes() if manifest.exists() else b"")
     return digest.hexdigest()[:16]

@@ -1,12 +1,16 @@
 """Where training runs and in which precision."""
 
 import os
+import platform
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from shared.core.errors import UserError
 
+CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -50,3 +54,25 @@ def use_threads(processes_here: int) -> None:
     """Gives each process its share of the cores: torchrun sets OMP_NUM_THREADS to 1, whatever the machine has."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, cores // processes_here))
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """Processor, cores and the flags that decide speed and rounding, and the GPU's name where it computed."""
+    name, flags = _cpu()
+    found: dict[str, Any] = {
+        "cpu": name,
+        "cores": os.cpu_count(),
+        "flags": [flag for flag in CPU_FLAGS if flag in flags],
+    }
+    if device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
+    return found
+
+
+def _cpu() -> tuple[str, set[str]]:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor() or platform.machine(), set()
+    entries = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+    entries = {key.strip(): value.strip() for key, value in entries.items()}
+    return entries.get("model name", platform.machine()), set(entries.get("flags", "").split())

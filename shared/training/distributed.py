@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +23,12 @@ from torch import Tensor, nn
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
-from shared.core import cli
 from shared.core.cli import FIRST_ERROR
-from shared.core.params import Section
 from shared.core.paths import ROOT
 from shared.core.sections import Runtime
 from shared.training.device import pick_device, use_threads
 
-P = TypeVar("P", bound=Section)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -123,20 +121,36 @@ def average_buffers(model: nn.Module, world: World) -> None:
             buffer /= world.size
 
 
-def gather_records(records: dict[str, Tensor], world: World) -> dict[str, Tensor]:
-    """Per-sample records of all ranks, each sample once, in the order of their `sample` index, on the CPU.
+def gather_objects(value: T, world: World) -> list[T]:
+    """What every rank gives, in their order, on the first rank; nothing on the others."""
+    if world.size == 1:
+        return [value]
+    found: list[T] | None = [value] * world.size if world.is_first else None
+    dist.gather_object(value, found)
+    return found or []
 
-    Args:
-        records: tensors with one row a sample, among them `sample` (n,) int64; n may differ between ranks.
+
+def broadcast(value: T, world: World) -> T:
+    """What the first rank gives, on every rank."""
+    if world.size == 1:
+        return value
+    held = [value]
+    dist.broadcast_object_list(held, src=0, device=world.device if world.device.type == "cuda" else None)
+    return held[0]
+
+
+def start_processes(runtime: Runtime, file: str, words: Sequence[str]) -> None:
+    """Starts the stage again in as many processes as runtime.processes says, and ends with their exit status.
+
+    Does nothing where one process is enough, or under torchrun.
+
+    Raises:
+        SystemExit: the processes have ended.
     """
-    records = {name: tensor.cpu() for name, tensor in records.items()}
-    if world.size > 1:
-        shares: list[dict[str, Tensor]] = [{} for _ in range(world.size)]
-        dist.all_gather_object(shares, records)
-        records = {name: torch.cat([share[name] for share in shares]) for name in records}
-    order = records["sample"].argsort()
-    assert records["sample"][order].diff().ne(0).all(), "a sample was evaluated twice"
-    return {name: tensor[order] for name, tensor in records.items()}
+    processes = count_processes(runtime)
+    if processes > 1:
+        module = Path(file).resolve().relative_to(ROOT).with_suffix("")
+        raise SystemExit(launch(".".join(module.parts), words, processes))
 
 
 def count_processes(runtime: Runtime) -> int:
@@ -147,19 +161,6 @@ def count_processes(runtime: Runtime) -> int:
         return runtime.processes
     on_gpus = runtime.device in ("auto", "cuda") and torch.cuda.is_available()
     return max(1, torch.cuda.device_count()) if on_gpus else 1
-
-
-def run(main: Callable[[P], None], params: type[P], file: str, doc: str | None) -> None:
-    """`shared.core.cli.run` for a stage that can run in several processes: starts as many as runtime.processes says."""
-
-    def start(loaded: P) -> None:
-        processes = count_processes(loaded.runtime)  # type: ignore[attr-defined]  # every project's params have it
-        if processes > 1:
-            module = Path(file).resolve().relative_to(ROOT).with_suffix("")
-            raise SystemExit(launch(".".join(module.parts), sys.argv[1:], processes))
-        main(loaded)
-
-    cli.run(start, params, file, doc)
 
 
 def launch(module: str, words: Sequence[str], processes: int) -> int:

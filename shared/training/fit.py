@@ -3,32 +3,68 @@
 Everything it calls is a small function that a project with a loop of its own calls itself.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shared.core.errors import UserError
+from shared.core.headline import direction
 from shared.core.sections import FitParams, Runtime
 from shared.core.seed import derive
 from shared.data.batches import Batches
-from shared.training.average import make_average
 from shared.training.checkpoint import Checkpoint
-from shared.training.device import resolve_precision
-from shared.training.distributed import World, average_buffers, wrap
+from shared.training.device import has_bf16_units, resolve_precision
+from shared.training.distributed import World, average_buffers, broadcast, wrap
 from shared.training.history import Diverged, History, Row
-from shared.training.optim import Schedule, set_rates
-from shared.training.profile import profiler
-from shared.training.step import Loss, accumulate, make_scaler, update
+from shared.training.step import Loss, Schedule, accumulate, make_scaler, set_rates, update
 
-Validate = Callable[[nn.Module], Row]
+PROFILED = {"wait": 5, "warmup": 3, "active": 5}  # steps: let caches fill, let the profiler settle, record
+
+
+class Validation(NamedTuple):
+    """What is measured between epochs.
+
+    Args:
+        metrics: names of what `measure` returns; train.monitor is one of them.
+        measure: a model in eval mode -> metrics, on the first rank; what other ranks return is not looked at.
+    """
+
+    metrics: Sequence[str]
+    measure: Callable[[nn.Module], Row]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training, as a project describes it.
+
+    Args:
+        model: on the world's device. Holds the kept weights afterwards: best or last, averaged if ema_decay is set.
+        loss: `loss(model, batch)` -> sum over items, number of items, further sums for the log (see step.py).
+        batches: by step.
+        validation: None: there is no validation data.
+        optimizers: of all weights that learn.
+        schedule: number of the update -> factor of the rates.
+        config: plain values from which the project builds the same model again.
+        files: that the training starts from besides the prepared data: a pretrained checkpoint's.
+    """
+
+    model: nn.Module
+    loss: Loss
+    batches: Batches
+    validation: Validation | None
+    optimizers: Sequence[Optimizer]
+    schedule: Schedule
+    config: Mapping[str, Any]
+    files: Sequence[Path] = ()
 
 
 @dataclass
@@ -36,9 +72,9 @@ class Progress:
     """Where a training stands."""
 
     step: int = 0
-    updates: int = 0  # steps less the skipped ones of fp16: rates depend on them
-    best: float | None = None  # of the monitored metric
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    updates: int = 0  # steps less the skipped ones: rates depend on them
+    best: float | None = None  # of the monitored metric, higher is better
+    best_weights: dict[str, Tensor] = field(default_factory=dict)  # on the first rank
     stale: int = 0  # validations since the best
     stopped: bool = False  # early
     seconds: float = 0.0  # of training, over all runs that led here
@@ -83,38 +119,25 @@ class Run:
 
 
 def fit(
-    model: nn.Module,
-    loss: Loss,
-    *,
-    train: Batches,
-    validate: Validate | None,
-    optimizers: Sequence[Optimizer],
-    schedule: Schedule,
-    params: FitParams,
-    runtime: Runtime,
-    world: World,
-    checkpoint: Checkpoint,
-    scratch: Path,
+    training: Training, params: FitParams, runtime: Runtime, world: World, checkpoint: Checkpoint, scratch: Path
 ) -> Run:
     """Trains the model in place, from the checkpoint if there is one.
 
     Args:
-        model: on the world's device. Holds the kept weights afterwards: best or last, averaged if ema_decay is set.
-        loss: `loss(model, batch)` -> sum over items, number of items, further sums for the log (see step.py).
-        train: batches by step.
-        validate: metrics of a model in eval mode, params.monitor among them; the same on every rank. None: there is
-            no validation data.
-        schedule: number of the update -> factor of the rates.
-        scratch: folder for a profile and TensorBoard events, if runtime asks for them.
+        params: the project's `train` section.
+        scratch: folder for a profile, if runtime asks for one.
 
     Raises:
-        UserError: the loss became NaN or infinite; names the first such step and its samples.
+        UserError: before the first step, params that this training or machine cannot have; later, the loss became NaN
+            or infinite: names the first such step and its samples.
     """
-    total, validate_steps = _steps(params.epochs, train), _steps(params.validate_epochs, train)
+    model, train, validation = training.model, training.batches, training.validation
     precision = resolve_precision(params.precision, world.device)
-    history = History(world, total, scratch / "tensorboard" if runtime.tensorboard else None)
+    check_training(training, params, precision, world)
+    total, validate_steps = count_steps(params.epochs, train), count_steps(params.validate_epochs, train)
+    history = History(world, total)
     scaler = make_scaler(precision, world.device, params.micro_batch_size)
-    run = Run(model, make_average(model, params.ema_decay), optimizers, scaler, history, Progress())
+    run = Run(model, make_average(model, params.ema_decay), training.optimizers, scaler, history, Progress())
     if saved := checkpoint.load():
         run.restore(saved)
     progress, wrapped = run.progress, wrap(model, world)
@@ -125,36 +148,73 @@ def fit(
     model.train()
     with profiler(runtime.profile and world.is_first, scratch) as profile, _naming_divergence(run, train):
         for micro_batches in train.stream(progress.step, stop):
-            set_rates(optimizers, schedule(progress.updates))
+            set_rates(run.optimizers, training.schedule(progress.updates))
             seed = derive(params.seed, "step", progress.step)
-            sums = accumulate(wrapped, loss, micro_batches, scaler=scaler, precision=precision, world=world, seed=seed)
-            if update(parameters, optimizers, sums.count, scaler=scaler, clip_norm=params.clip_norm, world=world):
+            sums = accumulate(
+                wrapped, training.loss, micro_batches, scaler=scaler, precision=precision, world=world, seed=seed
+            )
+            if update(parameters, run.optimizers, sums.count, scaler=scaler, clip_norm=params.clip_norm, world=world):
                 progress.updates += 1
                 if run.average:
                     run.average.update_parameters(model)
             history.add(sums)
             progress.step = step = progress.step + 1
-            profile.step()
+            if profile:
+                profile.step()
 
             ends = step == total
+            rate = run.optimizers[0].param_groups[0]["lr"]
             if ends or step % runtime.log_steps == 0:
-                history.log(step, step / len(train), optimizers[0].param_groups[0]["lr"])
-            if validate and (ends or step % validate_steps == 0):
-                progress.stopped = _validate(run, validate, params, world, step / len(train))
+                history.log(step, step / len(train), rate)
+            if validation and (ends or step % validate_steps == 0):
+                _validate(run, validation, params, world, step / len(train))
+            if progress.stopped:
+                history.log(step, step / len(train), rate)
             if ends or progress.stopped or step % runtime.checkpoint_steps == 0:
                 history.read()
                 _average_buffers(run, world)
                 progress.seconds = time.perf_counter() - clock
-                checkpoint.save(run.state())
+                if world.is_first:
+                    checkpoint.save(run.state())
             if progress.stopped:
                 break
     history.close()
-    _keep(run, params)
+    model.load_state_dict(progress.best_weights or run.result.state_dict())
+    model.eval()
     return run
 
 
-def _steps(epochs: float, train: Batches) -> int:
+def count_steps(epochs: float, train: Batches) -> int:
+    """Passes over the data -> steps, at least one."""
     return max(1, round(epochs * len(train)))
+
+
+def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
+    """An exponential moving average of weights and floating buffers, to be updated after each step; 0: None."""
+    if not decay:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+
+
+def check_training(training: Training, params: FitParams, precision: str, world: World) -> None:
+    """Raises UserError on what would otherwise fail, or be in vain, long after the first step."""
+    validation = training.validation
+    if validation:
+        if params.monitor not in validation.metrics:
+            known = ", ".join(validation.metrics)
+            raise UserError(f"train.monitor: no metric {params.monitor!r}", expected=f"one of {known}")
+        direction(params.monitor)
+    elif params.patience or params.keep == "best":
+        key = "patience" if params.patience else "keep"
+        raise UserError(
+            f"train.{key}: {getattr(params, key)}, but there is no validation split to choose by",
+            fix="a prepare.valid_fraction above 0, or train.patience=0 and train.keep=last",
+        )
+    recurrent = any(isinstance(module, nn.RNNBase) for module in training.model.modules())
+    if recurrent and precision == "bf16" and world.device.type == "cpu" and not has_bf16_units(world.device):
+        raise UserError(
+            "train.precision: bf16, but this CPU has no bf16 units for an LSTM or GRU", fix="precision=fp32"
+        )
 
 
 def _average_buffers(run: Run, world: World) -> None:
@@ -163,31 +223,22 @@ def _average_buffers(run: Run, world: World) -> None:
         average_buffers(run.average, world)
 
 
-def _validate(run: Run, validate: Validate, params: FitParams, world: World, epoch: float) -> bool:
-    """Validates, remembers the best, and says whether patience is at its end."""
+def _validate(run: Run, validation: Validation, params: FitParams, world: World, epoch: float) -> None:
+    """Validates, remembers the best, and notes whether patience is at its end."""
     _average_buffers(run, world)
     run.result.eval()
     with torch.no_grad():
-        metrics = validate(run.result)
+        metrics = broadcast(validation.measure(run.result), world)
     run.result.train()
     progress = run.progress
     run.history.validated(progress.step, epoch, metrics)
-    if params.monitor not in metrics:
-        raise UserError(f"train.monitor: no metric {params.monitor!r}", expected=f"one of {', '.join(metrics)}")
-    sign = -1 if params.monitor.endswith(("_loss", "_error")) else 1
-    value = sign * metrics[params.monitor]
+    value = metrics[params.monitor] * (-1 if direction(params.monitor) == "lower" else 1)
     progress.stale += 1
-    if progress.best is None or value > progress.best:
+    if not math.isnan(value) and (progress.best is None or value > progress.best):
         progress.best, progress.stale = value, 0
-        if params.keep == "best":
+        if params.keep == "best" and world.is_first:
             progress.best_weights = {name: tensor.clone() for name, tensor in run.result.state_dict().items()}
-    return 0 < params.patience <= progress.stale
-
-
-def _keep(run: Run, params: FitParams) -> None:
-    """Puts the weights to keep into the model."""
-    run.model.load_state_dict(run.progress.best_weights or run.result.state_dict())
-    run.model.eval()
+    progress.stopped = 0 < params.patience <= progress.stale
 
 
 @contextmanager
@@ -202,13 +253,31 @@ def _naming_divergence(run: Run, train: Batches) -> Iterator[None]:
             f"training: the loss of step {step} (epoch {step / len(train):.2f}) is not a finite number; "
             f"its samples are {str(samples[:8])[1:-1]}{', ...' if len(samples) > 8 else ''}"
             + (f"; not finite themselves: {str(broken)[1:-1]}" if broken else "; its inputs are finite"),
-            fix="mend these samples" if broken else "lower the rates, set train.clip_norm, or use precision fp32",
+            fix="fix these samples" if broken else "lower the rates, set train.clip_norm, or use precision fp32",
         ) from None
 
 
 def _finite_inputs(train: Batches, step: int) -> Iterator[tuple[int, bool]]:
     """Makes a step's batch again: (sample, whether all its floats are finite) for this rank's share."""
     for index, batch in zip(train.share(step), train[step], strict=True):
-        floats = [part for part in batch if isinstance(part, Tensor) and part.is_floating_point()]
+        floats = [value for value in batch.values() if value.is_floating_point()]
         for row, sample in enumerate(index.tolist()):
-            yield sample, all(bool(part[row].isfinite().all()) for part in floats)
+            yield sample, all(bool(value[row].isfinite().all()) for value in floats)
+
+
+def profiler(active: bool, folder: Path) -> AbstractContextManager[torch.profiler.profile | None]:
+    """Records some steps into folder/trace.json (for a browser's trace viewer) and folder/profile.txt."""
+    if not active:
+        return nullcontext()
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(profile: torch.profiler.profile) -> None:
+        profile.export_chrome_trace(str(folder / "trace.json"))
+        key = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
+        table = profile.key_averages().table(sort_by=key, row_limit=25)
+        (folder / "profile.txt").write_text(table)
+        print(f"profile of {PROFILED['active']} steps in {folder}:\n{table}")
+
+    # acc_events: there is one cycle; without it torch 2.11 warns that those before are lost
+    schedule = torch.profiler.schedule(**PROFILED, repeat=1)
+    return torch.profiler.profile(schedule=schedule, on_trace_ready=write, profile_memory=True, acc_events=True)

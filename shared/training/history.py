@@ -39,10 +39,9 @@ class History:
     Args:
         world: sums are taken over its ranks; the first one prints.
         total_steps: of the whole training, for the bar.
-        tensorboard: folder to write events into; None: none are written.
     """
 
-    def __init__(self, world: World, total_steps: int, tensorboard: Path | None = None) -> None:
+    def __init__(self, world: World, total_steps: int) -> None:
         self.world = world
         self.train: list[Row] = []
         self.validation: list[Row] = []
@@ -51,7 +50,6 @@ class History:
         terminal = sys.stderr.isatty() and world.is_first
         self._bar = tqdm(total=total_steps, unit="step", disable=not terminal, dynamic_ncols=True)
         self._plain = world.is_first and not terminal
-        self._events = _event_writer(tensorboard) if tensorboard and world.is_first else None
 
     def add(self, sums: Sums) -> None:
         """Keeps the sums of one step, unread."""
@@ -75,10 +73,15 @@ class History:
         self._unread.clear()
 
     def log(self, step: int, epoch: float, rate: float) -> None:
-        """Ends a log interval: one row with the means of the loss and the extras since the last."""
+        """Ends a log interval: one row with the means of the loss and the extras since the last, if there was a step.
+
+        An interval without items leaves no row."""
         self._bar.update(step - self._bar.n)
         self.read()
-        count = self._sums.pop("count")
+        count = self._sums.pop("count", 0.0)
+        if not count:
+            self._sums.clear()
+            return
         means = {f"train_{name}": total / count for name, total in self._sums.items()}
         self._sums.clear()
         self._put(self.train, {"step": step, "epoch": epoch, **means, "learning_rate": rate})
@@ -93,10 +96,8 @@ class History:
             self._bar.write(line, file=sys.stderr) if not self._bar.disable else print(line, flush=True)
 
     def close(self) -> None:
-        """Ends the bar and the event file."""
+        """Ends the bar."""
         self._bar.close()
-        if self._events:
-            self._events.close()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it. Call `read` first."""
@@ -127,16 +128,7 @@ class History:
         if self._plain or rows is self.validation:
             self.say(line)
         self._bar.set_postfix_str("  ".join(words), refresh=False)
-        if self._events:
-            for name, value in row.items():
-                self._events.add_scalar(name, value, int(row["step"]))
 
 
 def _wide(world: World) -> torch.dtype:
     return torch.float32 if world.device.type == "mps" else torch.float64
-
-
-def _event_writer(folder: Path) -> Any:
-    from torch.utils.tensorboard import SummaryWriter  # seconds to import: only who asks for it pays
-
-    return SummaryWriter(str(folder))

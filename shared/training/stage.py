@@ -1,32 +1,47 @@
-"""What every train stage does around its training: precision, ranks, checkpoint, the files it leaves."""
+"""The stages around a model: train, and those that use what was trained. What a project adds is its own alone."""
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from platform import python_version
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
 
+from shared.core.cli import errors_for_people, load_params
+from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.params import Section
-from shared.core.paths import Project
+from shared.core.paths import ROOT, Project, show
+from shared.core.sections import Runtime
+from shared.data.prepared import Prepared
 from shared.training.checkpoint import Checkpoint, open_checkpoint
-from shared.training.distributed import World, join
+from shared.training.device import hardware, resolve_precision
+from shared.training.distributed import World, join, start_processes
+from shared.training.fit import fit
 from shared.training.history import History
-from shared.training.run_info import run_info
 from shared.training.weights import save_model
+
+PACKAGES = ("torch", "torchvision", "transformers", "numpy", "captum", "dvc")
 
 P = TypeVar("P", bound=Section)
 
 
-class Progress(Protocol):
-    """Where a training stands: steps made, and seconds over all runs that led here."""
+class Described(Protocol):
+    """What a project says of its training; `fit.Training` has more."""
 
-    step: int
-    seconds: float
+    @property
+    def config(self) -> Any: ...
+    @property
+    def files(self) -> Sequence[Path]: ...
 
 
-class Trained(Protocol):
+class Done(Protocol):
     """A finished training, of `fit()` or of a loop of the project's own."""
 
     @property
@@ -34,27 +49,133 @@ class Trained(Protocol):
     @property
     def history(self) -> History: ...
     @property
-    def progress(self) -> Progress: ...
+    def progress(self) -> Any:
+        """step, updates (steps less the skipped ones), seconds (over all runs that led here)."""
 
 
-Train = Callable[[P, Path, Checkpoint, World], tuple[Trained, dict[str, Any]]]
+Loop = Callable[[Any, Any, Runtime, World, Checkpoint, Path], Done]
 
 
-def train_stage(project: Project, params: P, train: Train[P]) -> None:
-    """Trains on the project's prepared data and leaves weights, history and run.json in results/train/.
+def train_stage(
+    describe: Callable[[P, Prepared, World], Described],
+    params: type[P],
+    file: str,
+    *,
+    loop: Loop = fit,
+    words: Sequence[str] | None = None,
+) -> None:
+    """`python -m projects.<name>.train [section.key=value ...]`: trains on the prepared data, leaves results/train/.
 
     Args:
-        params: all sections of the project, `train` (TrainParams) and `runtime` (Runtime) among them.
-        train: (params, prepared, checkpoint, world) -> the finished run and the config to build the model from again.
+        describe: params, prepared data, world -> the training, its model the same on every rank.
+        params: the project's model of all sections, `train` and `runtime` among them.
+        file: of the stage's module.
+        loop: trains what was described: (description, train section, runtime, world, checkpoint, scratch) -> what was
+            trained.
+        words: of the command line; None: sys.argv.
     """
-    sections: Any = params
-    precision, depends_on = sections.train.precision, params.model_dump(include={"train"})
-    torch.set_default_dtype(torch.float64 if precision == "fp64" else torch.float32)
-    with join(sections.runtime) as world, open_checkpoint(project, "train", depends_on, world) as checkpoint:
-        trained, config = train(params, project.prepared, checkpoint, world)
-        if world.is_first:
-            results = project.results("train")
-            save_model(results, trained.model, config)
-            trained.history.write(results)
-            info = run_info(world, precision, trained.progress.seconds, trained.progress.step)
-            write_json(results / "run.json", info)
+    project = Project.of(file)
+    with errors_for_people():
+        loaded: Any = load_params(params, file, words)
+        start_processes(loaded.runtime, file, sys.argv[1:] if words is None else words)
+        section, runtime = loaded.train, loaded.runtime
+        torch.set_default_dtype(torch.float64 if section.precision == "fp64" else torch.float32)
+        prepared = Prepared(project.prepared)
+        with join(runtime) as world:
+            training = describe(loaded, prepared, world)
+            depends_on = {"train": section.model_dump()}
+            with open_checkpoint(project, "train", depends_on, world, training.files) as checkpoint:
+                done = loop(training, section, runtime, world, checkpoint, ROOT / ".profile" / project.name)
+                if world.is_first:
+                    results = project.results("train")
+                    trained_on = prepared.manifest["splits"]["train"]["digest"]
+                    record = {"trained_on": trained_on, "params": section.model_dump()}
+                    save_model(results, done.model, {**training.config, **record})
+                    done.history.write(results)
+                    write_json(results / "run.json", run_info(done, section, world))
+
+
+def run_info(done: Done, params: Any, world: World) -> dict[str, Any]:
+    """Plain values for results/train/run.json, on which no stage depends: times differ from run to run."""
+    commit, clean = _commit()
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit,
+        "clean": clean,
+        "seed": params.seed,
+        "num_weights": sum(weight.numel() for weight in done.model.parameters()),
+        "seconds": round(done.progress.seconds, 1),
+        "steps": done.progress.step,
+        "skipped_steps": done.progress.step - done.progress.updates,
+        "processes": world.size,
+        "precision": resolve_precision(params.precision, world.device),
+        "hardware": hardware(world.device),
+        "versions": {"python": python_version()} | {name: version(name) for name in PACKAGES},
+    }
+
+
+def _commit() -> tuple[str, bool | None]:
+    """The commit that the code is of, and whether nothing but results was changed since."""
+    try:
+        words = ["git", "status", "--porcelain", "--", "projects/*.py", "projects/*.yaml", "shared"]
+        commit, status = (
+            subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+            for command in (["git", "rev-parse", "--short=10", "HEAD"], words)
+        )
+    except (OSError, subprocess.CalledProcessError):  # no git, or no commit yet
+        return "", None
+    return commit, not status
+
+
+@dataclass(frozen=True)
+class Trained(Generic[P]):
+    """What a stage that uses a trained model works with.
+
+    Args:
+        model: in eval mode, on the world's device.
+        config: of the weights (model.json).
+        prepared: whose training split the model learned from.
+    """
+
+    project: Project
+    params: P
+    model: nn.Module
+    config: dict[str, Any]
+    prepared: Prepared
+    world: World
+
+
+def trained_stage(
+    main: Callable[[Trained[P]], None],
+    load_model: Callable[[Path], tuple[nn.Module, dict[str, Any]]],
+    params: type[P],
+    file: str,
+    *,
+    words: Sequence[str] | None = None,
+) -> None:
+    """`python -m projects.<name>.<stage>` for a stage that uses the trained model: evaluate, explain.
+
+    Args:
+        main: the stage, run on every rank.
+        load_model: folder of weights -> the model in eval mode, and its config.
+    """
+    project = Project.of(file)
+    with errors_for_people():
+        loaded: Any = load_params(params, file, words)
+        start_processes(loaded.runtime, file, sys.argv[1:] if words is None else words)
+        model, config = load_model(project.results("train"))
+        prepared = Prepared(project.prepared)
+        check_data(project, config, prepared)
+        with join(loaded.runtime) as world:
+            main(Trained(project, loaded, model.to(world.device), config, prepared, world))
+
+
+def check_data(project: Project, config: dict[str, Any], prepared: Prepared) -> None:
+    """Weights are used with the data they were trained on, or every figure would be nonsense: else UserError."""
+    if config.get("trained_on") != prepared.manifest["splits"]["train"]["digest"]:
+        raise UserError(
+            f"{show(project.results('train') / 'model.json')}: trained on another training split than that in "
+            f"{show(project.prepared)}",
+            expected="the data that the model learned from, or test samples may be among them",
+            fix=f"dvc repro projects/{project.name}",
+        )

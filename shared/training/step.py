@@ -5,20 +5,24 @@ log. The step divides once, by the number over all micro-batches and ranks: a me
 batches differ in size.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
 
 from shared.core.seed import derive
+from shared.data.batches import Batch
 from shared.data.draws import seed_default
 from shared.training.device import autocast
 from shared.training.distributed import World, reduce_sum
 
-Loss = Callable[[nn.Module, Any], tuple[Tensor, int | Tensor, dict[str, Tensor]]]
+# A number that the host knows should be an int: for a tensor the device is waited for.
+Loss = Callable[[nn.Module, Batch], tuple[Tensor, int | Tensor, dict[str, Tensor]]]
+Schedule = Callable[[int], float]  # number of the update -> factor of the rates
 
 
 @dataclass
@@ -38,7 +42,7 @@ class Sums:
 def accumulate(
     model: nn.Module,
     loss: Loss,
-    micro_batches: Sequence[Any],
+    micro_batches: Sequence[Batch],
     *,
     scaler: torch.amp.GradScaler,
     precision: str,
@@ -53,50 +57,59 @@ def accumulate(
     """
     sums = None
     last = len(micro_batches) - 1
-    for index, batch in enumerate(micro_batches):
-        if last:
-            share_batch_norm_momentum(model, index, len(micro_batches))
-        seed_default(derive(seed, index, world.rank), world.device)
-        with _no_sync(model, index < last):
-            with autocast(precision, world.device):
-                total, count, extras = loss(model, batch)
-            scaler.scale(total).backward()  # type: ignore[no-untyped-call]
-        if sums is None:
-            sums = Sums(total.detach(), count, extras)
-        else:
-            sums.add(total.detach(), count, extras)
+    with shared_momentum(model, len(micro_batches)) as share:
+        for index, batch in enumerate(micro_batches):
+            share(index)
+            seed_default(derive(seed, index, world.rank), world.device)
+            with _no_sync(model, index < last):
+                with autocast(precision, world.device):
+                    total, count, extras = loss(model, batch)
+                scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+            if sums is None:
+                sums = Sums(total.detach(), count, extras)
+            else:
+                sums.add(total.detach(), count, extras)
     assert sums is not None, "a step without a micro-batch"
     return sums
 
 
 def update(
     parameters: Sequence[Tensor],
-    optimizers: Sequence[torch.optim.Optimizer],
+    optimizers: Sequence[Optimizer],
     count: int | Tensor,
     *,
     scaler: torch.amp.GradScaler,
     clip_norm: float,
     world: World,
 ) -> bool:
-    """Unscale, divide, clip, step, update the scale, clear. Returns False for a skipped fp16 step.
+    """Unscale, divide, clip, step, update the scale, clear: all optimizers step, or none does.
 
     Args:
         parameters: all that have gradients.
         count: this rank's items of the step.
         clip_norm: largest norm of all gradients together; 0: no clipping.
+
+    Returns:
+        False for a step that was skipped: no items on any rank, or fp16 gradients that overflowed.
     """
     for optimizer in optimizers:
         scaler.unscale_(optimizer)
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    torch._foreach_div_(gradients, _divisor(count, world))
-    if clip_norm:
-        nn.utils.clip_grad_norm_(parameters, clip_norm)
-    scale = scaler.get_scale() if scaler.is_enabled() else 1.0
+    divisor, is_empty = _divisor(count, world)
+    skipped = is_empty
+    if not skipped:
+        torch._foreach_div_(gradients, divisor)
+        if clip_norm or scaler.is_enabled():
+            norm = nn.utils.get_total_norm(gradients)
+            skipped = scaler.is_enabled() and not bool(norm.isfinite())
+            if clip_norm and not skipped:
+                nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
     for optimizer in optimizers:
-        scaler.step(optimizer)
+        if not skipped:
+            scaler.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
     scaler.update()
-    return not scaler.is_enabled() or scaler.get_scale() >= scale
+    return not skipped
 
 
 def make_scaler(precision: str, device: torch.device, items: int) -> torch.amp.GradScaler:
@@ -104,24 +117,65 @@ def make_scaler(precision: str, device: torch.device, items: int) -> torch.amp.G
     return torch.amp.GradScaler(device.type, init_scale=2.0**16 / items, enabled=precision == "fp16")
 
 
-def share_batch_norm_momentum(model: nn.Module, index: int, number: int) -> None:
-    """Makes n micro-batches move batch norm's running statistics as far as one batch, each by the same share.
+@contextmanager
+def shared_momentum(model: nn.Module, number: int) -> Iterator[Callable[[int], None]]:
+    """Lets n micro-batches move batch norm's running statistics as far as one batch, each by the same share.
 
     With momentum m, the j-th of n (from 0) takes (m/n) / (1 - (n-1-j) m/n): each one's final weight is m/n. So the
     statistics after a step do not depend on the order, nor on how micro-batches are dealt to ranks.
+
+    Yields:
+        A function to call with j before each micro-batch.
     """
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.momentum is not None:
-            momentum = module.__dict__.setdefault("full_momentum", module.momentum)
-            module.momentum = (momentum / number) / (1 - (number - 1 - index) * momentum / number)
+    norms = [one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)] if number > 1 else []
+    momenta = [(norm, norm.momentum) for norm in norms if norm.momentum is not None]
+
+    def share(index: int) -> None:
+        for norm, momentum in momenta:
+            norm.momentum = (momentum / number) / (1 - (number - 1 - index) * momentum / number)
+
+    yield share
+    for norm, momentum in momenta:
+        norm.momentum = momentum
 
 
-def _divisor(count: int | Tensor, world: World) -> float | Tensor:
-    """Items over all ranks, over the number of ranks: DDP has already taken the mean over ranks."""
+def cross_entropy(logits: Tensor, label: Tensor, label_smoothing: float = 0.0) -> tuple[Tensor, int, dict[str, Tensor]]:
+    """Cross-entropy by the loss contract, and how many are right as `accuracy`: (N, K) logits, (N,) int64 labels."""
+    total = F.cross_entropy(logits, label, label_smoothing=label_smoothing, reduction="sum")
+    return total, len(label), {"accuracy": (logits.argmax(1) == label).sum()}
+
+
+def linear(total: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
+    """Rises linearly over `warmup` updates, then falls linearly to `floor`: the triangular rate.
+
+    >>> rate = linear(total=10, warmup=2)
+    >>> [round(rate(step), 2) for step in (0, 1, 2, 6, 9)]
+    [0.5, 1.0, 1.0, 0.5, 0.12]
+    """
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return max(floor, 1 - (1 - floor) * (step - warmup) / max(1, total - warmup))
+
+    return factor
+
+
+def set_rates(optimizers: Iterable[Optimizer], factor: float) -> None:
+    """Sets every group's rate to its initial rate times the factor."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+
+def _divisor(count: int | Tensor, world: World) -> tuple[float | Tensor, bool]:
+    """Items over all ranks, over the number of ranks (DDP has already taken the mean over ranks), and whether there
+    are none. A rank that has items knows that there are some, and does not wait for the others' number."""
     if world.size == 1:
-        return count
+        return count, not count
     total = torch.as_tensor(count, dtype=torch.float64 if world.device.type != "mps" else None, device=world.device)
-    return reduce_sum(total, world) / world.size
+    total = reduce_sum(total, world)
+    return total / world.size, not count and not total
 
 
 def _no_sync(model: nn.Module, active: bool) -> AbstractContextManager[None]:

@@ -30,12 +30,14 @@ def save_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
     write_json(folder / "model.json", config)
 
 
-def read_config(folder: Path, command: str, model: type[Section] | None = None) -> dict[str, Any]:
-    """model.json. Raises UserError, naming the command that makes it, where there is none or another project's.
+def read_config(folder: Path, model: type[Section] | None = None) -> dict[str, Any]:
+    """model.json. Raises UserError where there is none or another project's.
 
     Args:
+        folder: results/train of a project.
         model: what its key "model" must fit.
     """
+    command = "train first: dvc repro of the project"
     path = folder / "model.json"
     if not path.exists() or not (folder / "model.safetensors").exists():
         raise UserError(f"{show(folder)}: no trained model here", fix=command)

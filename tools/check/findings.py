@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import show
-from shared.image.files import REDUCING_GAP, flatten, opened
+from shared.image.files import REDUCING_GAP, opaque, opened
 from shared.image.folder import ImageFile, scan_folder
 
 from .near_copies import SIDE, describe, find_pairs
@@ -135,7 +135,7 @@ def load(path: Path, px: int) -> Image.Image:
     """
     with opened(path) as image:
         image.draft(None, (round(REDUCING_GAP * px),) * 2)
-        return flatten(ImageOps.exif_transpose(image)).convert("RGB")
+        return opaque(ImageOps.exif_transpose(image)).convert("RGB")
 
 
 def find_groups(

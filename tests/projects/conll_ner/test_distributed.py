@@ -12,10 +12,12 @@ from projects.conll_ner.params import Params
 from projects.conll_ner.sample import write_sample
 from shared.core.params import load
 from shared.core.paths import ROOT
+from shared.data.prepared import Prepared
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import join, launch
+from shared.training.fit import fit
 
-STEPS = 50
+STEPS = 30
 WORDS = [
     "fetch.num_train=200",
     "fetch.num_valid=31",
@@ -66,7 +68,8 @@ def test_one_and_two_processes_train_alike(prepared: Path, tmp_path: Path, monke
 def main(prepared: Path, out: Path) -> None:
     torch.set_default_dtype(torch.float64)
     with join(PARAMS.runtime) as world:
-        run, _ = train.train(PARAMS, prepared, Checkpoint(out / "last.pt", world), world)
+        training = train.describe(PARAMS, Prepared(prepared), world)
+        run = fit(training, PARAMS.train, PARAMS.runtime, world, Checkpoint(out / "last.pt", world), out)
         if world.is_first:
             run.history.write(out)
 

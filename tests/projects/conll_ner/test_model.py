@@ -1,17 +1,19 @@
-"""Both taggers: shapes, padding, the embedding that explanations look into."""
+"""Both taggers: shapes, padding, the embedding that explanations look into, and tagging of whole texts."""
 
+import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from projects.conll_ner.data import NEWLINE, PieceFeatures, WordFeatures
-from projects.conll_ner.formats import Sentence
-from projects.conll_ner.model import body_of, build_model, load_model
+from projects.conll_ner.model import build_model, load_model
 from projects.conll_ner.params import Model
-from shared.core.errors import UserError
+from projects.conll_ner.tagging import tag, text_predictor
+from shared.data.table import Ragged
 from shared.text.tokens import PieceEncoder
+from shared.training.distributed import World, local
 from shared.training.weights import save_model
 
-CLASSES = ["LOC", "PER"]
 PARAMS = Model(word_size=8, num_filters=4, hidden_size=6, word_dropout=0.3, dropout=0.3)
 BODY = {
     "model_type": "bert", "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,
@@ -21,9 +23,7 @@ TEXTS = [["Anna", "saw", "Bonn", ".", NEWLINE, "Anna", "slept"], ["Bonn", "unwat
 
 
 def bert_like() -> PieceFeatures:
-    """Pieces with marks around each text, as BERT's."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
+    """Pieces with special tokens around each text, as BERT's."""
     words = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", "anna", "saw", "bonn", ".", "slept", "un", "##watch", "##able", "usa"]
     tokenizer = Tokenizer(models.WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -31,25 +31,19 @@ def bert_like() -> PieceFeatures:
     return PieceFeatures(PieceEncoder(tokenizer, "[MASK]"), "tiny")
 
 
-def word_features() -> WordFeatures:
-    spans = [(0, 4), (5, 8), (9, 13)]
-    one = Sentence("f:1", "Anna saw Bonn", spans, ["O"] * 3, None, "f:1", None)
-    return WordFeatures.build([one] * 3, 100, 1)
-
-
 @pytest.fixture(params=["words", "pieces"])
 def case(request):
     """A model in eval mode, its features and config."""
     torch.manual_seed(0)
-    features = word_features() if request.param == "words" else bert_like()
-    body = None if request.param == "words" else body_of(BODY)
-    config = {"classes": CLASSES, "model": PARAMS.model_dump(), "features": features.config, "body": BODY}
-    return build_model(PARAMS, features, CLASSES, body).eval(), features, config
+    features = WordFeatures.build([["Anna", "saw", "Bonn"]] * 3, 100, 1) if request.param == "words" else bert_like()
+    config = {"classes": ["LOC", "PER"], "model": PARAMS.model_dump(), "features": features.config, "body": BODY}
+    config |= {"max_tokens": 20, "join_sentences": False}
+    return build_model(config).eval(), features, config
 
 
 def batch_of(features, texts, length):
     """Padded to a length."""
-    rows = [torch.from_numpy(features.encode(words)).long() for words in texts]
+    rows = [torch.from_numpy(features.encode(words)) for words in texts]
     tokens = torch.stack([torch.nn.functional.pad(row, (0, 0, 0, length - len(row))) for row in rows])
     return tokens, torch.arange(length) < torch.tensor([len(row) for row in rows])[:, None]
 
@@ -77,16 +71,6 @@ def test_every_word_sees_both_sides(case):
         assert (model(changed, mask) - before).abs().amax(2).gt(1e-6).all()
 
 
-def test_one_vector_a_word_at_the_embedding_layer(case):
-    model, features, _ = case
-    tokens, mask = batch_of(features, TEXTS, 7)
-    found = []
-    layer = model.get_submodule(model.embedding_layer)
-    layer.register_forward_hook(lambda module, given, vectors: found.append(vectors.shape[:2]))
-    model(tokens, mask)
-    assert found == [(2, 7)]
-
-
 def test_the_baseline_keeps_lengths_and_line_ends_alone(case):
     model, features, _ = case
     tokens, mask = batch_of(features, TEXTS, 7)
@@ -94,34 +78,63 @@ def test_the_baseline_keeps_lengths_and_line_ends_alone(case):
     assert blank.shape == tokens.shape
     assert torch.equal(blank[0, 4], tokens[0, 4])
     assert torch.equal(blank[~mask], tokens[~mask])
-    vectors = model.embed(blank)[0]
-    assert torch.equal(vectors[0], vectors[2])
-    assert model(blank, mask).isfinite().all()
+    vectors = model.get_submodule(model.embedding_layer)(blank)
+    assert vectors.shape[:2] == (2, 7)
+    assert torch.equal(vectors[0, 0], vectors[0, 2])
 
 
-def test_weights_come_back(case, tmp_path):
+def test_weights_come_back_and_every_one_has_a_gradient(case, tmp_path):
     model, features, config = case
     save_model(tmp_path, model, config)
-    loaded, _ = load_model(tmp_path, "")
+    loaded, _ = load_model(tmp_path)
     tokens, mask = batch_of(features, TEXTS, 7)
     assert torch.equal(loaded(tokens, mask), model(tokens, mask))
-    (tmp_path / "model.json").unlink()
-    with pytest.raises(UserError, match="no trained model"):
-        load_model(tmp_path, "dvc repro")
-
-
-def test_every_weight_has_a_gradient(case):
-    model, features, _ = case
-    tokens, mask = batch_of(features, TEXTS, 7)
     model.train().crf.loss(model(tokens, mask), mask, torch.zeros(2, 7, dtype=torch.int64)).backward()
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
 
 
 def test_mentions_of_one_name_tell_each_other():
     torch.manual_seed(0)
-    features = word_features()
-    model = build_model(PARAMS, features, CLASSES).eval()
+    features = WordFeatures.build([["saw", "Bonn"]] * 3, 100, 1)
+    model = build_model({"classes": ["LOC"], "model": PARAMS.model_dump(), "features": features.config}).eval()
     tokens, mask = batch_of(features, [["Qqq", "saw", "Bonn", "Qqq"]], 4)
     names = tokens.clone()
     names[0, 3, 2] += 1
     assert not torch.equal(model(tokens, mask), model(names, mask))
+
+
+def test_tags_do_not_depend_on_batches_or_ranks_and_a_rank_may_have_none(case, monkeypatch):
+    model, features, config = case
+    tokens = Ragged.of([features.encode(words) for words in TEXTS for _ in range(3)], np.int32)
+    shares = [tag(model, tokens, np.arange(6), features, config, size, local()) for size in (1, 1000)]
+    assert shares[0][0] == shares[1][0]
+    for one, other in zip(shares[0][1], shares[1][1], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+        assert ((one > 0) & (one <= 1 + 1e-6)).all()
+    monkeypatch.setattr("shared.evaluation.records.gather_objects", lambda value, world: [])
+    idle = World(7, 8, torch.device("cpu"))
+    assert tag(model, tokens, np.arange(6), features, config, 1000, idle) == ([], [])
+    assert text_predictor(model, config, 1000, idle)(["Anna saw Bonn"]) == []
+
+
+def test_places_are_those_of_the_raw_text(case, monkeypatch):
+    """Each word that holds a letter is an entity of one word here, so every word's place is seen."""
+    model, _, config = case
+    odd = "e\u0301t\u0323\u0307 \r\n\x00Anna\u200b saw AT&T \U0001f468\u200d\U0001f469 Bo\u0308nn"
+
+    def always(model, tokens, *_):
+        return [["B-PER"] * int(size) for size in tokens.lengths], [np.ones(size) for size in tokens.lengths]
+
+    monkeypatch.setattr("projects.conll_ner.tagging.tag", always)
+    found, nothing = text_predictor(model, config, 1000, local())([odd, "\u200b"[:0] or " \n"])
+    texts = [one["text"] for one in found["entities"]]
+    assert [odd[one["start"] : one["end"]] for one in found["entities"]] == texts
+    assert [text for text in texts if text[0].isalpha()] == [
+        "e\u0301t\u0323\u0307",
+        "Anna",
+        "saw",
+        "AT",
+        "T",
+        "Bo\u0308nn",
+    ]
+    assert nothing == {"error": "no word in this text"}

@@ -12,8 +12,7 @@ from projects.conll_ner.params import Params
 from shared.core.errors import UserError
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.data.columns import read_columns
-from shared.data.prepared import read_manifest
+from shared.data.prepared import Prepared
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]
@@ -28,11 +27,6 @@ def many(text, count):
     return "".join(text.replace("sleeps", f"sleeps{n}").replace("rests", f"rests{n}") for n in range(count))
 
 
-def run(*words):
-    prepare.main(load(Params, YAML, words))
-    return read_manifest(prepare.PROJECT.prepared)
-
-
 @pytest.fixture
 def raw(checkout):
     folder = checkout / "data/raw/conll_ner"
@@ -40,10 +34,16 @@ def raw(checkout):
     return folder
 
 
-def words_of(split):
-    columns = read_columns(prepare.PROJECT.prepared, split)
-    pairs = zip(columns["texts"], range(len(columns["texts"])), strict=True)
-    return [[text[a:b] for a, b in columns["spans"].row(row).tolist()] for text, row in pairs]
+def run(*words):
+    prepare.main(load(Params, YAML, words))
+
+
+def prepared(raw):
+    return Prepared(raw.parents[1] / "prepared/conll_ner")
+
+
+def row_of(raw, split, column, row=0):
+    return prepared(raw).table(split).ragged(column).row(row).tolist()
 
 
 def problems(raw, *words):
@@ -54,37 +54,40 @@ def problems(raw, *words):
     return str(caught.value)
 
 
-def test_columns_of_a_file_without_splits(raw):
+def test_columns_of_a_file_without_splits(raw, capsys):
     (raw / "notes.conll").write_text("# a comment\n" + many(BIO, 20))
     (raw / "README.md").write_text("not data")
-    manifest = run()
-    counts = {name: split["sentences"] for name, split in manifest["splits"].items()}
-    assert counts == {"train": 29, "valid": 3, "test": 8}
+    run()
+    manifest = prepared(raw).manifest
+    assert {name: split["count"] for name, split in manifest["splits"].items()} == {"train": 29, "valid": 3, "test": 8}
     assert (manifest["classes"], manifest["source"]) == (["LOC", "PER"], "own")
     assert sum(split["entities"]["PER"] for split in manifest["splits"].values()) == 20
+    assert "README.md: left out" in capsys.readouterr().out
 
 
 def test_iob1_documents_and_gzip(raw):
     for name in ("eng.train", "eng.testa", "eng.testb"):
         (raw / f"{name}.gz").write_bytes(gzip.compress(many(IOB1, 3).encode()))
-    manifest = run("prepare.join_sentences=true")
-    assert [manifest["splits"][name]["count"] for name in ("train", "valid", "test")] == [3, 3, 3]
-    assert words_of("valid")[0] == ["Anna", "Becker", "sleeps0", "\n", "Bonn"]
-    assert read_columns(prepare.PROJECT.prepared, "valid")["tags"].row(0).tolist() == [3, 4, 0, 0, 1]
-    manifest = run("prepare.join_sentences=true", "prepare.learn_from_valid=true")
-    assert (manifest["splits"]["train"]["count"], "valid" in manifest["splits"]) == (6, False)
+    run("prepare.join_sentences=true")
+    splits = prepared(raw).manifest["splits"]
+    assert [(splits[name]["count"], splits[name]["sequences"]) for name in ("train", "valid", "test")] == [(6, 3)] * 3
+    assert row_of(raw, "valid", "tags") == [3, 4, 0]
+    assert prepared(raw).table("valid").fixed("document").tolist() == [0, 0, 1, 1, 2, 2]
+    run("prepare.join_sentences=true", "prepare.learn_from_valid=true")
+    splits = prepared(raw).manifest["splits"]
+    assert (splits["train"]["count"], "valid" in splits) == (12, False)
 
 
-def test_spans_with_evidence(raw):
+def test_spans_with_evidence_keep_the_places_of_the_raw_text(raw):
     text = "Cafe\u0301 Bonn, in Bonn."
     spans = [{"start": 0, "end": 10, "label": "ORG"}, {"start": 15, "end": 19, "label": "LOC", "evidence": [[12, 14]]}]
     (raw / "train.jsonl").write_text(json.dumps({"text": text, "spans": spans}) + "\n\n")
     (raw / "test.jsonl").write_text(json.dumps({"text": "In Bonn", "entities": [[3, 7, "LOC"]]}) + "\n")
-    run()
-    columns = read_columns(prepare.PROJECT.prepared, "train")
-    assert words_of("train") == [["Café", "Bonn", ",", "in", "Bonn", "."]]
-    assert columns["tags"].row(0).tolist() == [3, 4, 0, 0, 1, 0]
-    assert columns["evidence"].row(0).tolist() == [0, 0, 0, 2, 0, 0]
+    run("prepare.valid_fraction=0.0")
+    assert prepared(raw).table("train").strings("text")[0] == text
+    assert [text[a:b] for a, b in row_of(raw, "train", "span")] == ["Cafe\u0301", "Bonn", ",", "in", "Bonn", "."]
+    assert row_of(raw, "train", "tags") == [3, 4, 0, 0, 1, 0]
+    assert row_of(raw, "train", "evidence") == [0, 0, 0, 2, 0, 0]
 
 
 def test_everything_wrong_is_named_at_once_with_its_line(raw):
@@ -100,7 +103,7 @@ def test_everything_wrong_is_named_at_once_with_its_line(raw):
         '{"text": "Anna B", "spans": [[0, 9, "PER"]]}',
         '{"text": "Anna B", "spans": [[0, 4, "PER"], [2, 6, "PER"]]}',
         '{"text": "Anna B", "spans": [[1, 4, "PER"]]}',
-        '{"text": "Anna B", "spans": [{"start": "0", "end": 4, "label": "PER"}]}',
+        '{"text": "Anna B", "spans": [{"start": "0", "end": 4, "label": " "}]}',
         '{"text": "Anna B", "spans": [{"start": 0, "end": 4, "label": "PER", "evidence": [3]}]}',
     ]
     (raw / "test.jsonl").write_text("\n".join(lines) + "\n")
@@ -108,18 +111,19 @@ def test_everything_wrong_is_named_at_once_with_its_line(raw):
     for expected in (
         "train.txt:2: 1 columns, expected 2",
         "train.txt:4: 'LOC' is no tag",
-        "b.conll:2: byte 0xe4 is no UTF-8",
-        "empty.tsv: empty file",
-        "broken.txt.gz: damaged",
-        "test.jsonl:1: broken JSON",
-        "test.jsonl:2: no text",
-        "test.jsonl:3: no text",
-        "test.jsonl:4: no list of spans",
+        "b.conll:2: byte 0xe4 is not UTF-8",
+        "empty.tsv: no sentence in this file",
+        "broken.txt.gz: cannot be read",
+        "test.jsonl:1: line: Invalid JSON",
+        "test.jsonl:2: line: Input should be an object",
+        "test.jsonl:3: text: there is no word in it",
+        "test.jsonl:4: spans: Field required",
         "test.jsonl:5: span [0, 9] is not inside the text of 6 characters",
-        "test.jsonl:6: spans [0, 4, 'PER'] and [2, 6, 'PER'] overlap",
+        "test.jsonl:6: spans [0, 4] and [2, 6] overlap",
         "test.jsonl:7: span [1, 4] 'nna' does not end at words' borders",
-        "test.jsonl:8:",
-        "test.jsonl:9: evidence is no list of places",
+        "test.jsonl:8: spans.0.start: Input should be a valid integer",
+        "test.jsonl:8: spans.0.label",
+        "test.jsonl:9: spans.0.evidence.0",
     ):
         assert expected in found, expected
 
@@ -129,30 +133,32 @@ def test_mixed_schemes_are_a_problem(raw):
     (raw / "test.txt").write_text(many(IOB1, 5))
     assert "mixed schemes: test.txt is IOB1, train.txt is BIO" in problems(raw)
     (raw / "test.txt").write_text(many(BIO + "Anna I-PER\n\n", 5))
-    assert "test.txt:8: I-PER after the start of a sentence is illegal in BIO" in problems(raw)
+    assert "test.txt:8: I-PER where BIO has B-PER" in problems(raw)
 
 
 def test_a_few_illegal_tags_are_named_and_read(raw, capsys):
     (raw / "train.txt").write_text(many(BIO, 20))
     (raw / "test.txt").write_text(many(BIO, 20) + "In O\nParis I-LOC\n")
     run()
-    assert "test.txt:142: I-LOC after O is illegal in BIO; read as the begin of an entity" in capsys.readouterr().out
-    assert read_columns(prepare.PROJECT.prepared, "test")["tags"].row(40).tolist() == [0, 1]
+    assert "test.txt:142: I-LOC where BIO has B-LOC" in capsys.readouterr().out
+    assert row_of(raw, "test", "tags", 40) == [0, 1]
 
 
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
         ({}, "expected columns"),
-        ({"a.txt": "Anna O\n\nBonn O\n"}, "no entity in any file"),
-        ({"a.txt": "Anna B-PER\n"}, "make no train and test split"),
+        ({"a.txt": "Anna O\n\nBonn O\n\nParis O\n"}, "no entity in train"),
+        ({"a.txt": "Anna B-PER\n"}, "test: no sample is left"),
+        ({"train.txt": many(BIO, 9), "test.txt": "\n# nothing\n"}, "test.txt: no sentence in this file"),
+        ({"train.txt": many(BIO, 9), "test.txt": "sleeps O\n"}, "no entity in test"),
         ({"a.txt": many(BIO, 9), "source.json": "{"}, "source.json: not what fetch writes"),
     ],
 )
 def test_too_little(raw, files, expected):
     for name, text in files.items():
         (raw / name).write_text(text)
-    assert expected in problems(raw)
+    assert expected in problems(raw, "prepare.test_fraction=0.2", "prepare.valid_fraction=0.0")
 
 
 def test_hard_input_works(raw):
@@ -163,22 +169,31 @@ def test_hard_input_works(raw):
     lines += [{"text": "Anna geht. " * 3000, "spans": [[0, 4, "PER"]]}]
     (raw / "train.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     (raw / "test.jsonl").write_text(json.dumps({"text": "Qqq zzz vvv", "spans": [[0, 3, "PER"]]}))
-    manifest = run("prepare.max_tokens=50", "prepare.valid_fraction=0.0")
-    assert manifest["splits"]["train"]["cut_sentences"] == 1
-    assert manifest["splits"]["train"]["count"] == 7 + 180
-    assert manifest["splits"]["train"]["words"] == sum(map(len, words_of("train")))
-    tokens = read_columns(prepare.PROJECT.prepared, "test")["tokens"]
-    np.testing.assert_array_equal(tokens.values[:, 0], 1)  # only unknown words
+    run("prepare.max_tokens=50", "prepare.valid_fraction=0.0")
+    train = prepared(raw).manifest["splits"]["train"]
+    assert (train["count"], train["sequences"], train["cut_sentences"]) == (8, 7 + 180, 1)
+    np.testing.assert_array_equal(prepared(raw).table("test").ragged("tokens").values[:, 0], 1)  # unknown words alone
 
 
 def test_a_line_of_ten_megabytes(raw):
     (raw / "train.txt").write_text("x" * 10_000_000 + " O\nAnna B-PER\n\nBonn B-LOC\n")
     (raw / "test.txt").write_text("Anna B-PER\n")
-    assert run("prepare.valid_fraction=0.0")["splits"]["train"]["words"] == 3
+    run("prepare.valid_fraction=0.0")
+    assert prepared(raw).manifest["splits"]["train"]["words"] == 3
+
+
+def test_vectors_are_for_words_alone_and_stay_with_the_data(raw, tmp_path):
+    (raw / "train.txt").write_text(many(BIO, 5))
+    (raw / "test.txt").write_text(many(BIO, 5))
+    (tmp_path / "v.txt").write_text("bonn 1 2 3\nother 4 5 6\n")
+    run(f"prepare.vectors={tmp_path / 'v.txt'}", "prepare.valid_fraction=0.0")
+    words = prepared(raw).read("features.json")["words"]
+    assert prepared(raw).table("vectors").fixed("vector")[words.index("bonn")].tolist() == [1, 2, 3]
 
 
 def test_suggestions_and_split_names(raw):
     (raw / "mine.txt").write_text(many(BIO, 20))
     assert prepare.suggest(raw / "mine.txt")["prepare.join_sentences"] is False
     assert prepare.suggest(raw)["train.batch_size"] == 64
-    assert [split_of(raw / name) for name in ("x-dev.conll", "TEST.txt", "attest.txt")] == ["valid", "test", None]
+    names = ("x-dev.conll", "TEST.txt", "attest.txt", "training.txt")
+    assert [split_of(raw / name) for name in names] == ["valid", "test", None, "train"]

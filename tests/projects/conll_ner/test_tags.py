@@ -2,7 +2,7 @@
 
 import pytest
 
-from projects.conll_ner.tags import Entity, entities, faults, recognise, tags_of, to_bio
+from projects.conll_ner.tags import Entity, entities, faults, read_tag, recognise, write_tags
 
 FOUND = [Entity(0, 2, "PER"), Entity(2, 3, "PER"), Entity(4, 5, "LOC"), Entity(5, 8, "ORG")]
 IN_SCHEME = {
@@ -15,17 +15,12 @@ IN_SCHEME = {
 
 @pytest.mark.parametrize("name", IN_SCHEME)
 def test_every_scheme_is_recognised_and_means_the_same(name):
-    tags = IN_SCHEME[name]
+    tags = [read_tag(tag) for tag in IN_SCHEME[name]]
     scheme = recognise([tags, ["O"]])
     assert scheme == name.replace("BILOU", "BIOES")
     assert faults(tags, scheme) == []
-    assert to_bio(tags, scheme) == IN_SCHEME["BIO"]
-    assert entities(to_bio(tags, scheme)) == FOUND
-
-
-def test_entities_and_tags_are_inverse():
-    assert tags_of(FOUND, 8) == IN_SCHEME["BIO"]
-    assert entities([]) == []
+    assert entities(tags) == FOUND
+    assert write_tags(FOUND, 8, scheme) == tags
 
 
 @pytest.mark.parametrize(
@@ -33,13 +28,15 @@ def test_entities_and_tags_are_inverse():
     [
         ("BIO", ["I-PER", "O", "B-LOC", "I-PER"], [0, 3]),
         ("IOB1", ["B-PER", "O", "I-LOC", "B-PER", "B-PER"], [0, 3]),
-        ("BIOES", ["B-PER", "O", "E-PER", "S-PER", "I-PER"], [1, 2, 4]),
+        ("BIOES", ["B-PER", "O", "E-PER", "S-PER", "I-PER"], [0, 2, 4]),
         ("BIOES", ["O", "B-PER"], [1]),
     ],
 )
 def test_illegal_tags_are_found(scheme, tags, places):
-    assert faults(tags, scheme) == places
+    assert [place for place, _ in faults(tags, scheme)] == places
 
 
-def test_no_entities_no_scheme():
+def test_what_is_no_tag_and_no_scheme():
+    assert [read_tag(text) for text in ("", "PER", "B-", "X-PER", "B-GPE-loc")] == [None, None, None, None, "B-GPE-loc"]
     assert recognise([["O", "O"], []]) is None
+    assert entities([]) == []

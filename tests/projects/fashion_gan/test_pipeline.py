@@ -1,7 +1,6 @@
 """From a folder of drawings to the page and to new images: what is learned, and every file that is left."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,7 @@ import pytest
 from PIL import Image
 
 from projects.fashion_gan import evaluate, explain, predict, prepare, train
-from projects.fashion_gan.params import Params
-from shared.core import paths
-from tests.whole_pipeline import run_all
+from tests.whole_pipeline import assert_complete, run_all
 
 from . import tiny
 
@@ -34,28 +31,27 @@ WORDS = {
     "explain.num_scored": 20,
     "explain.num_shown": 2,
     "explain.num_randomised": 1,
-    "explain.num_noises": 8,
-    "explain.num_directions": 2,
     "runtime.device": "cpu",
     "runtime.processes": 1,
 }
-UNLABELLED = {
-    "train.epochs": 2.0,
-    "train.sample_epochs": 1.0,
-    "train.model.conditional": "false",
-    "train.loss": "wasserstein",
-    "evaluate.classifier_epochs": 2.0,
-}
+FILES = [
+    "report.html",
+    *(f"train/{name}" for name in ("model.safetensors", "samples/moving.webp", "history.tsv", "validation.tsv")),
+    *(f"{stage}/page.json" for stage in ("train", "evaluate", "explain")),
+    *("train/model.json", "train/run.json", "evaluate/metrics.json", "evaluate/run.json"),
+    *("explain/metrics.json", "explain/curves.tsv"),
+]
+WITHOUT_CLASSES = {"train.epochs": 2.0, "train.sample_epochs": 1.0, "evaluate.classifier_epochs": 2.0}
 
 
 def draw(folder: Path, classes: list[str]) -> None:
-    """480 bars, lying or standing, anywhere and of any brightness; those of one class in a folder, or all in one."""
+    """480 bars, vertical or horizontal, anywhere and of any brightness, a folder a class or all in one."""
     rng = np.random.default_rng(0)
     for number in range(480):
         image = np.full((tiny.SIDE, tiny.SIDE), 10, np.uint8)
-        start, standing = rng.integers(0, tiny.SIDE - 2), number % 2
-        (image.T if standing else image)[start : start + 3] = rng.integers(120, 256)
-        place = folder / classes[standing] if classes else folder
+        start, label = rng.integers(0, tiny.SIDE - 2), number % 2
+        (image.T if label else image)[start : start + 3] = rng.integers(120, 256)
+        place = folder / classes[label] if classes else folder
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(place / f"{number}.png")
 
@@ -63,79 +59,57 @@ def draw(folder: Path, classes: list[str]) -> None:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("root")
-    draw(root / "data/raw/fashion_gan", ["lying", HOSTILE])
-    with run_all(root, PROJECT, Params, WORDS, STAGES) as results:
+    draw(root / "data/raw/fashion_gan", ["horizontal", HOSTILE])
+    with run_all(root, PROJECT, WORDS, STAGES) as results:
         yield results
 
 
-def figures(results: Path, name: str = "evaluate/metrics.json") -> dict[str, Any]:
+def read(results: Path, name: str = "evaluate/metrics.json") -> dict[str, Any]:
     found: dict[str, Any] = json.loads((results / name).read_text())
     return found
 
 
 def test_it_learns_what_a_gaussian_cannot(results: Path) -> None:
-    metrics = figures(results)
-    assert metrics["num_samples"] == 100  # about a fifth: equal drawings stay together
+    metrics = read(results)
+    assert metrics["num_samples"] == 96  # a fifth: equal drawings stay together
     assert metrics["classifier_accuracy"] > 0.95
-    # about half of it: how much, changes with the number of threads, as a game's course does
+    # about half of it; how much changes with the number of threads
     assert metrics["frechet_distance"] < 0.8 * metrics["baseline"]["pca_gaussian_frechet_distance"]
     assert metrics["frechet_distance_low"] < metrics["frechet_distance"] < metrics["frechet_distance_high"]
     assert metrics["floor"]["frechet_distance"] < metrics["baseline"]["pca_gaussian_frechet_distance"]
-    assert metrics["least_class_share"] > 0.3
     assert metrics["class_agreement_score"] > 0.8
-    assert metrics["made"][HOSTILE]["generated_share"] == pytest.approx(0.5, abs=0.2)
 
 
 def test_its_explanations_pass_their_tests(results: Path) -> None:
-    found = figures(results, "explain/figures.json")
-    assert found["direction_ratio"] > 1.2
-    assert found["region_ratio"] > 1.5
-    assert found["region_completeness_error"] < 0.1
-    occlusion = figures(results, "explain/metrics.json")["occlusion"]
+    assert 0.5 <= read(results)["discriminator_test_auc_score"] <= 1
+    occlusion = read(results, "explain/metrics.json")["occlusion"]
     assert occlusion["deletion_score"] > occlusion["deletion_score_random"]
 
 
 def test_every_file_is_there_and_no_other(results: Path) -> None:
-    found = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
-    pictures = "closest.png", "interpolation.png", "nearest.png", "samples.png", "training.png", "training.webp"
-    assert {name for name in found if name.startswith("evaluate/")} == {
-        *(f"evaluate/pictures/{name}" for name in pictures),
-        *(f"evaluate/{name}" for name in ("metrics.json", "run.json", "sections.json")),
-        *(f"evaluate/classifier/{name}" for name in ("model.json", "model.safetensors")),
-    }
-    assert {name for name in found if name.startswith("explain/") and "/pictures/" not in name} == {
-        *(f"explain/{name}.tsv" for name in ("curves", "directions")),
-        *(f"explain/{name}.json" for name in ("figures", "metrics", "sections")),
-        *(f"explain/latent/{name}" for name in ("directions.png", "regions.png")),
-    }
-    assert not list((paths.ROOT / ".checkpoints" / "fashion_gan").iterdir())
+    assert_complete(results, FILES)
+    found = {path.name for path in (results / "evaluate/pictures").iterdir()}
+    assert found == {"generated.png", "real.png", "pca_gaussian.png", "nearest.png"}
 
 
 def test_the_page_shows_them_and_moves_without_script(results: Path) -> None:
     page = (results / "report.html").read_text()
-    assert "the PCA gaussian baseline (" in page
     assert "ständig &lt;b&gt;" in page
     assert HOSTILE not in page
-    moving = re.findall(r'class="sharp moving" src="data:image/webp;base64,([^"]*)"', page)
-    assert len(moving) == 1
-    assert len(moving[0]) < 500_000
-    with Image.open(results / "evaluate/pictures/training.webp") as image:
-        assert getattr(image, "n_frames", 1) == 3
-    assert page.count('class="sharp still"') == 1
+    assert page.count("data:image/webp;base64,") == 1
     assert "<script" not in page
 
 
 def test_new_images_are_made(results: Path, tmp_path: Path) -> None:
-    predict.main([str(tmp_path / "out.png"), "--grid", "--number", "5"])
+    predict.main([str(tmp_path / "out.png"), "--class", "horizontal", "--number", "4"])
     with Image.open(tmp_path / "out.png") as image:
-        assert image.size == (5 * tiny.SIDE, 2 * tiny.SIDE)
+        assert image.size == (2 * tiny.SIDE, 2 * tiny.SIDE)
 
 
 def test_images_without_classes(tmp_path: Path) -> None:
     draw(tmp_path / "data/raw/fashion_gan", [])
-    with run_all(tmp_path, PROJECT, Params, WORDS | UNLABELLED, STAGES) as results:
-        metrics, page = figures(results), (results / "report.html").read_text()
+    with run_all(tmp_path, PROJECT, WORDS | WITHOUT_CLASSES, STAGES) as results:
+        metrics, page = read(results), (results / "report.html").read_text()
     assert 0 <= metrics["classifier_accuracy"] <= 1  # of quarter turns
-    assert "least_class_share" not in metrics
+    assert "class_agreement_score" not in metrics
     assert "Classes of the generated images" not in page
-    assert f"Frechet distance over {metrics['num_samples']} test images" in page

@@ -1,18 +1,20 @@
-"""A game small enough for a test: bars of 8 px, lying or standing."""
+"""A training small enough for a test: bars of 8 px, horizontal or vertical."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from projects.fashion_gan import train
 from projects.fashion_gan.params import Params
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.data.arrays import Split
-from shared.image.classes import ImageClasses, write
+from shared.data.prepared import Prepared, write_prepared
 from shared.training.checkpoint import Checkpoint
-from shared.training.distributed import local
+from shared.training.distributed import World, local
 
 SIDE = 8
 WORDS = {
@@ -32,31 +34,38 @@ WORDS = {
 
 
 def params(**changes: Any) -> Params:
-    """Params of the sample, made small; `changes` are keys of `train`, a dot written as two underscores."""
-    words = WORDS | {f"train.{key.replace('__', '.')}": value for key, value in changes.items()}
-    return load(Params, ROOT / "projects/fashion_gan/params.yaml", [f"{key}={value}" for key, value in words.items()])
+    """Params of the sample, made small; `changes` are keys of `train`, or of another section with two underscores."""
+    keys = {key.replace("__", ".") if "__" in key else f"train.{key}": value for key, value in changes.items()}
+    words = [f"{key}={value}" for key, value in (WORDS | keys).items()]
+    return load(Params, ROOT / "projects/fashion_gan/params.yaml", words)
 
 
-def bars(number: int, seed: int) -> Split:
-    """Bright bars on a dark, noisy ground."""
+def bars(number: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Bright bars on a dark, noisy ground: (N, 1, 8, 8) uint8, and labels (N,) int64."""
     rng = np.random.default_rng(seed)
     images, labels = rng.integers(0, 60, (number, 1, SIDE, SIDE)), np.arange(number) % 2
     for image, label, place in zip(images, labels, rng.integers(1, SIDE - 2, number), strict=True):
         (image[0] if label else image[0].T)[place : place + 2] = rng.integers(180, 256)
-    return Split(images.astype(np.uint8), labels.astype(np.int64), [str(index) for index in range(number)])
+    return torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels.astype(np.int64))
 
 
-def prepare(folder: Path) -> Path:
+def prepare(folder: Path) -> Prepared:
     """40 images for training, 12 for validation, 12 for test."""
-    splits = {
-        name: bars(number, seed) for seed, (name, number) in enumerate({"train": 40, "valid": 12, "test": 12}.items())
-    }
-    write(folder / "prepared", ImageClasses("own", ["lying", "standing"], splits), params().prepare)
-    return folder / "prepared"
+    splits = {}
+    for seed, (name, number) in enumerate({"train": 40, "valid": 12, "test": 12}.items()):
+        images, labels = bars(number, seed)
+        ids = [str(index) for index in range(number)]
+        splits[name] = {"image": images.numpy(), "label": labels.numpy(), "id": ids}
+    manifest = {"source": "own", "classes": ["vertical", "horizontal"], "channels": 1, "image_size": SIDE}
+    write_prepared(folder / "prepared", splits, manifest)
+    return Prepared(folder / "prepared")
 
 
-def play(prepared: Path, out: Path, chosen: Params, checkpoint: type[Checkpoint] = Checkpoint) -> train.Trained:
+def run(
+    prepared: Prepared, out: Path, chosen: Params, checkpoint: type[Checkpoint] = Checkpoint, world: World | None = None
+) -> train.Run:
     """A whole training in this process; samples and checkpoint lie in `out`."""
     out.mkdir(exist_ok=True)
-    world = local()
-    return train.train(chosen, prepared, checkpoint(out / "last.pt", world), world, out / "samples")[0]
+    world = world or local()
+    training = replace(train.describe(chosen, prepared, world), results=out)
+    return train.train_networks(training, chosen.train, chosen.runtime, world, checkpoint(out / "last.pt", world), out)

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from projects.mnist_cnn import evaluate, explain, predict, prepare, train
-from projects.mnist_cnn.params import Params
 from tests.image_pipeline import assert_complete, assert_learned, assert_predicts, run_on_drawings
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     stages = (prepare, train, evaluate, explain)
-    with run_on_drawings(tmp_path_factory.mktemp("root"), Path(train.__file__).parent, Params, stages) as results:
+    with run_on_drawings(tmp_path_factory.mktemp("root"), Path(train.__file__).parent, stages) as results:
         yield results
 
 

@@ -1,3 +1,5 @@
+"""A checkpoint belongs to one configuration; an interrupted run finds it, a finished one leaves nothing."""
+
 import multiprocessing
 import os
 from contextlib import suppress
@@ -29,14 +31,17 @@ def project(tmp_path, monkeypatch):
     return project
 
 
-def test_the_fingerprint_covers_params_code_and_data(project, tmp_path):
-    prints = [fingerprint(project, "train", {"rate": 1})]
-    prints.append(fingerprint(project, "train", {"rate": 2}))
-    for file in (tmp_path / "core/loop.py", project.folder / "train.py", project.prepared / "manifest.json"):
+def test_the_fingerprint_covers_params_code_data_and_the_content_of_files(project, tmp_path, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("package") / "model.safetensors"
+    outside.write_text("weights")
+    files = [outside]
+    prints = [fingerprint(project, "train", {"rate": 1}), fingerprint(project, "train", {"rate": 1}, files)]
+    prints.append(fingerprint(project, "train", {"rate": 2}, files))
+    for file in (tmp_path / "core/loop.py", project.folder / "train.py", project.prepared / "manifest.json", outside):
         file.write_text(file.read_text() + " ")
-        prints.append(fingerprint(project, "train", {"rate": 1}))
-    assert len(set(prints)) == 5
-    assert prints[-1] == fingerprint(project, "train", {"rate": 1})
+        prints.append(fingerprint(project, "train", {"rate": 1}, files))
+    assert len(set(prints)) == 7
+    assert prints[-1] == fingerprint(project, "train", {"rate": 1}, files)
 
 
 def test_a_finished_run_leaves_nothing_an_interrupted_one_its_checkpoint(project, tmp_path):

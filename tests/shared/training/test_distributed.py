@@ -1,92 +1,163 @@
-"""One and two processes, as real runs of the train stage: the same batches, losses, metrics and buffers."""
+"""Two processes do what one does: the same losses, buffers and records, whoever has how much of the data."""
 
+import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
+from shared.core.cli import errors_for_people
+from shared.core.errors import UserError
 from shared.core.paths import ROOT
-from shared.training.distributed import average_buffers, gather_records, join, launch, local
-from shared.training.step import share_batch_norm_momentum
-from tests.checkout import make_checkout
-from tests.shared.training.tiny import RUNTIME
+from shared.data.batches import cost_shares, even_shares
+from shared.evaluation.records import collect
+from shared.training.distributed import average_buffers, join, launch, local
+from shared.training.step import shared_momentum
+from tests.shared.training.tiny import PARAMS, RUNTIME, Data, Killed, describe, loss, net, train
 
-STEPS, SAMPLES = 100, 7
-PARAMS = {
-    "train.precision": "fp64",
-    "train.epochs": 10.0,
-    "train.batch_size": 32,
-    "train.model.width": 8,
-    "train.small_px": 24,  # all along: half of the time
-    "train.small_epochs": 10.0,
-    "train.validate_epochs": 5.0,
-    "runtime.log_steps": 1,
-}
+MODULE = "tests.shared.training.test_distributed"
+DOUBLE = torch.float64
+LENGTHS = np.array([3, 0, 9, 1, 4])
+
+
+def params(size, **changes):
+    """Batch norm groups are micro-batches: two of 4 a process alone or one of 4 in each of two are the same."""
+    return PARAMS.model_copy(update={"micro_batch_size": 4, "precision": "fp64"} | changes)
+
+
+def history(folder, world, **changes):
+    """What a training leaves: rows and weights."""
+    chosen = params(world.size)
+    training = describe(chosen, net(0.0, True, DOUBLE), Data(DOUBLE), world)
+    run = train(folder, training, params=chosen, world=world, **changes)
+    rows = [list(row.values()) for row in [*run.history.train, *run.history.validation]]
+    floats = [tensor.flatten() for tensor in run.result.state_dict().values() if tensor.is_floating_point()]
+    return {"rows": rows, "weights": torch.cat(floats).tolist(), "updates": run.progress.updates}
+
+
+def few_items(folder, world):
+    """A loss over some samples alone: half of the steps have items on one rank only, some on none."""
+
+    def some(model, batch):
+        kept = batch["sample"] < 12
+        return loss(model, {name: value[kept] for name, value in batch.items()})
+
+    chosen = params(world.size, micro_batch_size=2, batch_size=4)
+    training = describe(chosen, net(0.0, False, DOUBLE), Data(DOUBLE), world)
+    run = train(folder / f"few{world.rank}", training, params=chosen, world=world, loss=some)
+    return {"rows": [list(row.values()) for row in run.history.train], "updates": run.progress.updates}
+
+
+def resumed(folder, world):
+    """Killed at step 13; then run again, where only the first rank's disk has the checkpoint."""
+    with suppress(Killed):
+        history(folder / str(world.rank), world, die_at=13)
+    assert (folder / str(world.rank) / "last.pt").exists() == world.is_first
+    return history(folder / str(world.rank), world)
+
+
+def buffers(world):
+    """Batch norm's statistics of four groups, dealt to the ranks."""
+    norm = nn.BatchNorm1d(3, momentum=0.5).double()
+    groups = torch.randn(4, 8, 3, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))[world.rank :: world.size]
+    with shared_momentum(norm, len(groups)) as share:
+        for index, group in enumerate(groups):
+            share(index)
+            norm(group)
+    average_buffers(norm, world)
+    return {"mean": norm.running_mean.tolist(), "var": norm.running_var.tolist()}
+
+
+def boxes(index):
+    return {"boxes": [torch.full((int(LENGTHS[row]), 4), float(row)) for row in index.tolist()]}
+
+
+def records(world):
+    """Of one sample, which leaves a rank without any, and of ragged ones."""
+    one = collect(lambda index: {"square": index**2}, even_shares(1, 2, world), world)
+    several = collect(boxes, cost_shares(LENGTHS, 9, world), world)
+    return {
+        "one": {name: value.tolist() for name, value in one.items()},
+        "several": [box.tolist() for box in several.get("boxes", [])],
+        "sample": several["sample"].tolist() if several else None,
+    }
+
+
+def visit(folder, world):
+    made = {"trained": history(folder / f"trained{world.rank}", world), "few": few_items(folder, world)}
+    return made | {"resumed": resumed(folder, world), "buffers": buffers(world), "records": records(world)}
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    return make_checkout(tmp_path_factory.mktemp("checkout") / "copy", num_train=320, num_valid=51, **PARAMS)
+def two(tmp_path_factory):
+    """What each of two processes found."""
+    folder = tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        assert launch(MODULE, [str(folder)], 2) == 0
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
-def curves(checkout, processes, micro_batch_size):
-    """history.tsv, validation.tsv and the weights of a run; batch norm groups are micro-batches."""
-    checkout.train(f"runtime.processes={processes}", f"train.micro_batch_size={micro_batch_size}")
-    tables = [np.loadtxt(checkout.results / name, skiprows=1) for name in ("history.tsv", "validation.tsv")]
-    return *tables, load_file(checkout.results / "model.safetensors")
+def assert_close(found, expected):
+    assert found["updates"] == expected["updates"]
+    for name in ("rows", "weights"):
+        for one, other in zip(found.get(name, []), expected.get(name, []), strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("micro_batch_size", [16, 8], ids=["2 of 1 against 1 of 2", "2 of 2 against 1 of 4"])
-def test_one_and_two_processes_train_alike(checkout, micro_batch_size):
-    one, two = (curves(checkout, processes, micro_batch_size) for processes in (1, 2))
-    assert len(one[0]) == STEPS
-    for table_of_one, table_of_two in zip(one[:2], two[:2], strict=True):
-        np.testing.assert_allclose(table_of_two, table_of_one, rtol=0, atol=1e-8)
-    for name, weight in one[2].items():
-        if weight.is_floating_point():  # not batch norm's count of batches: each rank sees its own
-            torch.testing.assert_close(two[2][name], weight, rtol=0, atol=1e-8, msg=name)
+def test_one_and_two_processes_train_alike(two, tmp_path):
+    alone = history(tmp_path, local())
+    assert len(alone["rows"]) == 9
+    for one in two:
+        assert_close(one["trained"], alone)
 
 
-def test_an_error_for_the_user_is_printed_once_and_exits_2(checkout):
-    done = checkout.run(checkout.command("runtime.processes=2", "train.batch_size=33"))
-    assert done.returncode == 2, done.stdout
-    assert done.stdout.count("error:") == 1
-    assert "Traceback" not in done.stdout
+def test_a_step_may_have_items_on_one_rank_or_none(two, tmp_path):
+    alone = few_items(tmp_path, local())
+    assert 10 < alone["updates"] < 96
+    assert_close(two[0]["few"], alone)
 
 
-def shares_of(size):
-    """Uneven: what the ranks of a world of this size hold of SAMPLES samples."""
-    return [list(range(SAMPLES))] if size == 1 else [[6, 1, 3, 0, 4], [5, 2]]
+def test_the_first_ranks_checkpoint_reaches_a_rank_whose_disk_has_none(two):
+    for one in two:
+        assert one["resumed"] == one["trained"]
 
 
-def visit(world):
-    """What each rank holds after a gathering of uneven shares and an averaging of buffers."""
-    sample = torch.tensor(shares_of(world.size)[world.rank])
-    records = gather_records({"sample": sample, "score": sample.double() ** 2}, world)
-    norm = nn.BatchNorm1d(3, momentum=0.5).double()
-    groups = torch.randn(2, 8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    mine = groups[world.rank :: world.size]
-    for index, group in enumerate(mine):
-        share_batch_norm_momentum(norm, index, len(mine))
-        norm(group)
-    average_buffers(norm, world)
-    return {"score": records["score"], "sample": records["sample"], "mean": norm.running_mean, "var": norm.running_var}
+def test_ranks_hold_the_same_buffers_as_one_process(two):
+    expected = buffers(local())
+    for one in two:
+        for name, value in expected.items():
+            np.testing.assert_allclose(one["buffers"][name], value, rtol=0, atol=1e-12)
 
 
-def test_all_ranks_hold_every_record_once_and_the_same_buffers(tmp_path, monkeypatch):
+def test_the_first_rank_holds_every_record_once_in_order(two):
+    expected = records(local())
+    assert two[0]["records"] == expected
+    assert expected["one"] == {"square": [0], "sample": [0]}
+    assert expected["several"][2] == [[2.0] * 4] * 9
+    assert [len(boxes) for boxes in expected["several"]] == LENGTHS.tolist()
+    assert two[1]["records"] == {"one": {}, "several": [], "sample": None}
+
+
+def test_an_error_for_the_user_is_printed_once_and_ends_all_with_2(monkeypatch, capfd):
     monkeypatch.chdir(ROOT)
-    assert launch("tests.shared.training.test_distributed", [str(tmp_path)], 2) == 0
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
-    expected = visit(local())
-    for name, value in expected.items():
-        assert torch.equal(first[name], second[name]), name
-        torch.testing.assert_close(first[name], value, rtol=0, atol=1e-12, msg=name)
+    assert launch(MODULE, ["fail"], 2) == 2
+    told = capfd.readouterr().err
+    assert told.count("error: both see it") == 1
+    assert "Traceback" not in told
+
+
+def main(word):
+    with errors_for_people(), join(RUNTIME) as world:
+        if word == "fail":
+            raise UserError("both see it")
+        (Path(word) / f"{world.rank}.json").write_text(json.dumps(visit(Path(word), world)))
 
 
 if __name__ == "__main__":
-    with join(RUNTIME) as world:
-        torch.save(visit(world), Path(sys.argv[1]) / f"{world.rank}.pt")
+    main(sys.argv[1])

@@ -1,11 +1,19 @@
+"""The loop: resumes bit by bit, refuses early what would fail late, keeps what is best."""
+
 import errno
 import os
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from shared.core.errors import UserError
-from tests.shared.training.tiny import PARAMS, RUNTIME, SIZE, Data, Killed, batches, net, train, weights
+from shared.training import fit
+from shared.training.fit import Validation
+from tests.shared.training.tiny import PARAMS, RUNTIME, SIZE, Data, Killed, describe, loss, net, train, weights
+
+STEPS_AN_EPOCH = SIZE // PARAMS.batch_size
 
 
 @pytest.fixture(scope="module")
@@ -13,11 +21,18 @@ def uninterrupted(tmp_path_factory):
     return train(tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize("die_at", [0, 1, 3, 4, 11, 12, 13, 23])
-def test_killed_and_run_again_ends_with_the_same_bits(tmp_path, uninterrupted, die_at):
+def changed(**changes):
+    return PARAMS.model_copy(update=changes)
+
+
+# --- resuming -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("die_at", "workers"), [(0, 0), (1, 0), (4, 0), (11, 0), (12, 0), (13, 2), (23, 0)])
+def test_killed_and_run_again_ends_with_the_same_bits(tmp_path, uninterrupted, die_at, workers):
     with pytest.raises(Killed):
-        train(tmp_path, die_at=die_at)
-    resumed = train(tmp_path)
+        train(tmp_path, die_at=die_at, workers=workers)
+    resumed = train(tmp_path, workers=workers)
     assert torch.equal(weights(resumed.model), weights(uninterrupted.model))
     assert resumed.history.train == uninterrupted.history.train
     assert resumed.history.validation == uninterrupted.history.validation
@@ -28,12 +43,6 @@ def test_the_log_says_from_which_step_it_resumed(tmp_path, capsys):
         train(tmp_path, die_at=8)
     train(tmp_path)
     assert "resumed from step 6" in capsys.readouterr().out
-
-
-def test_worker_processes_read_the_same_batches_as_this_one(tmp_path, uninterrupted):
-    with pytest.raises(Killed):
-        train(tmp_path, die_at=13, workers=2)
-    assert torch.equal(weights(train(tmp_path, workers=2).model), weights(uninterrupted.model))
 
 
 def test_death_inside_a_checkpoint_write_leaves_the_one_before(tmp_path, uninterrupted, monkeypatch):
@@ -63,68 +72,137 @@ def test_a_full_disk_is_named_and_leaves_no_half_checkpoint(tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_learns(uninterrupted):
-    losses = [row["valid_loss"] for row in uninterrupted.history.validation]
+# --- what is kept -------------------------------------------------------------------------------------------------
+
+
+def test_it_learns_and_keeps_the_weights_of_the_best_validation(uninterrupted):
+    losses, data = [row["valid_loss"] for row in uninterrupted.history.validation], Data()
     assert min(losses) < 0.8 * losses[0]
+    assert F.cross_entropy(uninterrupted.model(data.x), data.y).item() == min(losses)
 
 
-def test_best_keeps_the_weights_of_the_best_validation(uninterrupted):
-    data = Data.make()
-    kept = torch.nn.functional.cross_entropy(uninterrupted.model(data.x), data.y).item()
-    assert kept == min(row["valid_loss"] for row in uninterrupted.history.validation)
+def scripted(values, name="valid_loss"):
+    """A validation that measures these values, one after the other."""
+    found = iter(values)
+    return Validation((name,), lambda model: {name: next(found)})
 
 
-def test_patience_stops_early_and_stays_stopped_on_resume(tmp_path):
-    rates = PARAMS.model_copy(update={"monitor": "valid_loss", "patience": 1, "epochs": 400.0, "ema_decay": 0.0})
-    first = train(tmp_path, params=rates)
-    assert first.progress.step < 400 * 6
-    assert train(tmp_path, params=rates).progress.step == first.progress.step
+@pytest.mark.parametrize(
+    ("name", "values", "best"),
+    [
+        ("valid_loss", [0.5, float("nan"), 0.4, 0.6], 3),
+        ("valid_loss", [float("nan"), 0.7, 0.8, 0.9], 2),
+        ("valid_accuracy", [float("nan"), 0.7, 0.8, float("nan")], 3),
+        ("valid_error_rate", [0.10, 0.50, 0.30, 0.20], 1),
+    ],
+)
+def test_the_best_is_told_by_the_metrics_name_and_never_a_nan(tmp_path, name, values, best):
+    seen = []
+    validation = Validation((name,), lambda model: seen.append(weights(model)) or {name: values[len(seen) - 1]})
+    run = train(tmp_path, params=changed(monitor=name), validation=validation)
+    assert torch.equal(weights(run.model), seen[best - 1])
+    assert abs(run.progress.best) == values[best - 1]
 
 
-def test_an_unknown_monitor_names_what_there_is(tmp_path):
-    with pytest.raises(UserError, match="monitor") as error:
-        train(tmp_path, params=PARAMS.model_copy(update={"monitor": "valid_f1"}))
-    assert "valid_loss" in str(error.value)
+def test_patience_stops_early_keeps_its_last_interval_and_stays_stopped(tmp_path):
+    params = changed(patience=2, epochs=400.0)
+    runtime = RUNTIME.model_copy(update={"log_steps": 7})
+    values = [0.5, 0.4, float("nan"), 0.6, 0.1]
+    first = train(tmp_path, params=params, runtime=runtime, validation=scripted(values))
+    assert first.progress.step == 4 * STEPS_AN_EPOCH == 24
+    assert [row["step"] for row in first.history.train] == [7, 14, 21, 24]
+    again = train(tmp_path, params=params, runtime=runtime, validation=scripted([]))
+    assert (again.progress.step, again.history.train) == (24, first.history.train)
+
+
+# --- refused before the first step --------------------------------------------------------------------------------
+
+
+class WithLSTM(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.LSTM(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("params", "changes", "says"),
+    [
+        ({"monitor": "valid_f1"}, {}, "train.monitor: no metric 'valid_f1'\n  expected: one of valid_loss"),
+        ({"monitor": "perplexity"}, {"validation": Validation(("perplexity",), lambda model: {})}, "metric perplexity"),
+        ({"patience": 3, "keep": "last"}, {"validation": None}, "train.patience: 3, but there is no validation split"),
+        ({"keep": "best"}, {"validation": None}, "train.keep: best, but there is no validation split"),
+        ({"precision": "bf16"}, {"model": WithLSTM()}, "train.precision: bf16, but this CPU has no bf16 units"),
+    ],
+)
+def test_what_would_fail_late_is_refused_before_the_first_step(tmp_path, monkeypatch, params, changes, says):
+    monkeypatch.setattr(fit, "has_bf16_units", lambda device: False)
+    with pytest.raises(UserError) as error:
+        train(tmp_path, params=changed(**params), die_at=0, **changes)
+    assert says in str(error.value)
+
+
+def test_bf16_is_fine_where_nothing_is_recurrent(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "has_bf16_units", lambda device: False)
+    run = train(tmp_path, params=changed(precision="bf16", epochs=1.0))
+    assert run.model[0].weight.dtype == torch.float32
+
+
+# --- the loss -----------------------------------------------------------------------------------------------------
 
 
 def test_a_nan_names_the_step_and_the_sample(tmp_path):
-    data = Data.make()
+    data = Data()
     data.x[17, 2] = float("nan")
-    first = next(step for step in range(6) if 17 in batches(PARAMS, data, uninterrupted_world()).samples(step))
+    batches = describe(data=data).batches
+    first = next(step for step in range(STEPS_AN_EPOCH) if 17 in batches.samples(step))
     with pytest.raises(UserError, match=rf"step {first} .*not finite themselves: 17\n"):
-        train(tmp_path, data=data)
+        train(tmp_path, describe(data=data))
     assert not (tmp_path / "last.pt").exists() or first >= RUNTIME.checkpoint_steps
 
 
-def uninterrupted_world():
-    from shared.training.distributed import local
-
-    return local()
-
-
 def test_micro_batches_add_up_to_the_big_batch(tmp_path):
-    fp64 = PARAMS.model_copy(update={"ema_decay": 0.0, "keep": "last"})
+    double = torch.float64
     runs = [
-        train(
-            tmp_path / str(size),
-            params=fp64.model_copy(update={"micro_batch_size": size}),
-            model=net(dropout=0.0, norm=False).double(),
-            data=Data(Data.make().x.double(), Data.make().y),
-        )
+        train(tmp_path / str(size), describe(params, net(0.0, False, double), Data(double)), params=params)
         for size in (16, 4, 5)
+        for params in [changed(ema_decay=0.0, keep="last", micro_batch_size=size)]
     ]
-    curves = torch.tensor([[row["train_loss"] for row in run.history.train] for run in runs], dtype=torch.float64)
+    curves = torch.tensor([[row["train_loss"] for row in run.history.train] for run in runs], dtype=double)
     assert (curves - curves[0]).abs().max() < 1e-12
-
-
-def test_profile_leaves_a_trace_and_a_table(tmp_path, capsys):
-    train(tmp_path, runtime=RUNTIME.model_copy(update={"profile": True}))
-    assert (tmp_path / "trace.json").exists()
-    assert "Self CPU" in (tmp_path / "profile.txt").read_text()
 
 
 def test_logged_loss_is_the_mean_over_the_interval(tmp_path):
     one = train(tmp_path / "1", runtime=RUNTIME.model_copy(update={"log_steps": 1})).history.train
     three = train(tmp_path / "3", runtime=RUNTIME.model_copy(update={"log_steps": 3})).history.train
     assert three[0]["train_loss"] == pytest.approx(sum(row["train_loss"] for row in one[:3]) / 3)
-    assert len(one) == 4 * (SIZE // 16)
+    assert len(one) == 4 * STEPS_AN_EPOCH
+
+
+def test_a_step_without_items_is_skipped_and_counted(tmp_path):
+    """Items are those of class 0 in steps 6 to 11, none at all: the second epoch moves nothing."""
+
+    def some(model, batch):
+        if 6 <= model.steps < 12:
+            batch = {name: value[:0] for name, value in batch.items()}
+        model.steps += 0.5  # two micro-batches a step
+        return loss(model, batch)
+
+    model = net(dropout=0.0, norm=False)
+    model.steps = 0.0
+    rates, params = [], changed(keep="last")
+    schedule = lambda update: rates.append(update) or 1.0  # noqa: E731
+    seen = []
+    validation = Validation(("valid_loss",), lambda model: seen.append(weights(model)) or {"valid_loss": 1.0})
+    run = train(tmp_path, describe(params, model), params=params, loss=some, schedule=schedule, validation=validation)
+    assert (run.progress.step, run.progress.updates) == (24, 18)
+    assert rates == [*range(6), *[6] * 6, *range(6, 18)]
+    assert torch.equal(seen[0], seen[1])  # the averaged weights
+    assert not torch.equal(seen[1], seen[2])
+    assert [row["step"] for row in run.history.train] == [5, 10, 15, 20, 24]
+    assert all(row["train_loss"] > 0.1 for row in run.history.train)
+
+
+def test_profile_leaves_a_trace_and_a_table(tmp_path):
+    train(tmp_path, runtime=RUNTIME.model_copy(update={"profile": True}))
+    assert (tmp_path / "trace.json").exists()
+    assert "Self CPU" in (tmp_path / "profile.txt").read_text()

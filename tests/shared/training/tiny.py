@@ -1,148 +1,122 @@
 """A training small enough to run in a test many times over: noisy vectors, a linear teacher, a net with dropout."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.core.sections import FitParams, Runtime
-from shared.data.batches import Batches, EqualBatches
+from shared.data.batches import Batch, Batches, EqualBatches
 from shared.data.draws import Draws
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, local
-from shared.training.fit import Run, fit
-from shared.training.optim import linear
+from shared.training.fit import Run, Training, Validation, fit
+from shared.training.step import cross_entropy, linear
 
 SIZE, FEATURES, CLASSES = 96, 6, 3
-
 PARAMS = FitParams(
-    seed=0,
-    epochs=4.0,
-    batch_size=16,
-    micro_batch_size=8,
-    precision="fp32",
-    clip_norm=1.0,
-    ema_decay=0.9,
-    validate_epochs=1.0,
-    monitor="valid_loss",
-    keep="best",
-    patience=0,
-)
-RUNTIME = Runtime(
-    device="cpu",
-    processes=1,
-    loader="device",
-    workers=0,
-    log_steps=5,
-    checkpoint_steps=3,
-    profile=False,
-    tensorboard=False,
-)
-
-
-class Batch(NamedTuple):
-    x: Tensor
-    y: Tensor
+    seed=0, epochs=4.0, batch_size=16, micro_batch_size=8, precision="fp32", clip_norm=1.0, ema_decay=0.9,
+    validate_epochs=1.0, monitor="valid_loss", keep="best", patience=0,
+)  # fmt: skip
+RUNTIME = Runtime(device="cpu", processes=1, workers=0, log_steps=5, checkpoint_steps=3, profile=False)
 
 
 class Killed(BaseException):
     """Stands for the process's death."""
 
 
-@dataclass
 class Data:
-    x: Tensor
-    y: Tensor
+    """x (SIZE, FEATURES), y (SIZE,) and how a batch is read: it crosses to worker processes."""
 
-    @classmethod
-    def make(cls) -> "Data":
-        torch.manual_seed(0)
-        x = torch.randn(SIZE, FEATURES)
-        return cls(x, (x @ torch.randn(FEATURES, CLASSES)).argmax(1))
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        draws = torch.Generator().manual_seed(0)
+        self.x = torch.randn(SIZE, FEATURES, generator=draws).to(dtype)
+        self.y = (self.x @ torch.randn(FEATURES, CLASSES, generator=draws).to(dtype)).argmax(1)
 
-
-def read(data: Data, index: Tensor) -> tuple[Tensor, Tensor]:
-    return data.x[index], data.y[index]
+    def __call__(self, index: Tensor) -> Batch:
+        return {"x": self.x[index], "y": self.y[index]}
 
 
-class Reader:
-    """A reader that crosses to worker processes."""
-
-    def __init__(self, data: Data) -> None:
-        self.data = data
-
-    def __call__(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        return self.data.x[index], self.data.y[index]
-
-
-def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: float) -> Batch:
-    noise = Draws(0, int(epoch), sample).uniform()[:, None] - 0.5
-    return Batch(raw[0] + 0.1 * noise.to(raw[0].dtype), raw[1])
+def noise(batch: Batch, epoch: float) -> Batch:
+    drawn = Draws(0, int(epoch), batch["sample"]).uniform()[:, None] - 0.5
+    return batch | {"x": batch["x"] + 0.1 * drawn.to(batch["x"].dtype)}
 
 
 def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-    logits = model(batch.x)
-    total = F.cross_entropy(logits, batch.y, reduction="sum")
-    return total, len(batch.y), {"accuracy": (logits.argmax(1) == batch.y).sum()}
+    return cross_entropy(model(batch["x"]), batch["y"])
 
 
-def net(dropout: float = 0.2, norm: bool = True) -> nn.Module:
-    torch.manual_seed(1)
-    middle = nn.BatchNorm1d(8) if norm else nn.Identity()
-    return nn.Sequential(nn.Linear(FEATURES, 8), middle, nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, CLASSES))
+def net(dropout: float = 0.2, norm: bool = True, dtype: torch.dtype = torch.float32) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        middle = nn.BatchNorm1d(8) if norm else nn.Identity()
+        layers = nn.Linear(FEATURES, 8), middle, nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, CLASSES)
+        return nn.Sequential(*layers).to(dtype)
 
 
-def batches(params: FitParams, data: Data, world: World, workers: int = 0) -> Batches:
-    return Batches(
-        Reader(data),
-        finish,
-        plan=EqualBatches(len(data.x), params.batch_size, params.micro_batch_size, world),
+def describe(
+    params: FitParams = PARAMS, model: nn.Module | None = None, data: Data | None = None, world: World | None = None
+) -> Training:
+    """The training; a test replaces what it is about."""
+    model, data, world = model or net(), data or Data(), world or local()
+    batches = Batches(
+        data,
+        plan=EqualBatches(SIZE, params.batch_size, params.micro_batch_size, world),
         seed=params.seed,
         world=world,
-        workers=workers,
+        augment=noise,
+    )
+
+    def measure(model: nn.Module) -> dict[str, float]:
+        return {"valid_loss": F.cross_entropy(model(data.x), data.y).item()}
+
+    return Training(
+        model=model,
+        loss=loss,
+        batches=batches,
+        validation=Validation(("valid_loss",), measure),
+        optimizers=[torch.optim.AdamW(model.parameters(), lr=0.05)],
+        schedule=linear(round(params.epochs * len(batches)), warmup=2),
+        config={},
     )
 
 
 def train(
     folder: Path,
+    training: Training | None = None,
     *,
     params: FitParams = PARAMS,
     runtime: Runtime = RUNTIME,
-    model: nn.Module | None = None,
-    data: Data | None = None,
+    world: World | None = None,
     die_at: int | None = None,
     workers: int = 0,
+    **changes: Any,
 ) -> Run:
-    """Trains the tiny net. `die_at`: the process dies when it makes the batch of this step."""
-    world, data, model = local(), data or Data.make(), model or net()
-    train_data = batches(params, data, world, workers)
+    """Trains the tiny net, checkpoints in `folder`.
 
-    def dying(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: float) -> Batch:
-        if die_at is not None and round(epoch * len(train_data)) == die_at:
-            raise Killed
-        return finish(raw, sample, epoch)
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        return {"valid_loss": F.cross_entropy(model(data.x), data.y).item()}
-
-    train_data.finish = dying
+    Args:
+        die_at: the process dies when it makes the batch of this step.
+        changes: of fields of the training.
+    """
+    world = world or local()
+    training = replace(training or describe(params, world=world), **changes)
+    training.batches.workers = workers
+    training.batches.augment = dying(len(training.batches), die_at)
     folder.mkdir(parents=True, exist_ok=True)
-    return fit(
-        model,
-        loss,
-        train=train_data,
-        validate=validate,
-        optimizers=[torch.optim.AdamW(model.parameters(), lr=0.05)],
-        schedule=linear(round(params.epochs * len(train_data)), warmup=2),
-        params=params,
-        runtime=runtime,
-        world=world,
-        checkpoint=Checkpoint(folder / "last.pt", world),
-        scratch=folder,
-    )
+    return fit(training, params, runtime, world, Checkpoint(folder / "last.pt", world), folder)
+
+
+def dying(steps_an_epoch: int, die_at: int | None) -> Callable[[Batch, float], Batch]:
+    def augment(batch: Batch, epoch: float) -> Batch:
+        if die_at is not None and round(epoch * steps_an_epoch) == die_at:
+            raise Killed
+        return noise(batch, epoch)
+
+    return augment
 
 
 def weights(model: nn.Module) -> Tensor:

@@ -1,0 +1,223 @@
+"""The evaluate stage of anything with classes: images, texts, sounds.
+
+metrics.json      accuracy with its 95 % interval, calibration, figures of each class, baselines and the differences
+predictions.csv   a row a test sample: id, actual, predicted, confidence
+run.json          seconds that the predictions took
+page.json         the blocks of the page; pictures/ what they show
+
+N samples, K classes.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
+from torch import Tensor
+
+from shared.core.files import replace_folder, write_json, write_tsv
+from shared.core.seed import derive
+from shared.data.batches import Read
+from shared.data.table import Table
+from shared.evaluation.intervals import DIGITS, bootstrap
+from shared.evaluation.metrics import classification, probabilities, reliability, top
+from shared.evaluation.records import collect
+from shared.report import blocks
+from shared.report.blocks import Block, cell, lines, matrix, scatter, section, table, text
+from shared.training.stage import Trained
+
+MAX_CLASSES = 40  # rows of the table of classes; of more, the worst
+MAX_CONFUSIONS = 8
+
+Baselines = Mapping[str, np.ndarray]  # name -> predicted classes of the test samples, (N,) int64
+ShowErrors = Callable[[Sequence[int], Sequence[str], Path], Block | list[Block]]  # rows, captions, folder for pictures
+
+
+def evaluate_classes(
+    trained: Trained[Any],
+    logits: Callable[[Any], Tensor],
+    read: Read,
+    shares: Sequence[Tensor],
+    *,
+    unit: str,
+    baselines: Callable[[Table, Table], Baselines],
+    show_errors: ShowErrors,
+    more: Callable[[np.ndarray, Baselines], list[Block]] | None = None,
+) -> None:
+    """The whole stage: predicts the test split, and leaves its files in results/evaluate/.
+
+    Args:
+        trained: whose params.evaluate holds seed and num_worst.
+        logits: batch -> (b, K).
+        read: indices -> batch with `label`, on the world's device.
+        shares: this rank's indices of the test split, in batches.
+        unit: plural of what a sample is, such as "images".
+        baselines: train and test split -> what simple models predict for the test samples.
+        show_errors: what the page shows of some test samples: (their rows, captions, folder for pictures).
+        more: further blocks, from whether each sample is right, (N,) bool, and the baselines' predictions.
+    """
+    start = time.perf_counter()
+
+    @torch.inference_mode()
+    def record(index: Tensor) -> dict[str, Tensor]:
+        batch = read(index)
+        return {"logits": logits(batch), "actual": batch["label"]}
+
+    records = collect(record, shares, trained.world)
+    seconds = time.perf_counter() - start
+    if not trained.world.is_first:
+        return
+    results, chosen = trained.project.results("evaluate"), trained.params.evaluate
+    train, test = trained.prepared.table("train"), trained.prepared.table("test")
+    outputs, actual = records["logits"].float().numpy(), records["actual"].numpy()
+    classes, manifest = trained.config["classes"], trained.prepared.manifest
+    predicted, confidence = top(outputs)
+    guesses = baselines(train, test)
+
+    metrics = classification(outputs, actual, classes) | {"source": manifest["source"], "unit": unit}
+    metrics |= against_baselines(predicted == actual, actual, guesses, chosen.seed)
+    with replace_folder(results / "pictures") as folder:
+        errors = worst_errors(outputs, actual, classes, chosen.num_worst, show_errors, folder)
+    names = [[classes[label] for label in labels] for labels in (actual, predicted)]
+    rows = zip(test.strings("id"), *names, confidence.tolist(), strict=True)
+    write_tsv(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
+    page = [
+        *errors,
+        *confusion_blocks(actual, predicted, classes),
+        *class_blocks(metrics["by_class"]),
+        *baseline_blocks(metrics),
+        *(more(predicted == actual, guesses) if more else []),
+        *probability_blocks(outputs, actual, metrics),
+    ]
+    blocks.leave(results, page, summary=summary(metrics, actual, predicted, classes), params=chosen.model_dump())
+    write_json(results / "run.json", {"predict_seconds": round(seconds, 1)})
+    write_json(results / "metrics.json", metrics)
+    print(report_lines(metrics))
+
+
+def against_baselines(right: np.ndarray, actual: np.ndarray, guesses: Baselines, seed: int) -> dict[str, Any]:
+    """`baseline`: accuracy of each; `difference`: this model's accuracy less theirs on the same samples, with a paired
+    bootstrap's interval."""
+    accuracy: dict[str, float] = {}
+    difference: dict[str, float] = {}
+    for name, guess in guesses.items():
+        gain = right.astype(float) - (guess == actual)
+        low, high = bootstrap(gain, derive(seed, "difference", name))
+        accuracy[f"{name}_accuracy"] = round(float((guess == actual).mean()), DIGITS)
+        difference |= {f"{name}": round(float(gain.mean()), DIGITS), f"{name}_low": low, f"{name}_high": high}
+    return {"baseline": accuracy, "difference": difference}
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+def summary(metrics: dict[str, Any], actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[Block]:
+    """How good, against what, and where it fails."""
+    wrong = int((actual != predicted).sum())
+    words = f"{wrong:,} of {len(actual):,} test {metrics['unit']} are answered wrongly."
+    confused = confusions(actual, predicted, classes)[:3]
+    if confused:
+        listed = "; ".join(f"{one} taken for {other} ({count})" for one, other, count in confused)
+        words += f" Most often: {listed}."
+    return [*blocks.headline(metrics), text(words)]
+
+
+def confusions(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Pairs of an actual and another, predicted class, with how often they occur, the most frequent first."""
+    counts = confusion_matrix(actual, predicted, labels=np.arange(len(classes)))
+    np.fill_diagonal(counts, 0)
+    pairs = [(classes[row], classes[column], int(counts[row, column])) for row, column in np.argwhere(counts)]
+    return sorted(pairs, key=lambda pair: (-pair[2], pair))
+
+
+def confusion_blocks(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[Block]:
+    """The confusion matrix and the most frequent confusions."""
+    counts = confusion_matrix(actual, predicted, labels=np.arange(len(classes)))
+    found = confusions(actual, predicted, classes)[:MAX_CONFUSIONS]
+    listed = [table(["Actual", "Taken for", "Times"], found)] if len(classes) > 2 and found else []
+    return [section("Confusions"), matrix("confusion", "Confusion matrix", counts, classes), *listed]
+
+
+def class_blocks(by_class: dict[str, dict[str, Any]]) -> list[Block]:
+    """Precision, recall and F1 of each class, lowest F1 first."""
+    ranked = sorted(by_class.items(), key=lambda row: (row[1]["f1"] is None, row[1]["f1"], row[0]))[:MAX_CLASSES]
+    rows = [[name, *(one[key] for key in ("precision", "recall", "f1", "num_samples"))] for name, one in ranked]
+    intro = f"The {MAX_CLASSES} of {len(by_class)} classes with the lowest F1." if len(by_class) > MAX_CLASSES else ""
+    return [section("By class"), table(["Class", "Precision", "Recall", "F1", "Samples"], rows, intro=intro)]
+
+
+def baseline_blocks(metrics: dict[str, Any]) -> list[Block]:
+    """By how much this model is better than each baseline."""
+    rows: list[list[Any]] = []
+    for key, accuracy in metrics["baseline"].items():
+        name = key.removesuffix("_accuracy")
+        gain, low, high = (metrics["difference"][f"{name}{part}"] for part in ("", "_low", "_high"))
+        good = True if low > 0 else False if high < 0 else None
+        told = {True: "better", False: "worse", None: "cannot be told apart"}[good]
+        rows.append([name.replace("_", " "), accuracy, cell(gain, good, note=f"{told}: {low:+.3f} to {high:+.3f}")])
+    intro = "Simple models on the same test samples, and by how much this one is better, with the 95 % interval of a "
+    intro += "paired bootstrap."
+    return [section("Against baselines"), table(["Baseline", "Accuracy", "This model is better by"], rows, intro=intro)]
+
+
+def probability_blocks(logits: np.ndarray, actual: np.ndarray, metrics: dict[str, Any]) -> list[Block]:
+    """Whether a confidence of 80 percent is right in 80 of 100 cases, and what other thresholds would reach."""
+    predicted, confidence = top(logits)
+    found = reliability(confidence, predicted == actual)
+    drawn: list[Block] = [
+        section("Probabilities"),
+        scatter("reliability", "Accuracy over confidence", found.confidence, found.accuracy, found.num_samples,
+                "confidence", "accuracy", diagonal=True),
+    ]  # fmt: skip
+    if logits.shape[1] == 2 and 0 < actual.sum() < len(actual):
+        score = probabilities(logits)[:, 1]
+        false, true, _ = roc_curve(actual == 1, score)
+        precision, recall, _ = precision_recall_curve(actual == 1, score)
+        drawn.append(
+            lines("roc", "ROC curve", {"ROC": (false, true)}, "false positive rate", "true positive rate", True)
+        )
+        drawn.append(
+            lines("pr", "Precision over recall", {"PR": (recall[::-1], precision[::-1])}, "recall", "precision", True)
+        )
+    keys = "cross_entropy_loss", "calibration_error", "macro_f1", "roc_auc_score", "average_precision_score"
+    rows = [[blocks.as_words(key), metrics[key]] for key in keys if key in metrics]
+    return [*drawn, table(["Metric", "Value"], rows)]
+
+
+def worst_errors(
+    logits: np.ndarray, actual: np.ndarray, classes: Sequence[str], num_worst: int, show: ShowErrors, folder: Path
+) -> list[Block]:
+    """The most confident errors."""
+    predicted, confidence = top(logits)
+    probability = probabilities(logits)
+    errors = np.flatnonzero(predicted != actual)
+    rows = errors[np.argsort(-confidence[errors], kind="stable")][:num_worst].tolist()
+    captions = [
+        f"{classes[actual[row]]} ({probability[row, actual[row]]:.0%}) taken for {classes[predicted[row]]} "
+        f"({confidence[row]:.0%})"
+        for row in rows
+    ]
+    if not rows:
+        return [section("The most confident errors"), text("No test sample was answered wrongly.")]
+    shown = show(rows, captions, folder)
+    intro = "Wrong, and most confident of it: hard cases, wrong labels, or what the model has not understood."
+    return [section("The most confident errors"), text(intro), *(shown if isinstance(shown, list) else [shown])]
+
+
+def report_lines(metrics: dict[str, Any]) -> str:
+    """The figures as aligned lines for the terminal."""
+    accuracy = f"{metrics['accuracy']:.4f}  (95%: {metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f})"
+    found = [
+        f"{metrics['num_samples']:,} test {metrics['unit']}, source: {metrics['source']}",
+        f"{'accuracy':28}{accuracy}",
+    ]
+    keys = "macro_f1", "cross_entropy_loss", "calibration_error", "roc_auc_score"
+    found += [f"{name:28}{metrics[name]:.4f}" for name in keys if name in metrics]
+    for key, value in metrics["baseline"].items():
+        name = key.removesuffix("_accuracy")
+        gain, low, high = (metrics["difference"][f"{name}{part}"] for part in ("", "_low", "_high"))
+        found.append(f"{'baseline: ' + name:28}{value:.4f}  (this model {gain:+.4f}, 95%: {low:+.4f} to {high:+.4f})")
+    return "\n".join(found)

@@ -1,0 +1,370 @@
+"""The explain stage of every project: attributions, tests of them, and what the page shows of both.
+
+metrics.json   unit, part (what is asked about and what is removed, in the plural), num_samples questions, link, and for
+               each method the mean over the questions of (*_score: higher is better, *_error: lower)
+    evidence_score          share of |attribution| on the evidence, over questions that have some
+    deletion_score          1 - area under the curve while parts are removed, the highest first
+    insertion_score         area under the curve while parts are put in, the highest first
+    infidelity_error        of the change of the score when random sets of parts are removed, what the map misses
+    completeness_error      what the sum of the map misses of the change of the score, for methods that promise it
+    randomised_similarity   rank correlation with the maps of weight-randomised models: a sane method changes
+  *_random is the same figure of a random attribution, *_randomised that of the method on weight-randomised models.
+curves.tsv     method, curve (deletion, insertion), fraction of parts, probability or share, order
+page.json      the blocks of the page; pictures/ what they show
+
+N questions, P parts, K classes, T points of a curve.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, NotRequired, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shared.core.errors import UserError
+from shared.core.files import replace_folder, write_atomic, write_json
+from shared.core.sections import Explain
+from shared.core.seed import derive
+from shared.evaluation.intervals import bootstrap
+from shared.explain import parts
+from shared.explain.methods import Method, Unsuitable, find_method
+from shared.explain.parts import Link, Scene, Subject, Value
+from shared.report import blocks
+from shared.report.blocks import Block
+
+POOL = 1000  # test samples, drawn, among which the wrongly answered ones are looked for
+FIGURE_DIGITS = 4
+RANDOM = "random"
+MARKS = {True: "✓", False: "✗", None: "?"}
+
+Figures = dict[str, Tensor]  # metric -> (N,), one figure a question
+Maps = dict[str, Tensor]  # method -> (N, P)
+Lines = dict[str, tuple[Tensor, Tensor]]  # method -> mean deletion and insertion curve (T,) each
+
+
+class Fact(TypedDict):
+    """What the page says of one question."""
+
+    title: str
+    correct: bool
+    question: NotRequired[str]
+    note: NotRequired[str]
+
+
+Show = Callable[[Any, Maps, Sequence[Fact], Path], list[Block]]  # (shown scene, maps by title, facts, pictures folder)
+
+
+def draw(size: int, seed: int) -> np.ndarray:
+    """(N,) int64: which of `size` test samples make the pool, in random order; all where they are 1000 or fewer."""
+    return np.random.default_rng(derive(seed, "pool")).permutation(size)[:POOL]
+
+
+def class_facts(labels: Tensor, probabilities: Tensor, classes: Sequence[str]) -> list[Fact]:
+    """What is said of N classified samples: labels (N,) int64, probabilities (N, K)."""
+    tops = zip(labels.tolist(), *(part.tolist() for part in probabilities.max(1)), strict=True)
+    return [
+        {"title": f"true: {classes[label]}, predicted: {classes[top]} ({share:.0%})", "correct": label == top}
+        for label, share, top in tops
+    ]
+
+
+def explain(
+    model: nn.Module,
+    scene: Scene,
+    value: Value,
+    facts: Sequence[Fact],
+    *,
+    methods: Mapping[str, Method],
+    show: Show,
+    params: Explain,
+    results: Path,
+    unit: str,
+    part: str,
+    link: Link = "probability",
+    note: str = "",
+) -> None:
+    """Attributes a model's score to the parts of its inputs, tests the attributions, writes all files of the stage.
+
+        explain(model, ImageScene(...), value, facts, methods=IMAGE_METHODS, show=show, params=params.explain, ...)
+
+    Args:
+        model: in eval mode, on the device that computes; it is left as it was found.
+        scene: questions in random order (see `draw`), on any device: the first num_scored are scored, and the shown are
+            chosen among all. Questions without any part are left out.
+        value: the score that is explained, for classes their `log_odds`.
+        facts: of each question.
+        methods: those that suit the scene; params.methods names some of them.
+        show: the room's.
+        results: folder to write to.
+        unit, part: plurals of what is asked about and of what is removed, such as "reviews" and "words".
+        link: what the curves show: sigmoid(value), or for a value that is no log-odds its share of the way from the
+            empty input to the full one.
+        note: what the reader of the pictures must know.
+
+    Raises:
+        UserError: params name an unknown method, or none that suits; no question has a part.
+    """
+    chosen = {name: find_method(name, methods) for name in params.methods}
+    asked = torch.nonzero(scene.sizes > 0)[:, 0]
+    if not len(asked):
+        raise UserError(f"explain: no {part} in any of {len(scene)} {unit}", fix="see what prepare made of the data")
+    facts = [facts[row] for row in asked.tolist()]
+    subject = Subject(model, scene[asked], value, int(scene.sizes.max()))
+    scored, shown = choose(torch.tensor([fact["correct"] for fact in facts]), params)
+    wanted, places = torch.unique(torch.cat([scored, shown]), return_inverse=True)  # the scored come first
+    maps, left_out = attribute(subject[wanted], chosen, params.seed)
+    tested, lines = measure(
+        subject[scored], chosen, {name: of[: len(scored)] for name, of in maps.items()}, params, link
+    )
+
+    with replace_folder(results / "pictures") as folder:
+        drawn = {f"{one.method.title} {MARKS[one.total.good]}": maps[one.name][places[len(scored) :]] for one in tested}
+        pictures = show(subject.scene[shown], drawn, [facts[row] for row in shown.tolist()], folder)
+    counts = {"num_samples": len(scored), "unit": unit, "part": part, "link": link}
+    write_json(results / "metrics.json", counts | {one.name: one.means for one in tested})
+    write_atomic(results / "curves.tsv", "\n".join(curve_table(lines, link)).encode() + b"\n")
+    page = [
+        blocks.section("What the model looked at"),
+        *(blocks.text(text, "note") for text in (*left_out, note) if text),
+        *pictures,
+        reading_table(tested),
+        blocks.section("Can these attributions be believed?"),
+        tests_table(tested, len(scored), unit, part),
+        blocks.section("Insertion and deletion"),
+        blocks.text(CURVES.format(part=part.capitalize())),
+        *(curve_chart(one, lines, part, link) for one in tested),
+    ]
+    blocks.leave(results, page, summary=[blocks.text(sentence(tested))], params=params.model_dump())
+    wrong = sum(not facts[row]["correct"] for row in shown.tolist())
+    print(f"{sentence(tested)}\n{len(scored)} {unit} scored; shown: {len(shown)}, {wrong} of them wrong")
+
+
+def choose(correct: Tensor, params: Explain) -> tuple[Tensor, Tensor]:
+    """Rows of the pool (N,) bool, in random order: those that are scored, and those that are shown, wrongly answered
+    ones first, half of all or as many as there are.
+    """
+    wrong, right = (torch.nonzero(some)[:, 0] for some in (~correct, correct))
+    num_wrong = min(len(wrong), max(params.num_shown // 2, params.num_shown - len(right)))
+    shown = torch.cat([wrong[:num_wrong], right[: params.num_shown - num_wrong]])
+    return torch.arange(min(params.num_scored, len(correct))), shown
+
+
+def attribute(subject: Subject, methods: Mapping[str, Method], seed: int) -> tuple[Maps, list[str]]:
+    """Maps (N, P) of each method that suits, and why others do not. Raises UserError where none is left."""
+    maps, left_out = {}, []
+    for name, method in methods.items():
+        try:
+            maps[name] = method.run(subject, seed)
+        except Unsuitable as error:
+            left_out.append(f"Without {method.title}: {error.what}.")
+            print(f"explain: without {name}: {error.what}")
+    if not maps:
+        raise UserError("explain.methods: none of them suits this model", expected="; ".join(left_out))
+    return maps, left_out
+
+
+# --- figures and verdicts -------------------------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """good: True, False, or None where the intervals do not tell; text: the same in words, with figures."""
+
+    good: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test of an attribution: a figure must be better than those of references, or below the limit."""
+
+    key: str
+    title: str
+    meaning: str
+    references: tuple[str, ...] = ()
+    limit: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A method with its figures and a verdict for each test that applies, by its key."""
+
+    name: str
+    method: Method
+    figures: Figures
+    verdicts: dict[str, Verdict]
+
+    @property
+    def means(self) -> dict[str, float]:
+        return {key: round(of.double().mean().item(), FIGURE_DIGITS) for key, of in self.figures.items()}
+
+    @property
+    def total(self) -> Verdict:
+        goods = [(test.title, self.verdicts[test.key].good) for test in TESTS if test.key in self.verdicts]
+        failed, open_ = (", ".join(title for title, good in goods if good is which) for which in (False, None))
+        passed = sum(good is True for _, good in goods)
+        text = f"passes {passed} of {len(goods)} tests"
+        text += f", fails: {failed}" * bool(failed) + f", cannot tell: {open_}" * bool(open_)
+        return Verdict(overall([good for _, good in goods]), text)
+
+
+def measure(
+    subject: Subject, methods: Mapping[str, Method], maps: Maps, params: Explain, link: Link
+) -> tuple[list[Tested], Lines]:
+    """All figures of each method's maps (N, P), and the curves of these and of a random attribution."""
+    seed, scene, inside = params.seed, subject.scene, subject.inside
+    randomised = randomised_maps(subject, {name: methods[name] for name in maps}, params)
+    sets = scene.removals(seed) if hasattr(scene, "removals") else parts.random_sets(inside, seed)
+    effects = parts.removal_effects(subject, sets)
+    found, lines = {}, {}
+    for name, some in (maps | {RANDOM: parts.random_maps(inside, seed)}).items():
+        # Where a number falls on the way from empty to full, the parts that speak for it are those that lower it
+        ordered = some * subject.change.sign()[:, None] if link == "share" else some
+        pair = [parts.linked(line, subject.full, subject.empty, link) for line in parts.curves(subject, ordered, seed)]
+        lines[name] = pair[0].mean(0), pair[1].mean(0)
+        found[name] = on_evidence(scene, some) | {
+            "deletion_score": 1 - parts.area(pair[0]),
+            "insertion_score": parts.area(pair[1]),
+            "infidelity_error": parts.infidelity(some, sets, effects),
+        }
+    random = suffixed(found.pop(RANDOM), RANDOM)
+    for name, figures in found.items():
+        figures |= random | suffixed(on_evidence(scene, randomised[name]), "randomised")
+        figures["randomised_similarity"] = parts.similarity(maps[name], randomised[name], inside)
+        if methods[name].complete:
+            figures["completeness_error"] = parts.completeness(maps[name], subject.change)
+    return [
+        Tested(name, methods[name], of, {test.key: judge(test, of, seed) for test in TESTS if test.key in of})
+        for name, of in found.items()
+    ], lines
+
+
+def randomised_maps(subject: Subject, methods: Mapping[str, Method], params: Explain) -> Maps:
+    """Maps (N, P) of models whose weights are shuffled. There are num_randomised of them, which share the questions."""
+    maps = {name: torch.zeros(len(subject), subject.num_parts) for name in methods}
+    for number in range(min(params.num_randomised, len(subject))):
+        rows = torch.arange(number, len(subject), params.num_randomised)
+        # Of all questions: batch norm takes its statistics from more than a share of them
+        other = parts.randomise(subject, derive(params.seed, "randomised", number))[rows]
+        for name, method in methods.items():
+            maps[name][rows] = method.run(other, params.seed).to(maps[name])
+    return maps
+
+
+def on_evidence(scene: Scene, maps: Tensor) -> Figures:
+    """Over the questions that have evidence; nothing where none has."""
+    if scene.evidence is None or not scene.evidence.any():
+        return {}
+    marked = scene.evidence.any(1)
+    return {"evidence_score": parts.localisation(maps[marked], scene.evidence[marked])}
+
+
+def suffixed(figures: Figures, word: str) -> Figures:
+    return {f"{name}_{word}": of for name, of in figures.items()}
+
+
+TESTS = (
+    Test("evidence_score", "Lies on the evidence", "Share of the attribution on what truly decides. Higher is better.",
+         references=(RANDOM, "randomised")),
+    Test("deletion_score", "Deletion", "How fast the score is lost when the {part} named most important are removed "
+         "first. Higher is better.", references=(RANDOM,)),
+    Test("insertion_score", "Insertion", "How fast it is found when they are put in first. Higher is better.",
+         references=(RANDOM,)),
+    Test("infidelity_error", "Predicts changes", "What it misses of the change of the score when random sets of {part} "
+         "are removed (infidelity, Yeh et al. 2019). Lower is better, 1 is an empty attribution's.",
+         references=(RANDOM,)),
+    Test("randomised_similarity", "Depends on the weights", "Similarity to the attribution of a model whose weights "
+         "were shuffled. Below 0.5, or the method shows the input rather than the model.", limit=0.5),
+    Test("completeness_error", "Adds up", "What its sum misses of the change of the score that it should equal; some "
+         "methods promise this. Below 0.1.", limit=0.1),
+)  # fmt: skip
+REFERENCES = {RANDOM: "a random attribution", "randomised": "a model with shuffled weights"}
+VERDICTS = {True: "better than", False: "no better than", None: "cannot tell from"}
+
+
+def judge(test: Test, figures: Figures, seed: int) -> Verdict:
+    """Compares pairs of figures, question by question, with 95 % intervals; all comparisons must be better.
+
+    >>> figures = {"deletion_score": torch.tensor([0.9, 0.8]), "deletion_score_random": torch.tensor([0.5, 0.5])}
+    >>> judge(TESTS[1], figures, seed=0).text
+    'better than a random attribution (0.500): by 0.350 (0.300 to 0.400)'
+    """
+    own, sign = figures[test.key], -1 if test.key.endswith("_error") else 1
+    others = {REFERENCES[name]: figures.get(f"{test.key}_{name}") for name in test.references}
+    gains = {f"{title} ({of.double().mean():.3f})": sign * (own - of) for title, of in others.items() if of is not None}
+    if test.limit:
+        gains[f"the limit {test.limit:g}"] = test.limit - own
+    goods, texts = [], []
+    for reference, gain in gains.items():
+        mean, (low, high) = gain.double().mean(), bootstrap(gain.double().numpy(), seed)
+        goods.append(None if low <= 0 <= high else low > 0)
+        texts.append(f"{VERDICTS[goods[-1]]} {reference}: by {mean:.3f} ({low:.3f} to {high:.3f})")
+    return Verdict(overall(goods), "; ".join(texts))
+
+
+def overall(goods: Sequence[bool | None]) -> bool | None:
+    """False where any is, else None where any is, else True."""
+    return False if False in goods else None if None in goods else True
+
+
+# --- blocks ---------------------------------------------------------------------------------------------------------
+
+CURVES = (
+    "{part} are removed (deletion) or put in (insertion) in the order of their attribution. A good order loses the "
+    "score early and finds it early: deletion falls below the dashed line of a random order, insertion rises above."
+)
+TESTS_INTRO = (
+    "Each figure is a mean over {count} {unit} of the test split. Comparisons are paired over them; in brackets the "
+    "95 % interval of the difference, from a bootstrap. Where it holds 0, the test cannot tell."
+)
+
+
+def sentence(tested: Sequence[Tested]) -> str:
+    """Whether the explanation holds, in one sentence."""
+    holding = sum(one.total.good is True for one in tested)
+    each = "; ".join(f"{one.method.title} {one.total.text}" for one in tested)
+    return f"The explanation holds for {holding} of {len(tested)} attribution methods: {each}."
+
+
+def reading_table(tested: Sequence[Tested]) -> Block:
+    rows = [
+        [blocks.cell(one.method.title, good=one.total.good, note=one.total.text), one.method.reading] for one in tested
+    ]
+    return blocks.table(["Method", "How to read it"], rows)
+
+
+def tests_table(tested: Sequence[Tested], count: int, unit: str, part: str) -> Block:
+    rows = []
+    for test in TESTS:
+        found = [(one.verdicts.get(test.key), one.means.get(test.key)) for one in tested]
+        cells = [verdict and blocks.cell(mean, good=verdict.good, note=verdict.text) for verdict, mean in found]
+        rows += [[blocks.cell(test.title, note=test.meaning.format(part=part)), *cells]] * any(cells)
+    columns = ["Test", *(one.method.title for one in tested)]
+    return blocks.table(columns, rows, intro=TESTS_INTRO.format(count=count, unit=unit))
+
+
+def curve_chart(one: Tested, lines: Lines, part: str, link: Link) -> Block:
+    series, at = {}, parts.fractions().tolist()
+    for number, curve in enumerate(("deletion", "insertion")):
+        series[curve] = at, rounded(lines[one.name][number])
+        series[f"{curve} ({RANDOM})"] = at, rounded(lines[RANDOM][number])
+    dashed = [label for label in series if RANDOM in label]
+    title, x = f"Insertion and deletion: {one.method.title}", f"share of {part}"
+    return blocks.lines(f"curve-{one.name}", title, series, x=x, y=link, unit_range=True, dashed=dashed)
+
+
+def curve_table(lines: Lines, link: Link) -> list[str]:
+    """The mean curves in long form, as DVC plots them."""
+    rows = [f"method\tcurve\tfraction\t{link}\torder"]
+    for name, pair in lines.items():
+        order = RANDOM if name == RANDOM else "attribution"
+        for curve, line in zip(("deletion", "insertion"), pair, strict=True):
+            points = zip(parts.fractions().tolist(), rounded(line), strict=True)
+            rows += [f"{name}\t{curve}\t{fraction:.2f}\t{point}\t{order}" for fraction, point in points]
+    return rows
+
+
+def rounded(values: Tensor) -> list[float]:
+    return [round(value, FIGURE_DIGITS) for value in values.tolist()]

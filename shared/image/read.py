@@ -1,0 +1,70 @@
+"""Image files for a project's predict.py: which there are, and a predictor that reads them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.core.errors import Problems, UserError
+from shared.core.predict import Adapter, Item, Predict, ranked
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Classify = Callable[["Tensor"], "Tensor"]  # (N, C, H, W) uint8 -> (N, K) logits
+
+
+def image_predictor(classify: Classify, config: dict[str, Any]) -> Predict:
+    """Paths of image files -> the ranked classes of each, or why it cannot be read.
+
+    Args:
+        classify: images as `prepare` makes them -> logits.
+        config: of the weights: classes, image_size, channels.
+    """
+    import numpy as np
+    import torch
+
+    from shared.image.files import read_image
+
+    def predict(paths: list[str | Path]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        images: list[np.ndarray] = []
+        for path in paths:
+            try:
+                images.append(read_image(Path(path), config["image_size"], config["channels"]).transpose(2, 0, 1))
+                found.append({})
+            except UserError as error:
+                found.append({"error": error.what.removeprefix(f"{path}: ")})
+        if images:
+            rows = iter(classify(torch.from_numpy(np.stack(images))).double().softmax(dim=1).tolist())
+            found = [one or ranked(next(rows), config["classes"]) for one in found]
+        return found
+
+    return predict
+
+
+def find_images(paths: Iterable[str | Path], problems: Problems) -> Iterator[Path]:
+    """Files as they are given, and the images inside folders, sorted by path. Hidden files are left out.
+
+    A path that does not exist and a folder without images are noted in `problems`.
+    """
+    from shared.image.files import IMAGE_SUFFIXES
+
+    for path in map(Path, paths):
+        inside = (
+            [path] if path.is_file() else sorted(file for file in path.rglob("*") if _is_image(file, IMAGE_SUFFIXES))
+        )
+        if not inside:
+            problems.add(path, "no images inside" if path.is_dir() else "no such file or folder")
+        yield from inside
+
+
+def _is_image(path: Path, suffixes: set[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+
+
+def _read(words: Sequence[str], files: Sequence[Path], problems: Problems) -> Iterator[list[Item]]:
+    listed = [line for file in files for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    yield [Item({"file": str(path)}, path) for path in find_images([*words, *listed], problems)]
+
+
+IMAGES = Adapter(_read, "image files, and folders searched for images")

@@ -1,0 +1,44 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from shared.training.optim import Muon, linear, orthogonalise
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_orthogonalised_singular_values_are_near_one(rows, columns):
+    matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(rows * 41 + columns))
+    values = torch.linalg.svdvals(orthogonalise(matrix, steps=8))
+    assert values.max() < 1.3
+
+
+def test_orthogonalise_keeps_the_singular_vectors():
+    q, _ = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(
+        orthogonalise(3.0 * q, steps=5) @ q.T, torch.eye(8) * (orthogonalise(3.0 * q, 5) @ q.T)[0, 0], atol=1e-4
+    )
+
+
+def test_muon_keeps_filters_at_their_norm_and_lowers_the_loss():
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(3, 16, 3, bias=False)
+    norm = torch.nn.BatchNorm2d(16, affine=False)
+    images, target = torch.randn(8, 3, 8, 8), torch.randn(8, 16, 6, 6)
+    optimizer = Muon([conv.weight], lr=0.05, momentum=0.6)
+    losses = []
+    for _ in range(20):
+        loss = (norm(conv(images)) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert abs(conv.weight.norm().item() - 16**0.5) < 0.5
+
+
+@given(st.integers(1, 500), st.data())
+def test_the_linear_rate_stays_in_zero_to_one_and_ends_low(total, data):
+    warmup = data.draw(st.integers(0, total - 1))
+    rates = [linear(total, warmup)(step) for step in range(total)]
+    assert all(0 < rate <= 1 for rate in rates)
+    assert max(rates) == 1.0
+    assert rates[-1] <= 1 / (total - warmup) + 1e-9

@@ -1,0 +1,71 @@
+"""Predict images: files and folders, odd names, errors for people, lines for people and for programs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import Tensor
+
+from shared.core.paths import ROOT
+from shared.core.predict import Predict, predict_main, printable
+from shared.image.read import IMAGES, image_predictor
+
+CLASSES = ["cat", "Bär", "飛行機"]
+
+
+def load(folder: Path | None = None) -> Predict:
+    """Says from the red, green and blue of an image which class it is."""
+
+    def classify(images: Tensor) -> Tensor:
+        return images.float().mean((2, 3)) / 10
+
+    return image_predictor(classify, {"classes": CLASSES, "image_size": 16, "channels": 3})
+
+
+def main(*words: object) -> None:
+    predict_main(load, IMAGES, str(ROOT / "projects/here/predict.py"), "The help.", words=list(map(str, words)))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    draws = np.random.default_rng(0)
+    for name in ("b.png", "unter/größe 日本.PNG", "unter/.hidden.png"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draws.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(path, "PNG")
+    (tmp_path / "photos" / "notes.txt").write_text("not an image")
+    return tmp_path / "photos"
+
+
+def test_folders_are_searched_and_json_is_for_programs(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos.parent / "list.txt").write_text(f"{photos / 'b.png'}\n\n")
+    main(photos, "--json", "--top", "3", "--file", photos.parent / "list.txt")
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["file"] for row in rows] == [str(photos / "b.png"), str(photos / "unter/größe 日本.PNG"),
+                                             str(photos / "b.png")]  # fmt: skip
+    assert {one["label"] for one in rows[0]["top"]} == set(CLASSES)
+    pixels = np.asarray(Image.open(photos / "b.png")).mean((0, 1)) / 10
+    expected = np.exp(pixels - pixels.max()) / np.exp(pixels - pixels.max()).sum()
+    assert rows[0]["label"] == CLASSES[expected.argmax()]
+    assert rows[0]["probability"] == pytest.approx(expected.max(), abs=1e-5)
+
+
+def test_bad_paths_are_named_together_after_the_good(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="2"):
+        main(photos, tmp_path / "empty", tmp_path / "none.png", "--top", "2")
+    told = capsys.readouterr()
+    assert all(
+        name in told.err for name in ("3 problems", "broken.jpg: not an image", "empty: no images", "none.png: no")
+    )
+    assert [line.rsplit("/", 1)[-1] for line in told.out.splitlines()] == ["b.png", "größe 日本.PNG"]
+    assert told.out.count("%") == 4
+
+
+def test_names_cannot_move_the_cursor() -> None:
+    assert printable("a\x1b[2Jb\n\udcff") == "a\\x1b[2Jb\\n\\udcff"

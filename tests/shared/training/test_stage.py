@@ -1,0 +1,106 @@
+"""The stages around a model: what training leaves, and that its weights are used with its own data alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from shared.core.params import Section
+from shared.core.paths import Project
+from shared.core.sections import FitParams, Runtime
+from shared.data.prepared import Prepared, write_prepared
+from shared.training.stage import train_stage, trained_stage
+from shared.training.weights import load_weights, read_config
+from tests.empty_root import checkout
+from tests.shared.training import tiny
+
+__all__ = ["checkout"]
+
+WORDS = ["train.epochs=1.0", "runtime.device=cpu"]
+
+
+class Params(Section):
+    train: FitParams
+    runtime: Runtime
+
+
+@pytest.fixture
+def stage(checkout, monkeypatch):
+    """The file of a stage of a project without code of its own, whose data are prepared."""
+    folder = checkout / "projects/flowers"
+    folder.mkdir(parents=True)
+    params = {"train": tiny.PARAMS.model_dump(), "runtime": tiny.RUNTIME.model_dump()}
+    (folder / "params.yaml").write_text(json.dumps(params))  # which is YAML
+    (folder / "dvc.yaml").write_text("stages: {train: {deps: []}}")
+    prepare(0)
+    return str(folder / "train.py")
+
+
+def prepare(label):
+    splits = {name: {"label": np.array([label])} for name in ("train", "test")}
+    write_prepared(Project("flowers").prepared, splits, {"classes": ["a"]})
+
+
+def describe(params, prepared, world):
+    return replace(tiny.describe(params.train), config={"classes": prepared.manifest["classes"]})
+
+
+def load_model(folder):
+    model = tiny.net()
+    load_weights(folder, model)
+    return model.eval(), read_config(folder)
+
+
+def test_a_training_leaves_weights_rows_and_what_it_was_run_with(stage, checkout):
+    train_stage(describe, Params, stage, words=[*WORDS, "train.seed=3"])
+    results = Path(stage).parent / "results/train"
+    names = ["history.tsv", "model.json", "model.safetensors", "run.json", "validation.tsv"]
+    assert sorted(path.name for path in results.iterdir()) == names
+    config, run = (json.loads((results / name).read_text()) for name in ("model.json", "run.json"))
+    assert config["params"]["train"] == tiny.PARAMS.model_dump() | {"epochs": 1.0, "seed": 3}
+    assert config["trained_on"] == Prepared(Project("flowers").prepared).manifest["splits"]["train"]["digest"]
+    assert (run["steps"], run["skipped_steps"], run["processes"], run["seed"]) == (6, 0, 1, 3)
+    assert run["num_weights"] == sum(weight.numel() for weight in tiny.net().parameters())
+    assert not list((checkout / ".checkpoints/flowers").iterdir())
+
+
+def test_weights_are_used_with_the_data_they_were_trained_on_alone(stage, capsys):
+    seen = []
+    train_stage(describe, Params, stage, words=WORDS)
+    trained_stage(seen.append, load_model, Params, stage, words=WORDS)
+    assert (seen[0].config["classes"], seen[0].params.train.epochs, seen[0].model.training) == (["a"], 1.0, False)
+    prepare(1)
+    with pytest.raises(SystemExit, match="2"):
+        trained_stage(seen.append, load_model, Params, stage, words=WORDS)
+    told = capsys.readouterr().err
+    assert "results/train/model.json: trained on another training split than that in data/prepared/flowers" in told
+    assert "dvc repro projects/flowers" in told
+    assert len(seen) == 1
+
+
+def test_an_interrupted_training_goes_on_when_the_same_command_is_given_again(stage, capsys):
+    def dying(params, prepared, world):
+        training = describe(params, prepared, world)
+        training.batches.augment = tiny.dying(len(training.batches), 4)
+        return training
+
+    with pytest.raises(tiny.Killed):
+        train_stage(dying, Params, stage, words=WORDS)
+    train_stage(describe, Params, stage, words=WORDS)
+    assert "resumed from step 3" in capsys.readouterr().out
+
+
+def test_a_training_in_float64_leaves_the_default_to_others(stage):
+    seen = []
+
+    def note(params, prepared, world):
+        seen.append(torch.get_default_dtype())
+        raise KeyboardInterrupt
+
+    for precision in ("fp64", "fp32"):
+        with pytest.raises(SystemExit):
+            train_stage(note, Params, stage, words=[*WORDS, f"train.precision={precision}"])
+    assert seen == [torch.float64, torch.float32]

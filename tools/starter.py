@@ -1,0 +1,349 @@
+"""Copies a project for data of your own, within this repository or as a repository of its own.
+
+    python -m tools.starter                                                       what there is to copy
+    python -m tools.starter cifar_cnn flowers --data path/to/my/folder            = make new FROM=... NAME=... DATA=...
+    python -m tools.starter cifar_cnn flowers --data ... --to path/to/new/folder  a repository of its own: TO=...
+
+Without --data the copy keeps the stage fetch and the sample. Your data are copied, never changed. Everything is checked
+first. After an error or Ctrl-C nothing stays half-made; after a kill the same command finishes what it began: what is
+in place already must be what it would put there, and nothing of yours is ever removed or replaced.
+"""
+
+import argparse
+import fcntl
+import filecmp
+import importlib
+import keyword
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from shared.core.cli import errors_for_people
+from shared.core.errors import Problems, UserError
+from shared.core.files import replace_folder, write_atomic, writing
+from shared.core.params import flatten, read_yaml
+from shared.core.paths import ROOT
+from tools import readme
+from tools.deps import read_commented
+from tools.project_copy import Copy, git, repository_files, with_stage
+
+MAX_NAME = 40  # letters: a module's path must fit into a line
+
+
+def start(root: Path, source: str, name: str, data: Path | None = None, to: Path | None = None) -> Copy:
+    """Checks everything, then makes the copy. Raises UserError; nothing is half-made then."""
+    copy = check(root, source, name, data, to)
+    with writing(copy.to or root):
+        make_repository(copy) if copy.to else make_project(copy)
+    return copy
+
+
+# Checks
+
+
+def check(root: Path, source: str, name: str, data: Path | None, to: Path | None) -> Copy:
+    """A copy that can be made. Raises one UserError with everything that stands in the way."""
+    data, to = (Path(os.path.abspath(path.expanduser())) if path else None for path in (data, to))
+    problems = Problems(f"a copy of {source} as {name}")
+    if source not in projects(root):
+        problems.add(source, f"no such project, expected one of {', '.join(projects(root))}")
+    if not _git_says(root, "rev-parse", "--verify", "HEAD"):
+        problems.add(root, "not a git repository with a commit, expected git init && git add -A && git commit -m start")
+    _check_name(name, problems)
+    _check_target(root, data, to, problems)
+    suggested = _check_data(root, source, data, to, problems)
+    copy = Copy(root, source, name, data, to, suggested)
+    if not problems.found and not to:
+        _check_places(copy, problems)
+    problems.raise_if_any(fix="change these and run again; nothing was created")
+    return copy
+
+
+def _git_says(root: Path, *words: str) -> bool:
+    """Whether a git command ends with 0, for questions that git answers so."""
+    return subprocess.run(["git", *words], cwd=root, capture_output=True).returncode == 0
+
+
+def projects(root: Path) -> list[str]:
+    """The names of all projects, in alphabetical order."""
+    return sorted(path.parent.name for path in root.glob("projects/*/params.yaml"))
+
+
+def _check_name(name: str, problems: Problems) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        problems.add(repr(name), "not a name, expected lower-case letters, digits and _, a letter first")
+    elif keyword.iskeyword(name):
+        problems.add(name, "a word of the Python language, expected another name")
+    elif len(name) > MAX_NAME:
+        problems.add(name, f"{len(name)} letters, expected at most {MAX_NAME}")
+
+
+def _check_target(root: Path, data: Path | None, to: Path | None, problems: Problems) -> None:
+    if to is None:
+        return
+    if to.resolve().is_relative_to(root.resolve()):
+        problems.add(to, "inside this repository, expected a folder elsewhere")
+    if data and to.resolve().is_relative_to(data.resolve()):
+        problems.add(to, "inside the data, expected a folder elsewhere")
+    if os.path.lexists(to) and (to.is_symlink() or not to.is_dir() or any(to.iterdir())):
+        problems.add(to, "exists and is not an empty folder, expected a new or empty one")
+
+
+def _check_data(root: Path, source: str, data: Path | None, to: Path | None, problems: Problems) -> dict[str, Any]:
+    """Whether the data can be copied and the project can read them. Returns the params that suit them."""
+    if data is None:
+        return {}
+    if not data.exists():
+        problems.add(data, "no such file or folder, expected that of your data")
+    elif root.resolve().is_relative_to(data.resolve()):
+        problems.add(data, "this repository is inside it, expected a folder of data alone")
+    elif unreadable := _unreadable(data):
+        problems.found += unreadable
+    elif source in projects(root):
+        try:
+            return dict(importlib.import_module(f"projects.{source}.prepare").suggest(data))
+        except UserError as error:  # what the project finds wrong with them
+            first, *rest = error.what.split("\n")
+            problems.found += [line.removeprefix("  - ").strip() for line in rest] or [first]
+    return {}
+
+
+def _check_places(copy: Copy, problems: Problems) -> None:
+    """Free, or holding what a killed start of this very copy left there."""
+    root, name = copy.root, copy.name
+    if f"projects/{name}" in read_yaml(root / "dvc.yaml").get("stages", {}):
+        problems.add(name, f"projects/{name} exists already, expected a new name")
+        return
+    raw = root / "data/raw" / name
+    for folder in _code_folders(copy):
+        if os.path.lexists(root / folder) and _content(root / folder) != _below(folder, copy.files):
+            problems.add(folder, "exists already, expected a new name")
+    if raw.exists() and not (copy.data and _same(copy.data, raw)):
+        problems.add(f"data/raw/{name}", "exists already, expected a new name")
+    if not raw.exists() and (root / f"data/raw/{name}.dvc").exists():
+        problems.add(f"data/raw/{name}.dvc", "exists already, expected a new name")
+    for path in (f"projects/{name}/params.yaml", f"data/raw/{name}.dvc"):
+        if _git_says(root, "check-ignore", path):
+            problems.add(path, "git ignores it, expected a name that no .gitignore matches")
+
+
+def _code_folders(copy: Copy) -> tuple[str, str]:
+    return f"tests/projects/{copy.name}", f"projects/{copy.name}"
+
+
+def _below(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {
+        path.removeprefix(f"{folder}/"): content for path, content in files.items() if path.startswith(f"{folder}/")
+    }
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder but what Python leaves beside code."""
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+# The data
+
+
+def data_files(root: Path) -> Iterator[tuple[Path, str]]:
+    """Every file below a folder with its relative path; a file is the only one of itself.
+
+    Links are followed, each folder is entered once, and what is hidden is left out.
+    """
+    if root.is_file():
+        yield root, root.name
+    seen = set()
+    for parent, folders, names in os.walk(root, followlinks=True):
+        status = os.stat(parent)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(parent, name), Path(parent, name).relative_to(root).as_posix()
+
+
+def _unreadable(root: Path) -> list[str]:
+    """What cannot be copied, a line each."""
+    problems: list[str] = []
+    for _ in os.walk(root, onerror=lambda error: problems.append(f"{error.filename}: a folder that cannot be read")):
+        pass
+    files = list(data_files(root))
+    problems += [f"{path}: not a file that can be read" for path, _ in files if not os.access(path, os.R_OK)]
+    problems += [f"{path}: neither a file nor a folder" for path, _ in files if path.exists() and not path.is_file()]
+    return problems if files or problems else [f"{root}: no files in it, expected your data"]
+
+
+def _same(data: Path, copied: Path) -> bool:
+    """Whether a folder holds just these data."""
+    names = {name: path for path, name in data_files(data)}
+    there = {name: path for path, name in data_files(copied)}
+    return names.keys() == there.keys() and all(
+        filecmp.cmp(path, there[name], shallow=False) for name, path in names.items()
+    )
+
+
+def copy_data(data: Path, target: Path) -> None:
+    """Copies all files, with a progress bar on a terminal. The copies are new files of the user's own."""
+    files = list(data_files(data))
+    for path, name in tqdm(files, desc="copying the data", unit="file", disable=None, leave=False):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / name)
+
+
+def dvc_add(root: Path, path: str) -> None:
+    """`dvc add`, with its progress bar. Raises UserError if it fails, which has then said why."""
+    hidden = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    words = [sys.executable, "-m", "dvc", "add", path]
+    if subprocess.run(words, cwd=root, stdout=subprocess.DEVNULL, env=hidden).returncode:
+        raise UserError(f"dvc add {path} failed, for the reason above", fix="run the same command again after that")
+
+
+# Into place
+
+
+def make_project(copy: Copy) -> None:
+    """The copy within this repository: data, tests, project, each by one rename; then its stage in dvc.yaml.
+
+    The stage is what makes a copy exist: until it is there, the same command goes on from whatever is in place.
+    """
+    root, name = copy.root, copy.name
+    placed: list[Path] = []
+
+    def place(path: str, fill: Callable[[Path], None]) -> None:
+        if not (root / path).exists():  # else left by a killed start, and found to be the same
+            placed.append(root / path)
+            with replace_folder(root / path) as new:
+                fill(new)
+
+    with _alone(root):
+        paths = list(_code_folders(copy))
+        try:
+            if copy.data:
+                place(f"data/raw/{name}", partial(copy_data, copy.data))
+                paths.append(f"data/raw/{name}.dvc")
+                placed += [root / paths[-1]] * (not (root / paths[-1]).exists())
+                dvc_add(root, f"data/raw/{name}")
+            for folder in _code_folders(copy):
+                place(folder, partial(_write, _below(folder, copy.files)))
+            git(root, "add", "--", *paths)
+            clean = not git(root, "diff", "--name-only", "--", "dvc.yaml")  # other changes are not ours to stage
+            text = with_stage(copy, read_commented(root / "dvc.yaml"))
+            write_atomic(root / "dvc.yaml", text.encode())
+        except BaseException:
+            for path in reversed(placed):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                git(root, "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", "--", str(path))
+            raise
+        if clean:
+            git(root, "add", "--", "dvc.yaml")
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Waits for another start in this repository to end: both would write dvc.yaml."""
+    (root / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
+    with (root / ".dvc/tmp/make-new.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however that ends
+        yield
+
+
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+
+
+def make_repository(copy: Copy) -> None:
+    """A repository of its own, with one commit: built beside its place, where it appears by one rename."""
+    assert copy.to
+    commit = git(copy.root, "describe", "--always", "--dirty", "--exclude=*").strip()
+    with replace_folder(copy.to) as root:
+        _write(repository_files(copy), root)
+        git(root, "init", "--quiet", "--initial-branch", "main")
+        if copy.data:
+            copy_data(copy.data, root / "data/raw" / copy.name)
+            dvc_add(root, f"data/raw/{copy.name}")
+        git(root, "add", "--all")
+        author = (
+            []
+            if _git_says(root, "config", "user.email")
+            else ["-c", "user.name=make new", "-c", "user.email=make-new@localhost"]
+        )
+        quiet = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false"]  # of the user's other repositories
+        message = f"Start {copy.name} as a copy of {copy.source} (commit {commit})"
+        git(root, *author, *quiet, "commit", "--quiet", "--message", message)
+
+
+# Words
+
+
+def listing(root: Path) -> str:
+    """All projects, what each does, and how to copy one."""
+    rows = [f"{name}: {readme.task(root, name)}" for name in projects(root)]
+    if not rows:
+        raise UserError(f"{root}: no projects in it", expected="projects/<name>/params.yaml")
+    forms = "python -m projects.<project>.prepare --help    # the forms of data that it accepts"
+    usage = "make new NAME=flowers FROM=<project> DATA=path/to/my/folder [TO=path/to/new/repository]"
+    return "\n".join([*rows, "", forms, usage])
+
+
+def summary(copy: Copy) -> str:
+    """What was made of what, and what to type now."""
+    place = str(copy.to) if copy.to else f"projects/{copy.name}"
+    lines = [
+        f"{place}: made from {copy.source}, {'with one commit' if copy.to else 'known to git (not committed yet)'}"
+    ]
+    if copy.data:
+        number = sum(1 for _ in data_files(copy.data))
+        lines.append(f"data/raw/{copy.name}: {number:,} file{'s' * (number != 1)} of {copy.data}, tracked by DVC")
+    before = flatten(read_yaml(copy.folder / "params.yaml"))
+    changes = [f"{key} {value} (was {before[key]})" for key, value in copy.suggested.items() if value != before[key]]
+    if changes:
+        lines.append(f"params.yaml, to suit the data: {', '.join(changes)}")
+    if copy.left_out:
+        lines.append(f"left out, of other data or projects: {', '.join(copy.left_out)}")
+    go = f"cd {shlex.quote(place)} && " if copy.to else ""
+    return "\n".join([*lines, f"next: {go}make repro PROJECT={copy.name}"])
+
+
+def main(words: list[str] | None = None) -> None:
+    """Lists the projects, or makes a copy and prints the next command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.starter", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("project", nargs="?", help="to copy")
+    parser.add_argument("name", nargs="?", help="of the copy")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="of your data")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="new or empty, for a repository of its own")
+    chosen = parser.parse_args(words)
+    if not any(vars(chosen).values()):
+        print(listing(ROOT))
+    elif chosen.project and chosen.name:
+        print(summary(start(ROOT, chosen.project, chosen.name, chosen.data, chosen.to)))
+    else:
+        raise UserError(
+            "the project to copy and a name are both needed",
+            expected="make new NAME=flowers FROM=cifar_cnn DATA=path/to/my/folder",
+            fix="make new lists the projects",
+        )
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes back what was placed, as Ctrl-C does
+    with errors_for_people():
+        main()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from shared.training.run_info import hardware
 
 from shared.core.files import write_atomic, write_json
+from shared.training.device import hardware
 
 RESULTS = Path(__file__).with_name("results")
 CPU = torch.device("cpu")

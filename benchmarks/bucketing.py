@@ -1,8 +1,8 @@
 """Tokens a second in training: batches by length beside random order with padding, for networks of imdb_sentiment.
 
-The lengths are drawn from IMDB's: its percentiles in words and signs are below, so no data is needed. Both loaders give
-batches of as many texts on average, all of the same content; the order of the two alternates from round to round. What
-is counted are real tokens, not padding.
+The lengths are drawn from IMDB's: its percentiles in words and punctuation marks are below, so no data is needed. Both
+plans give batches of as many texts on average, all of the same content; the order of the two alternates from round to
+round. What is counted are real tokens, not padding.
 """
 
 import statistics
@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from shared.data.columns import Ragged
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.table import report
 from projects.imdb_sentiment.model import TextClassifier
 from projects.imdb_sentiment.params import Model
-from shared.data.batches import Batches, EqualBatches, LengthBatches, Plan
-from shared.text.batches import text_reader
+from shared.data.batches import Batch, Batches, CostBatches, EqualBatches, Padded, Plan
+from shared.data.table import Ragged
 from shared.training.distributed import local
 
 # Of 10,000 reviews, at 0, 5, ..., 100 percent; the 1.5 % that are longer are cut
@@ -39,38 +38,42 @@ def make_texts(rng: np.random.Generator) -> Ragged:
 def make_network(name: str) -> nn.Module:
     torch.manual_seed(0)
     sizes = {"width": 64, "hidden": 64, "layers": 1, "heads": 4, "ngrams": 0, "buckets": 1}
-    params = Model.model_construct(name=name, dropout=0.1, ngram_dropout=0.0, word_dropout=0.0, **sizes)
+    params = Model.model_construct(name=name, dropout=0.1, word_dropout=0.0, **sizes)
     return TextClassifier(params, WORDS, 1, max(PERCENTILES), 2)
 
 
-def steps(texts: Ragged, plan: Plan) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def steps(texts: Ragged, plan: Plan) -> Iterator[Batch]:
     """Batches without end."""
-    world = local("cpu")
-    read = text_reader(texts, torch.zeros(TEXTS, dtype=torch.int64), world.device)
-    batches = Batches(read, lambda raw, index, epoch: raw, plan=plan, seed=0, world=world)
-    for step in range(10**9):
-        yield batches[step][0]
+    pad, labels = Padded(texts), torch.zeros(TEXTS, dtype=torch.int64)
+
+    def read(index: Tensor) -> Batch:
+        tokens, mask = pad(index)
+        return {"tokens": tokens, "tokens_mask": mask, "label": labels[index]}
+
+    batches = Batches(read, plan=plan, seed=0, world=local())
+    return (batch for micro_batches in batches.stream(0, 10**9) for batch in micro_batches)
 
 
-def tokens_a_second(network: nn.Module, batches: Iterator[tuple[Tensor, Tensor, Tensor]]) -> float:
+def tokens_a_second(network: nn.Module, batches: Iterator[Batch]) -> float:
     """Over some steps of training: forward, backward, update."""
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     count, start = 0, time.perf_counter()
     for _ in range(STEPS):
-        tokens, mask, label = next(batches)
-        F.cross_entropy(network(tokens, mask), label).backward()  # type: ignore[no-untyped-call]
+        batch = next(batches)
+        logits = network(batch["tokens"], batch["tokens_mask"])
+        F.cross_entropy(logits, batch["label"]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
-        count += int(mask.sum())
+        count += int(batch["tokens_mask"].sum())
     return count / (time.perf_counter() - start)
 
 
 def measure(name: str, texts: Ragged) -> dict[str, Any]:
-    """Both loaders in turn, for one network."""
+    """Both plans in turn, for one network."""
     size = round(BATCH_TOKENS / texts.lengths.mean())
     plans = {
-        "random": EqualBatches(TEXTS, size, size, local("cpu")),
-        "by length": LengthBatches(texts.lengths, BATCH_TOKENS, BATCH_TOKENS),
+        "random": EqualBatches(TEXTS, size, size, local()),
+        "by length": CostBatches(texts.lengths, BATCH_TOKENS, BATCH_TOKENS, local()),
     }
     network, streams = make_network(name), {key: steps(texts, plan) for key, plan in plans.items()}
     rates: dict[str, list[float]] = {key: [] for key in plans}
@@ -86,6 +89,6 @@ def main() -> bool:
     """Measures and reports. Returns whether batches by length are twice as fast for each network."""
     texts = make_texts(np.random.default_rng(0))
     rows = [measure(name, texts) for name in NETWORKS]
-    report("bucketing", rows, texts=TEXTS, mean_tokens=round(float(texts.lengths.mean())), batch_tokens=BATCH_TOKENS,
-           rounds=ROUNDS, threads=torch.get_num_threads())  # fmt: skip
+    setup = {"texts": TEXTS, "mean_tokens": round(float(texts.lengths.mean())), "batch_tokens": BATCH_TOKENS}
+    report("bucketing", rows, **setup, rounds=ROUNDS, threads=torch.get_num_threads())
     return all(row["by length over random"] >= LEAST for row in rows)

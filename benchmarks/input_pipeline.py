@@ -5,15 +5,16 @@ is the median of the rounds. One thread computes here; DataLoader workers are pr
 """
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from shared.data.arrays import Split
-from shared.image.batches import ImageBatch, reader
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -21,8 +22,9 @@ from benchmarks.table import report
 from projects.cifar_cnn.data import augment
 from projects.cifar_cnn.params import Params
 from shared.core.params import load
-from shared.core.paths import ROOT
-from shared.data.batches import Batches, EqualBatches
+from shared.core.paths import Project
+from shared.data.batches import Batches, EqualBatches, gather
+from shared.data.table import Table, write_table
 from shared.training.distributed import local
 
 IMAGES, BATCH, ROUNDS = 10_000, 500, 5
@@ -32,10 +34,10 @@ LEAST = 40_000  # images a second, of ours on one core
 class Pictures(Dataset[tuple[Tensor, int]]):
     """What a user would write: PIL images through torchvision's transforms, one by one."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, table: Table) -> None:
         from torchvision.transforms import v2
 
-        self.images, self.labels = split.images.transpose(0, 2, 3, 1), split.labels
+        self.images, self.labels = table.fixed("image").transpose(0, 2, 3, 1), table.fixed("label")
         crop = v2.RandomCrop(32, padding=2, padding_mode="reflect")
         to_float = [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
         self.transform = v2.Compose([v2.RandomHorizontalFlip(), crop, *to_float])
@@ -47,27 +49,22 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
 
 
-def ours(split: Split, workers: int) -> Callable[[], Iterator[Any]]:
+def ours(table: Table, workers: int) -> Callable[[], Iterator[Any]]:
     """The batches of cifar_cnn, as its train stage makes them."""
-    params = load(Params, ROOT / "projects/cifar_cnn/params.yaml").train
-    world = local()
-
-    def finish(raw: tuple[Tensor, Tensor], sample: Tensor, epoch: float) -> ImageBatch:
-        return ImageBatch(augment(raw[0], sample, epoch, params), raw[1], sample)
-
+    params, world = load(Params, Project("cifar_cnn").folder / "params.yaml").train, local()
     batches = Batches(
-        reader(split, None if workers else world.device),
-        finish,
-        plan=EqualBatches(IMAGES, BATCH, BATCH, world),
+        gather(table, "image", "label", device="cpu" if workers else world.device),
+        plan=EqualBatches(len(table), BATCH, BATCH, world),
         seed=0,
         world=world,
+        augment=partial(augment, params=params),
         workers=workers,
     )
     return lambda: batches.stream(0, len(batches))
 
 
-def theirs(split: Split, workers: int) -> Callable[[], Iterator[Any]]:
-    loader = DataLoader(Pictures(split), BATCH, shuffle=True, num_workers=workers)
+def theirs(table: Table, workers: int) -> Callable[[], Iterator[Any]]:
+    loader = DataLoader(Pictures(table), BATCH, shuffle=True, num_workers=workers)
     return lambda: iter(loader)
 
 
@@ -84,18 +81,20 @@ def main() -> bool:
     """Whether ours reaches LEAST images a second on one core."""
     torch.set_num_threads(1)
     draw = np.random.default_rng(0)
-    images = draw.integers(0, 256, (IMAGES, 3, 32, 32), dtype=np.uint8)
-    split = Split(images, draw.integers(0, 10, IMAGES), [])
-    makers = {
-        "Batches, on the device": ours(split, 0),
-        "Batches, 2 workers": ours(split, 2),
-        "torchvision v2 on PIL, no workers": theirs(split, 0),
-        "torchvision v2 on PIL, 2 workers": theirs(split, 2),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in makers}
-    for _ in range(ROUNDS):
-        for name, epoch in makers.items():
-            rates[name].append(rate(epoch))
+    columns = {"image": draw.integers(0, 256, (IMAGES, 3, 32, 32), np.uint8), "label": draw.integers(0, 10, IMAGES)}
+    with tempfile.TemporaryDirectory() as folder:
+        write_table(Path(folder) / "train", columns)
+        table = Table(Path(folder) / "train")
+        makers = {
+            "Batches, on the device": ours(table, 0),
+            "Batches, 2 workers": ours(table, 2),
+            "torchvision v2 on PIL, no workers": theirs(table, 0),
+            "torchvision v2 on PIL, 2 workers": theirs(table, 2),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in makers}
+        for _ in range(ROUNDS):
+            for name, epoch in makers.items():
+                rates[name].append(rate(epoch))
     medians = {name: statistics.median(values) for name, values in rates.items()}
     best = medians["Batches, on the device"]
     rows = [{"pipeline": name, "images/s": value, "ours over this": best / value} for name, value in medians.items()]

@@ -14,11 +14,11 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,44 +28,24 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.table import report
 from shared.core.sections import FitParams, Runtime
-from shared.data.batches import Batches, EqualBatches
+from shared.data.batches import Batch, Batches, EqualBatches
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import local
-from shared.training.fit import fit
+from shared.training.fit import Training, fit
+from shared.training.step import cross_entropy
 
 ROUNDS, STEPS, FIRST = 12, 300, 40  # FIRST: the step from which time is taken, the ones before warm up
 BATCH, SIDE, CLASSES, IMAGES = 8, 16, 10, 4096
 LOG_STEPS = 20
-MOST_ADDED_US, LEAST_RATIO = 150.0, 0.94
+MOST_ADDED_US, LEAST_RATIO = 100.0, 0.94
 
 PARAMS = FitParams(
-    seed=0,
-    epochs=STEPS / (IMAGES // BATCH),
-    batch_size=BATCH,
-    micro_batch_size=BATCH,
-    precision="fp32",
-    clip_norm=0.0,
-    ema_decay=0.0,
-    validate_epochs=1.0,
-    monitor="",
-    keep="last",
-    patience=0,
-)
+    seed=0, epochs=STEPS / (IMAGES // BATCH), batch_size=BATCH, micro_batch_size=BATCH, precision="fp32",
+    clip_norm=0.0, ema_decay=0.0, validate_epochs=1.0, monitor="", keep="last", patience=0,
+)  # fmt: skip
 RUNTIME = Runtime(
-    device="cpu",
-    processes=1,
-    loader="device",
-    workers=0,
-    log_steps=LOG_STEPS,
-    checkpoint_steps=10 * STEPS,
-    profile=False,
-    tensorboard=False,
-)
-
-
-class Batch(NamedTuple):
-    image: Tensor
-    label: Tensor
+    device="cpu", processes=1, workers=0, log_steps=LOG_STEPS, checkpoint_steps=10 * STEPS, profile=False
+)  # fmt: skip
 
 
 class Data(Dataset[Batch]):
@@ -76,18 +56,13 @@ class Data(Dataset[Batch]):
         self.images = torch.randn(IMAGES, 3, SIDE, SIDE, generator=generator)
         self.labels = torch.randint(CLASSES, (IMAGES,), generator=generator)
         self.asked: list[float] = []
-        self.batches = Batches(
-            self.read,
-            lambda raw, index, epoch: raw,
-            plan=EqualBatches(IMAGES, BATCH, BATCH, local()),
-            seed=0,
-            world=local(),
-        )
+        plan = EqualBatches(IMAGES, BATCH, BATCH, local())
+        self.batches = Batches(self.read, plan=plan, seed=0, world=local())
         self.order = [self.batches.samples(step) for step in range(STEPS)]
 
     def read(self, index: Tensor) -> Batch:
         self.asked.append(time.perf_counter())
-        return Batch(self.images[index], self.labels[index])
+        return {"image": self.images[index], "label": self.labels[index]}
 
     def __len__(self) -> int:
         return STEPS
@@ -108,58 +83,48 @@ def sgd(model: nn.Module) -> Optimizer:
     return SGD(model.parameters(), lr=0.01, momentum=0.9)
 
 
-class Means:
-    """The loss and accuracy of each log interval, as one would write it: running sums on the device."""
+def run_loop(
+    batches: Iterable[Batch],
+    model: nn.Module,
+    optimizer: Optimizer,
+    backward: Callable[[Tensor], None],
+    log: Callable[[dict[str, float], int], None],
+) -> None:
+    """A loop as one would write it, with running sums on the device."""
+    loss_sum, correct = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+    for step, batch in enumerate(batches, 1):
+        logits = model(batch["image"])
+        loss = F.cross_entropy(logits, batch["label"])
+        backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        loss_sum += loss.detach()
+        correct += (logits.argmax(1) == batch["label"]).sum()
+        if step % LOG_STEPS == 0:
+            log({"loss": loss_sum.item() / LOG_STEPS, "accuracy": correct.item() / (LOG_STEPS * BATCH)}, step)
+            loss_sum.zero_()
+            correct.zero_()
 
-    def __init__(self) -> None:
-        self.loss, self.correct, self.step = torch.zeros(()), torch.zeros((), dtype=torch.int64), 0
-        self.rows: list[dict[str, float]] = []
 
-    def add(self, loss: Tensor, logits: Tensor, label: Tensor) -> dict[str, float] | None:
-        self.loss += loss.detach()
-        self.correct += (logits.argmax(1) == label).sum()
-        self.step += 1
-        if self.step % LOG_STEPS:
-            return None
-        row = {"loss": self.loss.item() / LOG_STEPS, "accuracy": self.correct.item() / (LOG_STEPS * BATCH)}
-        self.rows.append(row)
-        self.loss.zero_()
-        self.correct.zero_()
-        return row
+def print_line(values: dict[str, float], step: int) -> None:
+    print(f"step {step}  loss {values['loss']:.4g}  accuracy {values['accuracy']:.4g}", flush=True)
 
 
 def by_hand(data: Data, model: nn.Module, folder: Path) -> None:
-    optimizer, means = sgd(model), Means()
-    for step in range(STEPS):
-        batch = data[step]
-        logits = model(batch.image)
-        loss = F.cross_entropy(logits, batch.label)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if row := means.add(loss, logits, batch.label):
-            print(f"step {step + 1}  loss {row['loss']:.4g}  accuracy {row['accuracy']:.4g}", flush=True)
+    run_loop((data[step] for step in range(STEPS)), model, sgd(model), Tensor.backward, print_line)
 
 
 def by_fit(data: Data, model: nn.Module, folder: Path) -> None:
-    def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        logits = model(batch.image)
-        total = F.cross_entropy(logits, batch.label, reduction="sum")
-        return total, len(batch.label), {"accuracy": (logits.argmax(1) == batch.label).sum()}
-
-    fit(
-        model,
-        loss,
-        train=data.batches,
-        validate=None,
+    training = Training(
+        model=model,
+        loss=lambda model, batch: cross_entropy(model(batch["image"]), batch["label"]),
+        batches=data.batches,
+        validation=None,
         optimizers=[sgd(model)],
         schedule=lambda update: 1.0,
-        params=PARAMS,
-        runtime=RUNTIME,
-        world=local(),
-        checkpoint=Checkpoint(folder / "last.pt", local()),
-        scratch=folder,
+        config={},
     )
+    fit(training, PARAMS, RUNTIME, local(), Checkpoint(folder / "last.pt", local()), folder)
 
 
 def by_fabric(data: Data, model: nn.Module, folder: Path) -> None:
@@ -168,15 +133,8 @@ def by_fabric(data: Data, model: nn.Module, folder: Path) -> None:
 
     fabric = Fabric(accelerator="cpu", devices=1, loggers=CSVLogger(str(folder), flush_logs_every_n_steps=LOG_STEPS))
     wrapped, optimizer = fabric.setup(model, sgd(model))
-    means = Means()
-    for step, batch in enumerate(fabric.setup_dataloaders(DataLoader(data, batch_size=None))):
-        logits = wrapped(batch.image)
-        loss = F.cross_entropy(logits, batch.label)
-        fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
-        if row := means.add(loss, logits, batch.label):
-            fabric.log_dict(row, step=step + 1)
+    batches = fabric.setup_dataloaders(DataLoader(data, batch_size=None))
+    run_loop(batches, wrapped, optimizer, fabric.backward, fabric.log_dict)
 
 
 def by_accelerate(data: Data, model: nn.Module, folder: Path) -> None:
@@ -184,15 +142,7 @@ def by_accelerate(data: Data, model: nn.Module, folder: Path) -> None:
 
     accelerator = Accelerator(cpu=True)
     wrapped, optimizer, batches = accelerator.prepare(model, sgd(model), DataLoader(data, batch_size=None))
-    means = Means()
-    for step, batch in enumerate(batches):
-        logits = wrapped(batch.image)
-        loss = F.cross_entropy(logits, batch.label)
-        accelerator.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
-        if row := means.add(loss, logits, batch.label):
-            accelerator.print(f"step {step + 1}  loss {row['loss']:.4g}  accuracy {row['accuracy']:.4g}", flush=True)
+    run_loop(batches, wrapped, optimizer, accelerator.backward, accelerator.on_main_process(print_line))
 
 
 def by_trainer(data: Data, model: nn.Module, folder: Path) -> None:
@@ -205,24 +155,17 @@ def by_trainer(data: Data, model: nn.Module, folder: Path) -> None:
             self.net = model
 
         def training_step(self, batch: Batch, index: int) -> Tensor:
-            logits = self.net(batch.image)
-            loss = F.cross_entropy(logits, batch.label)
-            self.log_dict({"loss": loss, "accuracy": (logits.argmax(1) == batch.label).float().mean()})
+            logits = self.net(batch["image"])
+            loss = F.cross_entropy(logits, batch["label"])
+            self.log_dict({"loss": loss, "accuracy": (logits.argmax(1) == batch["label"]).float().mean()})
             return loss
 
         def configure_optimizers(self) -> Optimizer:
             return sgd(self.net)
 
-    trainer = Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_steps=STEPS,
-        logger=CSVLogger(str(folder)),
-        log_every_n_steps=LOG_STEPS,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    off = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    logged = {"logger": CSVLogger(str(folder)), "log_every_n_steps": LOG_STEPS}
+    trainer = Trainer(accelerator="cpu", devices=1, max_steps=STEPS, **logged, **off)
     trainer.fit(Task(), DataLoader(data, batch_size=None))
 
 
@@ -276,21 +219,13 @@ def main() -> bool:
             times[name].append(micros)
         identical &= same_bits(models["by hand"], models["fit()"])
     rows = [_row(name, times[name], times["by hand"]) for name in names]
-    report(
-        "loop_cost",
-        rows,
-        ("torch", "lightning", "accelerate"),
-        rounds=ROUNDS,
-        steps_timed=STEPS - FIRST,
-        batch_size=BATCH,
-        threads=1,
-        weights_identical=identical,
-    )
+    setup = {"rounds": ROUNDS, "steps_timed": STEPS - FIRST, "batch_size": BATCH, "threads": 1}
+    report("loop_cost", rows, ("torch", "lightning", "accelerate"), **setup, weights_identical=identical)
     print(f"\nweights of `fit()` and of the hand-written loop identical: {'yes' if identical else 'NO'}")
     return identical and rows[1]["added_us"] <= MOST_ADDED_US and rows[1]["speed over by hand"] >= LEAST_RATIO
 
 
-def _row(name: str, micros: list[float], by_hand: list[float]) -> dict[str, str | float]:
+def _row(name: str, micros: list[float], by_hand: list[float]) -> dict[str, Any]:
     """Differences and ratios are taken within a round, where the machine was the same."""
     added = statistics.median(one - other for one, other in zip(micros, by_hand, strict=True))
     ratio = statistics.median(other / one for one, other in zip(micros, by_hand, strict=True))

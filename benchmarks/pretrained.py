@@ -1,7 +1,7 @@
 """MiniLM fine-tuned on SST-2: imdb_sentiment's preset `minilm` beside Hugging Face's own Trainer.
 
 Both start from the same checkpoint and see the same 67,349 training phrases as often, at the same rates and in the same
-precision, with as many phrases in a batch on average. Both are judged on the 872 development sentences, which choose
+precision, with as many phrases in a batch on average. Both are evaluated on the 872 development sentences, which choose
 nothing here. Ours batches by length; the Trainer draws at random and pads, as it does when nothing else is asked for.
 """
 
@@ -14,21 +14,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from shared.data.columns import read_columns
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.preset import load
+from benchmarks.preset import Elsewhere, load, train
 from benchmarks.table import report
-from projects.imdb_sentiment import prepare, train
-from projects.imdb_sentiment.data import tokens_and_labels
-from projects.imdb_sentiment.evaluate import predict
 from projects.imdb_sentiment.params import Params
+from projects.imdb_sentiment.train import describe
 from shared.core.seed import derive
+from shared.data.batches import cost_shares, gather
+from shared.data.prepared import Prepared
 from shared.data.source import mirror_folder
-from shared.evaluation.metrics import bootstrap
-from shared.text import classes as text_classes
+from shared.data.table import Table
+from shared.evaluation.intervals import bootstrap
+from shared.evaluation.records import Records, collect
+from shared.text import classes
 from shared.text.pretrained import find_checkpoint
-from shared.training.checkpoint import Checkpoint
 from shared.training.device import resolve_precision
 from shared.training.distributed import local
 
@@ -46,28 +46,33 @@ LEAST_ACCURACY, MOST_SECONDS = 0.89, 1200
 
 def make_data(mirror: Path, folder: Path, params: Params) -> Path:
     """SST-2 as own data, then in the prepared form, below a folder."""
-    raw = folder / "raw"
-    raw.mkdir()
+    project = Elsewhere("imdb_sentiment", folder)
+    project.raw.mkdir()
     for name, packed in FILES.items():
         text = gzip.decompress((mirror / packed).read_bytes()).decode()
-        (raw / name).write_text(text if text.startswith(HEADER) else HEADER + text)
-    text_classes.write(folder / "prepared", prepare.read(raw, params.prepare), params.prepare)
-    return folder / "prepared"
+        (project.raw / name).write_text(text if text.startswith(HEADER) else HEADER + text)
+    classes.prepare(project, params.prepare)
+    return project.prepared
 
 
 def ours(params: Params, prepared: Path, folder: Path) -> tuple[float, np.ndarray]:
     """Seconds of training, and which sentences of dev are right."""
-    world = local("cpu")
-    run, _ = train.train(params, prepared, Checkpoint(folder / "last.pt", world), world)
-    records = predict(run.model.eval(), read_columns(prepared, "test"), params.evaluate, world)
-    return run.progress.seconds, (records["logits"].argmax(1) == records["actual"]).numpy()
+    world, test = local(), Prepared(prepared).table("test")
+    run, read = train(describe, params, prepared, world, folder), gather(test, "tokens", "label")
+
+    def predict(index: Tensor) -> Records:
+        batch = read(index)
+        return {"right": run.model(batch["tokens"], batch["tokens_mask"]).argmax(1) == batch["label"]}
+
+    shares = cost_shares(test.ragged("tokens").lengths, params.evaluate.batch_size, world)
+    return run.progress.seconds, collect(predict, shares, world)["right"].numpy()
 
 
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):
     """A prepared split as the Trainer wants it."""
 
-    def __init__(self, prepared: Path, split: str) -> None:
-        self.tokens, self.labels = tokens_and_labels(read_columns(prepared, split))
+    def __init__(self, table: Table) -> None:
+        self.tokens, self.labels = table.ragged("tokens"), table.fixed("label")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -87,7 +92,7 @@ def theirs(params: Params, prepared: Path, folder: Path) -> tuple[float, np.ndar
     )
 
     chosen, source = params.train, find_checkpoint(params.prepare.checkpoint)
-    rows, dev = Rows(prepared, "train"), Rows(prepared, "test")
+    rows, dev = (Rows(Prepared(prepared).table(split)) for split in ("train", "test"))
     batch = round(len(rows) / math.ceil(len(rows) * rows.tokens.lengths.mean() / chosen.batch_size))
     torch.manual_seed(derive(chosen.seed, "weights"))
     model: nn.Module = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2)
@@ -115,7 +120,7 @@ def theirs(params: Params, prepared: Path, folder: Path) -> tuple[float, np.ndar
     trainer.train()
     seconds = time.perf_counter() - start
     predicted = trainer.predict(dev).predictions.argmax(1)
-    return seconds, predicted == dev.labels.numpy()
+    return seconds, predicted == dev.labels
 
 
 def main() -> bool:

@@ -4,7 +4,7 @@
     python -m projects.conll_ner.evaluate evaluate.num_worst=50   # this run only
     torchrun --nproc-per-node 2 -m projects.conll_ner.evaluate
 
-metrics.json      entity F1 with its 95 % interval over the words as the data cuts them, and from raw texts
+metrics.json      entity F1 with its 95 % interval over the words that the data give, and from raw texts
                   (raw_text_f1); precision, recall, figures of each type, baselines, kinds of errors (scores.py)
 predictions.csv   a row an entity: id of its sentence, actual type, predicted type, confidence
 run.json          seconds that the predictions took
@@ -42,7 +42,7 @@ from .tagging import tag, text_predictor
 from .tags import Entity, entities
 
 RAW_TEXT = (
-    "F1 is measured over the words as the data cuts them, as papers do it. `predict` is given a text: it cuts it into "
+    "F1 is measured over the words that the data give, as papers do it. `predict` is given a text: it cuts it into "
     "words by itself, where AT&T becomes three, and reads it without the sentences around it. From the raw text of "
     "each sentence F1 is {raw_text_f1:.3f}."
 )

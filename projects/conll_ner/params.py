@@ -25,7 +25,6 @@ class Prepare(Section):
     test_fraction: float = Field(gt=0, lt=1)  # of all documents, where the data has no test file
     learn_from_valid: bool  # make a given valid file part of train, once every choice is made
     max_words: int = Field(ge=1)  # of the vocabulary, the most frequent ones
-    vectors: str  # of words, to start from: a file in GloVe's form or "glove.6B.300d"; "": none; not for a checkpoint
     min_count: int = Field(ge=1)  # how often a word of the vocabulary occurs in train
 
 

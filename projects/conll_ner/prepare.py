@@ -14,7 +14,7 @@ Everything wrong with the data is listed at once, and nothing is written then.
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ from shared.data.prepared import count_lines, write_prepared
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged
+from shared.report import blocks
 from shared.text.pretrained import find_checkpoint
-from shared.text.tokens import checkpoint_pieces, load_vectors
+from shared.text.tokens import checkpoint_pieces
 
 from .data import Features, PieceFeatures, Sequences, WordFeatures
 from .formats import Sentence, read_folder
@@ -111,15 +112,18 @@ def write(folder: Path, data: Annotated, params: Prepare) -> dict[str, Any]:
     manifest["join_sentences"] = params.join_sentences
     splits = {name: columns_of(sentences, features, data.classes) for name, sentences in data.splits.items()}
     counts = {name: counts_of(data.splits[name], splits[name], features, manifest) for name in splits}
-    tables = {}
-    if params.vectors:
-        if not isinstance(features, WordFeatures):
-            raise UserError("prepare.vectors: a checkpoint has its own", fix='prepare.encoder=words, or vectors: ""')
-        vectors, share = load_vectors(params.vectors, features.words.words)
-        manifest |= {"vectors": params.vectors, "vectors_share": round(share, 6)}
-        tables["vectors"] = {"vector": vectors}
-    files = {"features.json": features.config}
-    return write_prepared(folder, splits, manifest, counts=counts, files=files, tables=tables)
+    page = blocks.page([blocks.counts(count_rows(counts, data.classes))], params=params.model_dump())
+    files = {"features.json": features.config, "page.json": page}
+    return write_prepared(folder, splits, manifest, counts=counts, files=files)
+
+
+def count_rows(splits: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """What a person would check of each split: sentences, words, entities of each type."""
+    keys = ("sentences", "sequences", "words", "cut_sentences")
+    rows = {key.replace("_", " "): {name: split[key] for name, split in splits.items()} for key in keys}
+    return rows | {
+        label: {name: split["entities"].get(label, 0) for name, split in splits.items()} for label in classes
+    }
 
 
 def counts_of(
@@ -130,6 +134,7 @@ def counts_of(
     sequences = Sequences.of(columns["tokens"], columns["document"], features, config)
     cut = np.unique(np.searchsorted(columns["tokens"].offsets, sequences.cuts))
     return {
+        "sentences": len(sentences),
         "words": sum(len(one.words) for one in sentences),
         "sequences": len(sequences.words.offsets) - 1,
         "entities": dict(sorted(labels.items())),
@@ -141,7 +146,7 @@ def suggest(root: Path) -> dict[str, Any]:
     """The params that suit annotated text of one's own. Raises one UserError with everything that is wrong."""
     params = Prepare(
         seed=0, encoder=WORDS, max_tokens=400, join_sentences=False, valid_fraction=0.1, test_fraction=0.2,
-        learn_from_valid=False, max_words=50_000, vectors="", min_count=1,
+        learn_from_valid=False, max_words=50_000, min_count=1,
     )  # fmt: skip
     train = read(root, params).splits["train"]
     num_words = sum(len(one.words) for one in train)
@@ -160,11 +165,7 @@ def main(params: Params) -> None:
     manifest = write(project.prepared, read(project.raw, params.prepare), params.prepare)
     splits = manifest["splits"]
     print(f"{manifest['source']}, {len(manifest['classes'])} types of entities")
-    keys = {"count": "sentences", "sequences": "sequences", "words": "words", "cut_sentences": "cut"}
-    rows = {title: {name: split[key] for name, split in splits.items()} for key, title in keys.items()}
-    rows |= {label: {name: split["entities"].get(label, 0) for name, split in splits.items()}
-             for label in manifest["classes"]}  # fmt: skip
-    for line in count_lines(rows):
+    for line in count_lines(count_rows(splits, manifest["classes"])):
         print(line)
     print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
 

@@ -24,14 +24,14 @@ from shared.core.seed import derive
 from shared.data.batches import Batch, Batches, CostBatches, cost_shares, unpad
 from shared.data.prepared import Prepared
 from shared.evaluation.records import Records, collect
-from shared.text.pretrained import checkpoint_files, load_pretrained, start_from_vectors
+from shared.text.pretrained import checkpoint_files, load_pretrained
 from shared.training.distributed import World
 from shared.training.fit import Training, Validation, count_steps
 from shared.training.stage import train_stage
 from shared.training.step import linear
 
 from .data import Features, PieceFeatures, by_sentence, forget, load_features, read_sequences, reader
-from .model import CheckpointTagger, LSTMTagger, Tagger, build_model
+from .model import CheckpointTagger, Tagger, build_model
 from .params import Params, Train
 
 
@@ -95,10 +95,7 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
         checkpoint, num_tokens = features.checkpoint, config["max_tokens"] + len(features.added)
         body, config["body"] = load_pretrained(checkpoint, "body", num_tokens)
     torch.manual_seed(derive(chosen.seed, "weights"))
-    model = build_model(config, body)
-    if isinstance(model, LSTMTagger):
-        start_from_vectors(model.embed.words, prepared, "train.model.word_size")
-    model = model.to(world.device)
+    model = build_model(config, body).to(world.device)
 
     table = prepared.table("train")
     sequences = read_sequences(table, features, config)

@@ -7,7 +7,6 @@ All take tokens (B, L) int64 and mask (B, L) bool, True on tokens, padded on the
 `baseline` gives the tokens of a text that says nothing.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared.core.errors import UserError
 from shared.data.draws import Draws
 from shared.data.table import Ragged
-from shared.text.pretrained import find_checkpoint
+from shared.text.pretrained import from_config
 from shared.text.tokens import PAD, Encoder, load_encoder
 from shared.training.weights import load_weights, read_config
 
@@ -28,55 +26,6 @@ from .params import Model
 EMBEDDING_STD = 0.5
 HASH = 0x9E3779B97F4A7C15 - (1 << 64)  # 2^64 by the golden ratio, as a signed number
 UNKNOWN = -(1 << 63)  # key of n-grams that are not known; the smallest int64, so it is the first of the sorted keys
-
-
-class AttentionPooling(nn.Module):
-    """One vector a text: a mean of its tokens' vectors, weighted by how much each matters (Yang et al. 2016)."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(size, size)
-        self.weight = nn.Linear(size, 1, bias=False)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, L, H), (B, L) -> (B, H)."""
-        scores: Tensor = self.weight(self.hidden(states).tanh()).squeeze(2)
-        share = scores.masked_fill(~mask, -torch.inf).softmax(dim=1)
-        return torch.einsum("bl,blh->bh", share.to(states.dtype), states)
-
-
-class BiLSTM(nn.Module):
-    """An LSTM in each direction, a layer of both at a time.
-
-    Two nets of one direction and no packed sequence, which is several times slower on a CPU: padding is on the right,
-    so it comes after everything that counts, also for the backward net, which reads each text from its own end.
-    """
-
-    def __init__(self, size: int, params: Model) -> None:
-        super().__init__()
-        sizes = [size] + [2 * params.hidden] * (params.layers - 1)
-        self.forwards = nn.ModuleList([nn.LSTM(size, params.hidden, batch_first=True) for size in sizes])
-        self.backwards = nn.ModuleList([nn.LSTM(size, params.hidden, batch_first=True) for size in sizes])
-        self.dropout = nn.Dropout(params.dropout)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, L, D), (B, L) -> (B, L, 2H)."""
-        turned = turn_around(mask).unsqueeze(2)
-        for ahead, back in zip(self.forwards, self.backwards, strict=True):
-            reverse = back(states.gather(1, turned.expand_as(states)))[0]
-            states = torch.cat([ahead(states)[0], reverse.gather(1, turned.expand_as(reverse))], dim=2)
-            states = self.dropout(states)
-        return states
-
-
-def turn_around(mask: Tensor) -> Tensor:
-    """(B, L) bool -> (B, L) int64: where each token goes when texts are read from their end; padding stays.
-
-    >>> turn_around(torch.tensor([[True, True, True, False]]))
-    tensor([[2, 1, 0, 3]])
-    """
-    place = torch.arange(mask.shape[1], device=mask.device)
-    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - place, place)
 
 
 class WordEmbedding(nn.Module):
@@ -102,28 +51,52 @@ class WordEmbedding(nn.Module):
 
 
 class RecurrentClassifier(nn.Module):
-    """Word vectors learned from scratch, a bidirectional LSTM, attention over its states, and a linear head."""
+    """Word vectors learned from scratch, an LSTM in each direction, attention over its states, and a linear head.
+
+    Attention is a weighted mean of the states (Yang et al. 2016). Two nets of one direction and no packed sequence,
+    which is several times slower on a CPU: padding is on the right, so it comes after everything that counts, also for
+    the backward net, which reads each text from its own end.
+    """
 
     embedding_layer = "embedding"
 
     def __init__(self, params: Model, num_tokens: int, blank: int, num_classes: int) -> None:
         super().__init__()
-        self.blank = blank
+        self.blank, size = blank, 2 * params.hidden
         self.embedding = WordEmbedding(num_tokens, blank, params)
-        self.body = BiLSTM(params.width, params)
-        self.pool = AttentionPooling(2 * params.hidden)
+        self.ahead = nn.LSTM(params.width, params.hidden, batch_first=True)
+        self.back = nn.LSTM(params.width, params.hidden, batch_first=True)
+        self.attention = nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False))
         self.dropout = nn.Dropout(params.dropout)
-        self.head = nn.Linear(2 * params.hidden, num_classes)
+        self.head = nn.Linear(size, num_classes)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L) int64, (B, L) bool -> (B, K) logits."""
-        states = self.body(self.embedding(tokens * mask), mask)
-        logits: Tensor = self.head(self.dropout(self.pool(states, mask)))
+        states = self.dropout(self.states(self.embedding(tokens * mask), mask))
+        share = self.attention(states).squeeze(2).masked_fill(~mask, -torch.inf).softmax(dim=1)
+        pooled = torch.einsum("bl,blh->bh", share.to(states.dtype), states)
+        logits: Tensor = self.head(self.dropout(pooled))
         return logits
+
+    def states(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """(B, L, D), (B, L) -> (B, L, 2H): of the net that reads ahead, and of the one that reads back."""
+        turned = turn_around(mask).unsqueeze(2)
+        reverse = self.back(vectors.gather(1, turned.expand_as(vectors)))[0]
+        return torch.cat([self.ahead(vectors)[0], reverse.gather(1, turned.expand_as(reverse))], dim=2)
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L) int64: every word unknown."""
         return tokens.masked_fill(mask, self.blank)
+
+
+def turn_around(mask: Tensor) -> Tensor:
+    """(B, L) bool -> (B, L) int64: where each token goes when texts are read from their end; padding stays.
+
+    >>> turn_around(torch.tensor([[True, True, True, False]]))
+    tensor([[2, 1, 0, 3]])
+    """
+    place = torch.arange(mask.shape[1], device=mask.device)
+    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - place, place)
 
 
 class Votes(nn.Module):
@@ -255,21 +228,17 @@ class CheckpointClassifier(nn.Module):
     """A pretrained Transformer of the `transformers` library with a new head.
 
     Args:
-        config: of the network, as transformers keeps it; model.json holds it.
+        network: a sequence classifier.
         blank: id of the mask token.
         special: ids of the marks that the tokenizer adds, such as [CLS].
     """
 
-    def __init__(self, config: dict[str, Any], blank: int, special: list[int]) -> None:
+    def __init__(self, network: nn.Module, blank: int, special: list[int]) -> None:
         super().__init__()
-        from transformers import AutoConfig, AutoModelForSequenceClassification  # seconds to import
-
-        self.network: nn.Module = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
-            AutoConfig.for_model(**config)
-        )
+        self.network = network
         self.blank = blank
         self.register_buffer("special", torch.tensor(special), persistent=False)
-        inputs = self.network.get_input_embeddings()
+        inputs = network.get_input_embeddings()  # type: ignore[operator]
         self.embedding_layer = next(name for name, module in self.named_modules() if module is inputs)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -282,46 +251,19 @@ class CheckpointClassifier(nn.Module):
         return tokens.masked_fill(mask & ~torch.isin(tokens, self.special), self.blank)  # type: ignore[arg-type]
 
 
-def build_model(config: dict[str, Any]) -> nn.Module:
-    """The network that a config (see `load_model`) describes, with random weights from torch's generator."""
+def build_model(config: dict[str, Any], network: nn.Module | None = None) -> nn.Module:
+    """The network that a config (see `load_model`) describes, with random weights from torch's generator.
+
+    Args:
+        network: a pretrained one; None: an untrained one from config["network"].
+    """
     encoder, params = load_encoder(config["encoder"]), Model(**config["model"])
     if params.name == "checkpoint":
-        return CheckpointClassifier(config["network"], encoder.blank, special_ids(encoder))
+        network = network or from_config("classifier", config["network"])
+        return CheckpointClassifier(network, encoder.blank, special_ids(encoder))
     if params.name == "ngrams":
         return NGramClassifier(params, config["num_ngrams"], encoder.blank, len(config["classes"]))
     return RecurrentClassifier(params, len(encoder), encoder.blank, len(config["classes"]))
-
-
-def network_config(checkpoint: str, config: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint's own config as plain values, for these classes.
-
-    Raises:
-        UserError: there is no such checkpoint, or it cannot read texts as long as they were prepared.
-    """
-    from transformers import AutoConfig
-
-    try:
-        found = AutoConfig.from_pretrained(find_checkpoint(checkpoint), num_labels=len(config["classes"]))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{checkpoint}: no checkpoint: {str(error).splitlines()[0]}") from None
-    limit = getattr(found, "max_position_embeddings", None) or config["max_tokens"]
-    if config["max_tokens"] > limit:
-        raise UserError(f"prepare.max_tokens: {config['max_tokens']}", expected=f"{checkpoint} reads {limit} at most")
-    values: dict[str, Any] = json.loads(found.to_json_string(use_diff=False))
-    return values
-
-
-def load_pretrained(model: nn.Module, checkpoint: str) -> None:
-    """The checkpoint's weights into a CheckpointClassifier; its new head keeps its random ones."""
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns that the head is new
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    network = model.network
-    assert isinstance(network, nn.Module)
-    pretrained = AutoModelForSequenceClassification.from_pretrained(find_checkpoint(checkpoint), config=network.config)
-    network.load_state_dict(pretrained.state_dict())
 
 
 def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -20,7 +20,6 @@ class Model(Section):
     name: Literal["bilstm", "ngrams", "checkpoint"]  # the last has its own sizes
     width: int = Field(ge=4)  # bilstm: numbers of a word's vector
     hidden: int = Field(ge=4)  # bilstm: numbers of a state, each direction
-    layers: int = Field(ge=1)  # bilstm
     word_dropout: float = Field(ge=0, lt=1)  # bilstm: share of the words that a step hides
     dropout: float = Field(ge=0, lt=1)  # bilstm: of states; ngrams: share of the n-grams that a step leaves out
     ngrams: int = Field(ge=1, le=5)  # ngrams: the longest, in words
@@ -29,7 +28,6 @@ class Model(Section):
 
 class Train(FitParams):
     model: Model
-    label_smoothing: float = Field(ge=0, lt=1)
     lr: float = Field(gt=0)  # of AdamW, at its highest
     weight_decay: float = Field(ge=0)
     warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0

@@ -13,7 +13,6 @@ from shared.core.cli import answer_help
 
 answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -26,20 +25,20 @@ from shared.data.batches import Batch, Batches, CostBatches, cost_shares, gather
 from shared.data.prepared import Prepared
 from shared.evaluation.records import CLASS_METRICS, class_metrics, mean_validation
 from shared.text.classes import ENCODER
-from shared.text.pretrained import start_from_vectors
+from shared.text.pretrained import checkpoint_files, load_pretrained
 from shared.text.tokens import load_encoder
 from shared.training.distributed import World
 from shared.training.fit import Training, Validation, count_steps
 from shared.training.stage import train_stage
 from shared.training.step import cross_entropy, linear
 
-from .model import NGramClassifier, RecurrentClassifier, build_model, learn_ratios, load_pretrained, network_config
+from .model import NGramClassifier, build_model, learn_ratios
 from .params import Params, Train
 
 
-def loss(model: nn.Module, batch: Batch, label_smoothing: float) -> tuple[Tensor, int, dict[str, Tensor]]:
+def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
     """By the loss contract: sum over texts, number of texts, sums for the log."""
-    return cross_entropy(model(batch["tokens"], batch["tokens_mask"]), batch["label"], label_smoothing)
+    return cross_entropy(model(batch["tokens"], batch["tokens_mask"]), batch["label"])
 
 
 def measure(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -62,25 +61,24 @@ def start(params: Train, prepared: Prepared) -> tuple[nn.Module, dict[str, Any]]
     config = {key: manifest[key] for key in ("classes", "max_tokens")}
     config |= {"encoder": prepared.read(ENCODER), "model": params.model.model_dump()}
     torch.manual_seed(derive(params.seed, "weights"))
+    network = None
     if params.model.name == "checkpoint":
         if not manifest["checkpoint"]:
             raise UserError(
                 "train.model.name: a checkpoint, but the texts were prepared for another model",
                 fix="set prepare.tokenizer=checkpoint as well, and prepare again",
             )
-        config["network"] = network_config(manifest["checkpoint"], config)
-    if params.model.name == "ngrams":
+        network, config["network"] = load_pretrained(
+            manifest["checkpoint"], "classifier", manifest["max_tokens"], num_labels=len(config["classes"])
+        )
+    elif params.model.name == "ngrams":
         table, blank = prepared.table("train"), load_encoder(config["encoder"]).blank
         labels = torch.from_numpy(table.fixed("label"))
         keys, ratios = learn_ratios(table.ragged("tokens"), labels, len(config["classes"]), params.model, blank)
         config["num_ngrams"] = len(keys)
-    model = build_model(config)
-    if params.model.name == "checkpoint":
-        load_pretrained(model, manifest["checkpoint"])
-    elif isinstance(model, NGramClassifier):
+    model = build_model(config, network)
+    if isinstance(model, NGramClassifier):
         model.votes.fill(keys, ratios)
-    elif isinstance(model, RecurrentClassifier):
-        start_from_vectors(model.embedding.words, prepared, "train.model.width")
     return model, config
 
 
@@ -99,12 +97,13 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
     updates = count_steps(chosen.epochs, batches)
     return Training(
         model=model,
-        loss=partial(loss, label_smoothing=chosen.label_smoothing),
+        loss=loss,
         batches=batches,
         validation=validation(prepared, chosen, world),
         optimizers=[AdamW(model.parameters(), lr=chosen.lr, weight_decay=chosen.weight_decay, fused=True)],
         schedule=linear(updates, warmup=round(chosen.warmup_fraction * updates)),
         config=config,
+        files=checkpoint_files(prepared.manifest["checkpoint"]) if chosen.model.name == "checkpoint" else (),
     )
 
 

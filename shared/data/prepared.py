@@ -35,7 +35,7 @@ class Prepared:
         return list(self.manifest["splits"])
 
     def table(self, split: str) -> Table:
-        """The samples of a split, or another table. Raises UserError where there is none."""
+        """The samples of a split. Raises UserError where there is none."""
         return Table(self.folder / split)
 
     def read(self, name: str) -> Any:
@@ -53,7 +53,6 @@ def write_prepared(
     *,
     counts: Mapping[str, Mapping[str, Any]] | None = None,
     files: Mapping[str, Any] | None = None,
-    tables: Mapping[str, Columns] | None = None,
 ) -> dict[str, Any]:
     """Replaces a prepared folder, whole or not at all, and returns the manifest.
 
@@ -62,15 +61,12 @@ def write_prepared(
         manifest: plain values; `splits` is added.
         counts: split -> what was counted, beside the samples: classes, what was cut off.
         files: name -> JSON values: what else training needs, such as a vocabulary.
-        tables: the same as tables, such as vectors of words.
     """
     with replace_folder(folder) as new:
         described = {
             name: write_table(new / name, columns) | dict((counts or {}).get(name, {}))
             for name, columns in splits.items()
         }
-        for name, columns in (tables or {}).items():
-            write_table(new / name, columns)
         whole = {**manifest, "splits": described}
         for name, tree in {**(files or {}), "manifest.json": whole}.items():
             text = json.dumps(tree, indent=2 if name == "manifest.json" else 0, sort_keys=True, ensure_ascii=False)

@@ -29,9 +29,7 @@ from shared.text.tokens import (
     Vocabulary,
     WordEncoder,
     checkpoint_pieces,
-    load_vectors,
     lower_words,
-    train_pieces,
 )
 
 ENCODER = "encoder.json"
@@ -97,17 +95,13 @@ def prepare(project: Project, params: PrepareTexts) -> None:
         "checkpoint": params.checkpoint if params.tokenizer == "checkpoint" else None,
         "num_shared": data.num_shared,
     }
-    tables: dict[str, dict[str, Column]] = {}
-    if params.vectors:
-        tables["vectors"], manifest["vectors_share"] = word_vectors(params.vectors, encoder)
-        manifest["vectors"] = params.vectors
     by_class = {name: Counter(text.label for text in split) for name, split in data.splits.items()}
     rows = {label: {name: count[label] for name, count in by_class.items()} for label in data.classes}
     rows["texts"] = {name: len(split) for name, split in data.splits.items()}
     notes = _notes(data, manifest, counts)
     page = blocks.page([blocks.counts(rows), *map(blocks.text, notes)], params=params.model_dump())
     files = {ENCODER: encoder.config, "page.json": page}
-    write_prepared(project.prepared, splits, manifest, counts=counts, files=files, tables=tables)
+    write_prepared(project.prepared, splits, manifest, counts=counts, files=files)
     for line in [f"{data.source}, {len(data.classes)} classes", *count_lines(rows), *notes]:
         print(line)
     print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
@@ -123,7 +117,7 @@ def suggest(root: Path) -> dict[str, Any]:
     text_column, label_column = guess_columns(root)
     params = PrepareTexts(
         seed=0, text_column=text_column, label_column=label_column, valid_fraction=0.1, test_fraction=0.2,
-        tokenizer="lower_words", checkpoint="", max_words=30_000, min_count=1, vectors="", max_tokens=MOST_TOKENS,
+        tokenizer="lower_words", checkpoint="", max_words=30_000, min_count=1, max_tokens=MOST_TOKENS,
     )  # fmt: skip
     texts = read(root, params).splits["train"]
     lengths = np.array([len(lower_words(text.text)) for text in texts])
@@ -145,22 +139,8 @@ def make_encoder(texts: Sequence[str], params: PrepareTexts) -> Encoder:
     """The encoder that params ask for; its vocabulary is that of the training texts given, or the checkpoint's own."""
     if params.tokenizer == "checkpoint":
         return checkpoint_pieces(find_checkpoint(params.checkpoint))
-    if params.tokenizer == "pieces":
-        return train_pieces(texts, params.max_words, params.min_count)
     words = ((token.text for token in TOKENIZERS[params.tokenizer](text)) for text in texts)
     return WordEncoder(params.tokenizer, Vocabulary.build(words, params.max_words, params.min_count))
-
-
-def word_vectors(name: str, encoder: Encoder) -> tuple[dict[str, Column], float]:
-    """The vectors of a vocabulary as a table, and the share of words that have one.
-
-    Raises:
-        UserError: the encoder is one of pieces, which has no words; or what `load_vectors` raises.
-    """
-    if not isinstance(encoder, WordEncoder):
-        raise UserError("prepare.vectors: are of whole words", fix='prepare.tokenizer=lower_words, or vectors: ""')
-    vectors, share = load_vectors(name, encoder.vocabulary.words)
-    return {"vector": vectors}, round(share, 6)
 
 
 def _classes(texts: Sequence[Text]) -> list[str]:

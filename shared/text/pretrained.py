@@ -1,4 +1,4 @@
-"""What others have trained: Transformers of the `transformers` library, and vectors of words.
+"""What others have trained: Transformers of the `transformers` library.
 
 A checkpoint is named by a folder, a folder inside an installed package, or an id of the Hugging Face hub.
 """
@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from shared.core.errors import UserError
-from shared.data.prepared import Prepared
 
 PACKAGE = "package:"  # package:<module>/<folder in it>
 Kind = Literal["body", "classifier"]
@@ -133,29 +132,3 @@ def _quiet() -> None:
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-@torch.no_grad()
-def start_from_vectors(embedding: nn.Embedding, prepared: Prepared, size_key: str) -> None:
-    """Copies the vectors that prepare left into an embedding; does nothing where it left none.
-
-    A word whose vector is not known keeps its random one.
-
-    Args:
-        embedding: (V, D), of the vocabulary that the vectors are of.
-        size_key: the param that D comes from.
-
-    Raises:
-        UserError: the vectors have another D.
-    """
-    if "vectors" not in prepared.manifest:
-        return
-    vectors = torch.from_numpy(prepared.table("vectors").fixed("vector"))
-    size = vectors.shape[1]
-    if size != embedding.embedding_dim:
-        raise UserError(
-            f"{size_key}: {embedding.embedding_dim}, but a vector of prepare.vectors has {size} numbers",
-            fix=f"{size_key}={size}",
-        )
-    known = vectors.any(dim=1)
-    embedding.weight[known.to(embedding.weight.device)] = vectors[known].to(embedding.weight)

@@ -1,46 +1,29 @@
 """Text -> tokens -> numbers, with the place of every token in the text. torchtext is used here alone.
 
 An encoder is what training, evaluation and prediction share: WordEncoder looks words up in a vocabulary, PieceEncoder
-cuts them into the pieces of a `tokenizers` model, trained here or a checkpoint's own. Both are plain values in
+cuts them into the pieces of a checkpoint's own `tokenizers` model. Both are plain values in
 model.json (`config`) and come back from it (`load_encoder`).
 """
 
-import contextlib
-import io
 import itertools
 import json
-import ssl
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import regex
-from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers, trainers
-from torchtext.data.utils import get_tokenizer
-from torchtext.vocab import Vectors, Vocab
+from tokenizers import Encoding, Tokenizer
+from torchtext.vocab import Vocab
 
 from shared.core.errors import UserError
-from shared.core.files import checksum_of
-from shared.core.paths import original_root, show
-from shared.data.source import Official, bring
 
 PAD, UNK = 0, 1  # ids in every vocabulary made here
 SPECIALS = ["<pad>", "<unk>"]
 _CHUNK = 1000  # texts cut into pieces at once
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}_]")
 _CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n]]|\uFEFF", flags=regex.V1)
-_basic_english = get_tokenizer("basic_english")
-
-GLOVE_NAME = "glove.6B.300d"
-GLOVE = Official(
-    name="glove",
-    url="https://nlp.stanford.edu/data/glove.6B.zip",
-    checksum="056ea991adb4740ac6bf1b6d9b50408b",
-    files={f"{GLOVE_NAME}.txt": "b78f53fb56ec1ce9edc367d2e6186ba4"},
-)
 
 
 class Token(NamedTuple):
@@ -116,23 +99,7 @@ def lower_words(text: str) -> list[Token]:
     return [Token(token.text.lower(), token.start, token.end) for token in words(text)]
 
 
-def basic_english(text: str) -> list[Token]:
-    """torchtext's basic_english, which lowers, cuts at signs and drops quotation marks, with each token's place.
-
-    >>> basic_english('Not "bad".')
-    [Token(text='not', start=0, end=3), Token(text='bad', start=5, end=8), Token(text='.', start=9, end=10)]
-    """
-    lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)  # as long as the text
-    tokens, place = [], 0
-    for token in _basic_english(lowered):
-        start = lowered.find(token, place)
-        if start >= 0:
-            place = start + len(token)
-            tokens.append(Token(token, start, place))
-    return tokens
-
-
-TOKENIZERS: dict[str, Tokenize] = {"words": words, "lower_words": lower_words, "basic_english": basic_english}
+TOKENIZERS: dict[str, Tokenize] = {"words": words, "lower_words": lower_words}
 
 
 class Vocabulary:
@@ -253,23 +220,6 @@ class PieceEncoder:
         return {"tokenizer": "pieces", "blank": self.blank_token, "model": json.loads(self.tokenizer.to_str())}
 
 
-def train_pieces(texts: Iterable[str], max_size: int, min_count: int) -> PieceEncoder:
-    """Byte pair encoding (Sennrich et al. 2016, arXiv:1508.07909), learned from the training split, in lower case.
-
-    Args:
-        max_size: pieces at most, PAD and UNK not counted.
-        min_count: how often a pair must occur to become a piece.
-    """
-    tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    trainer = trainers.BpeTrainer(
-        vocab_size=max_size + len(SPECIALS), min_frequency=min_count, special_tokens=SPECIALS, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PieceEncoder(tokenizer, SPECIALS[UNK])
-
-
 def checkpoint_pieces(checkpoint: str) -> PieceEncoder:
     """The tokenizer that a checkpoint was trained with; what says nothing is its mask token, or else the unknown one.
 
@@ -296,50 +246,3 @@ def load_encoder(config: dict[str, Any]) -> Encoder:
     if config["tokenizer"] == "pieces":
         return PieceEncoder(Tokenizer.from_str(json.dumps(config["model"])), config["blank"])
     return WordEncoder(config["tokenizer"], Vocabulary(config["words"]))
-
-
-def load_vectors(name: str, words: Sequence[str]) -> tuple[np.ndarray, float]:
-    """Pretrained vectors of words, read by torchtext.
-
-    A word that the file has not in its own spelling is looked for in lower case; else its vector is zero.
-
-    Args:
-        name: a file in GloVe's form (a word and its numbers a line, .gz too), or "glove.6B.300d", which is looked for
-            in the mirror and then downloaded.
-        words: of a vocabulary.
-
-    Returns:
-        (V, D) float32, and the share of words found.
-
-    Raises:
-        UserError: there is no such file, or it is not in this form.
-    """
-    path = _glove() if name == GLOVE_NAME else Path(name)
-    if not path.is_file():
-        raise UserError(f"{show(path)}: no such file of vectors", expected=f"a path, or {GLOVE_NAME}")
-    vectors = _read_vectors(path)
-    found = vectors.get_vecs_by_tokens(list(words), lower_case_backup=True)
-    known = sum(word in vectors.stoi or word.lower() in vectors.stoi for word in words)
-    return found.numpy(), known / len(words)
-
-
-def _glove() -> Path:
-    folder = original_root() / "data" / "raw" / ".vectors" / GLOVE.name
-    if not (folder / f"{GLOVE_NAME}.txt").exists():
-        bring(GLOVE, folder)
-    return folder / f"{GLOVE_NAME}.txt"
-
-
-def _read_vectors(path: Path) -> Vectors:
-    """torchtext names its cache after the file alone, so each file has a folder of its own, named by its checksum."""
-    cache = original_root() / "data" / "raw" / ".vectors" / checksum_of(path, like="0" * 64)
-    https = ssl._create_default_https_context  # torchtext 0.6 switches off the check of certificates, for everyone
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar, which a log must not hold
-            return Vectors(str(path), cache=str(cache))
-    except (RuntimeError, ValueError, TypeError, EOFError, OSError) as error:
-        raise UserError(
-            f"{show(path)}: not a file of vectors: {error}", expected="a word and its numbers a line, as GloVe has them"
-        ) from None
-    finally:
-        ssl._create_default_https_context = https

@@ -57,9 +57,10 @@ def accumulate(
     """
     sums = None
     last = len(micro_batches) - 1
-    with shared_momentum(model, len(micro_batches)) as share:
+    with shared_momentum(model, len(micro_batches)) if last else nullcontext() as share:
         for index, batch in enumerate(micro_batches):
-            share(index)
+            if share:
+                share(index)
             seed_default(derive(seed, index, world.rank), world.device)
             with _no_sync(model, index < last):
                 with autocast(precision, world.device):
@@ -127,7 +128,7 @@ def shared_momentum(model: nn.Module, number: int) -> Iterator[Callable[[int], N
     Yields:
         A function to call with j before each micro-batch.
     """
-    norms = [one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)] if number > 1 else []
+    norms = [one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
     momenta = [(norm, norm.momentum) for norm in norms if norm.momentum is not None]
 
     def share(index: int) -> None:

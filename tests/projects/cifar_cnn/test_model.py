@@ -1,66 +1,87 @@
-"""Evaluate: views of an image, and one record a sample."""
+"""Views of an image, the whitening layer, predictions as evaluate measures them."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from shared.data.arrays import Split
+from PIL import Image
 from torch import Tensor, nn
 
-from projects.cifar_cnn import evaluate
-from projects.cifar_cnn.model import predict_logits
-from projects.cifar_cnn.params import Evaluate
-from shared.training.distributed import local
+from projects.cifar_cnn import predict
+from projects.cifar_cnn.model import build_model, load_model, predict_logits, whiten_from
+from shared.core.errors import UserError
+from shared.image.augment import to_float
+from shared.training.weights import save_model
 
-PARAMS = Evaluate(seed=0, views=2, batch_size=7, num_worst=3, baseline_images=200)
+CLASSES = ["cat", "Bär", "飛行機"]
+CONFIG = {"model": {"name": "compact", "width": 4}, "classes": CLASSES, "channels": 3, "image_size": 16}
+CONFIG |= {"mean": [0.5] * 3, "std": [0.2] * 3}
+SIX = {"views": 6, "flip": True}
 
 
 class Corners(nn.Module):
     """The image's corner pixels as logits: shows exactly where a view has moved them."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(()))
-
     def forward(self, images: Tensor) -> Tensor:
-        return images[:, 0, [0, 0, -1, -1], [0, -1, 0, -1]] * self.scale
-
-
-def split_of(num: int = 40, num_classes: int = 4, size: int = 8) -> Split:
-    """Brightness says the class: linearly separable."""
-    labels = np.arange(num) % num_classes
-    noise = np.random.default_rng(num).integers(0, 20, (num, 1, size, size))
-    return Split(
-        (noise + 60 * labels[:, None, None, None]).astype(np.uint8), labels, [f"é/{i}.png" for i in range(num)]
-    )
+        return images[:, 0, [0, 0, -1, -1], [0, -1, 0, -1]]
 
 
 def test_one_view_is_the_model_and_two_are_its_mean_with_the_mirror() -> None:
-    images = torch.rand(3, 1, 4, 4)
-    model = Corners()
-    assert torch.equal(predict_logits(model, images, 1), model(images))
-    assert torch.allclose(predict_logits(model, images, 2), (model(images) + model(images.flip(3))) / 2)
+    images, model = torch.rand(3, 1, 4, 4), Corners()
+    for flip in (False, True):
+        assert torch.equal(predict_logits(model, images, {"views": 1, "flip": flip}), model(images))
+    mirrored = (model(images) + model(images.flip(3))) / 2
+    assert torch.allclose(predict_logits(model, images, {"views": 2, "flip": True}), mirrored)
+    assert torch.equal(predict_logits(model, images, {"views": 2, "flip": False}), model(images))
 
 
-def test_six_views_shift_by_a_pixel_with_reflected_borders() -> None:
+@pytest.mark.parametrize("flip", [False, True])
+def test_six_views_shift_by_a_pixel_with_reflected_borders(flip: bool) -> None:
     images = torch.arange(16.0).view(1, 1, 4, 4)
-    mean = lambda image: (Corners()(image) + Corners()(image.flip(3))) / 2  # noqa: E731
+    mean = lambda image: (Corners()(image) + Corners()(image.flip(3) if flip else image)) / 2  # noqa: E731
     up_left = torch.cat([images[:, :, 1:], images[:, :, 2:3]], 2)
     up_left = torch.cat([up_left[..., 1:], up_left[..., 2:3]], 3)
     down_right = torch.cat([images[:, :, 1:2], images[:, :, :-1]], 2)
     down_right = torch.cat([down_right[..., 1:2], down_right[..., :-1]], 3)
     expected = mean(images) / 2 + mean(up_left) / 4 + mean(down_right) / 4
-    assert torch.allclose(predict_logits(Corners(), images, 6), expected)
+    assert torch.allclose(predict_logits(Corners(), images, {"views": 6, "flip": flip}), expected)
 
 
-@pytest.mark.parametrize("views", [1, 2, 6])
-def test_weights_of_views_sum_to_one(views: int) -> None:
-    assert torch.allclose(predict_logits(Corners(), torch.full((2, 1, 5, 5), 0.7), views), torch.full((2, 4), 0.7))
+def test_whitened_patches_have_no_correlation() -> None:
+    torch.manual_seed(0)
+    model = build_model(CONFIG)
+    images = torch.rand(50, 3, 16, 16).cumsum(3) / 16  # neighbours are alike
+    whiten_from(model, images)
+    filters = model[1].whiten.weight[:12]
+    assert torch.equal(filters, -model[1].whiten.weight[12:])
+    out = nn.functional.conv2d(model[0](images), filters).transpose(0, 1).flatten(1)
+    covariance = out @ out.T / out.shape[1]
+    assert (covariance - covariance.diag().diag()).abs().max() < 1e-4
+    assert ((covariance.diag() > 0.8) & (covariance.diag() < 1.01)).all()  # below 1 where the patches are flat
 
 
-def test_a_record_a_sample_whatever_the_batches() -> None:
-    split = split_of()
-    records = evaluate.predict(Corners(), split, PARAMS, local())
-    whole = evaluate.predict(Corners(), split, PARAMS.model_copy(update={"batch_size": 100}), local())
-    assert records["sample"].tolist() == list(range(len(split)))
-    assert torch.equal(records["actual"], torch.from_numpy(split.labels))
-    assert torch.equal(records["logits"], whole["logits"])
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    save_model(tmp_path, build_model(CONFIG), CONFIG | SIX)
+    return tmp_path
+
+
+def test_predict_needs_the_folder_alone_and_gives_what_the_model_gives(weights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "größe 日本.PNG"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(path)
+    (found,) = predict.load_predictor(weights)([path])
+    model, config = load_model(weights)
+    assert {name: config[name] for name in SIX} == SIX
+    pixels = torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None]
+    expected = predict_logits(model, to_float(pixels), SIX).softmax(1)[0]
+    assert found["probability"] == pytest.approx(expected.max().item(), abs=1e-6)
+    assert [one["label"] for one in found["top"]] == [CLASSES[k] for k in expected.argsort(descending=True)]
+
+
+def test_an_unknown_network_is_named_and_a_known_one_takes_its_channels() -> None:
+    with pytest.raises(UserError, match="unknown network 'resnet17'"):
+        build_model(CONFIG | {"model": {"name": "resnet17", "width": 4}})
+    with pytest.raises(UserError, match="resnet18 takes 3 channels, the data has 1"):
+        build_model(CONFIG | {"model": {"name": "resnet18", "width": 4}, "channels": 1})

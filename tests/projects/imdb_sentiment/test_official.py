@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from projects.imdb_sentiment import official
+from projects.imdb_sentiment.params import Fetch
 from shared.core.errors import UserError
 from tests.data_mirror import mirror
 from tests.empty_root import checkout, everything_below
@@ -26,6 +27,7 @@ def make_mirror(folder: Path, names: list[str]) -> None:
             archive.addfile(member, io.BytesIO(data))
 
 
+PARAMS = Fetch(source="official", seed=0, num_train=20, num_test=20)
 NAMES = [f"aclImdb/{split}/{name}/{number}_7.txt" for split in ("train", "test") for name in ("neg", "pos")
          for number in range(2)]  # fmt: skip
 
@@ -43,7 +45,7 @@ def test_reviews_become_lines_and_breaks_line_ends(
     make_mirror(small, [*NAMES, "aclImdb/train/unsup/0_0.txt", "aclImdb/README"])
     reviews = sorted(official._read(small / "some.tar.gz"))
     monkeypatch.setattr(official, "CONTENT", official.checksum(reviews))
-    official.write_official(tmp_path)
+    official.write_official(tmp_path, PARAMS)
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert rows[0] == {
         "id": "train/neg/0_7",
@@ -64,17 +66,17 @@ def test_reviews_become_lines_and_breaks_line_ends(
 def test_other_reviews_are_refused(small: Path, tmp_path: Path, names: list[str], message: str) -> None:
     make_mirror(small, names)
     with pytest.raises(UserError, match=message):
-        official.write_official(tmp_path)
+        official.write_official(tmp_path, PARAMS)
     assert everything_below(tmp_path / "checkout") == everything_below(small.parents[1])
 
 
 def test_what_is_no_archive_is_named(small: Path, tmp_path: Path) -> None:
     small.mkdir(parents=True)
     with pytest.raises(UserError, match="no archive"):
-        official.write_official(tmp_path)
+        official.write_official(tmp_path, PARAMS)
     (small / "a.tar.gz").write_bytes(b"nonsense")
     with pytest.raises(UserError, match=r"a\.tar\.gz: cannot be read"):
-        official.write_official(tmp_path)
+        official.write_official(tmp_path, PARAMS)
 
 
 def test_a_download_does_not_stay_beside_its_reviews(
@@ -83,17 +85,17 @@ def test_a_download_does_not_stay_beside_its_reviews(
     make_mirror(small, NAMES)
     archive = small / "some.tar.gz"
     monkeypatch.setattr(official, "CONTENT", official.checksum(sorted(official._read(archive))))
-    official.write_official(tmp_path)
+    official.write_official(tmp_path, PARAMS)
     assert archive.exists()  # a mirror's stays
     monkeypatch.delenv("DATASET_MIRROR")
     monkeypatch.setattr(official, "downloaded", lambda *_: archive)
-    official.write_official(tmp_path)
+    official.write_official(tmp_path, PARAMS)
     assert not archive.exists()
 
 
 def test_the_real_reviews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATASET_MIRROR", str(mirror("imdb")))
-    official.write_official(tmp_path)
+    official.write_official(tmp_path, PARAMS)
     lines = (
         (tmp_path / "test.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
     )  # reviews hold other line ends

@@ -1,7 +1,6 @@
-"""Predict: texts, files and pipes, what cannot be read, JSON lines out."""
+"""Predict texts: words, files and pipes, what cannot be read, JSON lines out."""
 
 import io
-import itertools
 import json
 import os
 import subprocess
@@ -12,25 +11,26 @@ from typing import Any
 
 import pytest
 
-from shared.core.errors import UserError
+from shared.core import predict as core
 from shared.core.paths import ROOT
-from shared.text import predict as predict_text
+from shared.core.predict import Item, Predict, predict_main, ranked
+from shared.text.read import TEXTS
 
 CLASSES = ["short", "long"]
 
 
-def load(folder: Path | None = None) -> predict_text.Predict:
+def load(folder: Path | None = None) -> Predict:
     """Says of a text whether it is long, and cannot take questions."""
 
     def say(text: str) -> dict[str, Any]:
         long = min(1.0, len(text) / 100)
-        return {"error": "a question"} if text.endswith("?") else predict_text.ranked([1 - long, long], CLASSES)
+        return {"error": "a question"} if text.endswith("?") else ranked([1 - long, long], CLASSES)
 
     return lambda texts: [say(text) for text in texts]
 
 
-def main(*words: str, top: bool = True) -> None:
-    predict_text.main(load, "projects.here.predict", "The help.", words, top=top)
+def main(*words: str, **options: Any) -> None:
+    predict_main(load, TEXTS, str(ROOT / "projects/here/predict.py"), "The help.", words=["--json", *words], **options)
 
 
 def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -70,10 +70,10 @@ def test_standard_input(
 def test_what_cannot_be_read_is_named_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mixed.txt"
     path.write_bytes("good\nGrö\n".encode() + "Grö\n".encode("latin-1") + b" \t\nwhy?\nlast\n")
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(SystemExit, match="2"):
         main("a\udcff", "--file", str(path), str(tmp_path / "none.txt"), str(tmp_path))
-    assert [row["line"] for row in rows(capsys)] == [1, 2, 6]
-    told = str(caught.value)
+    out, told = capsys.readouterr()
+    assert [json.loads(line)["line"] for line in out.splitlines()] == [1, 2, 6]
     for part in ("text 1: not in", "txt:3: byte 3", "txt:4: empty", "txt:5: a question", "none.txt: no such file"):
         assert part in told
     assert f"{tmp_path}: is a directory" in told
@@ -88,11 +88,11 @@ def test_a_line_of_ten_megabytes_between_others(
 
 
 def test_batches_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict_text, "BATCH_LINES", 3)
-    monkeypatch.setattr(predict_text, "BATCH_CHARACTERS", 10)
+    monkeypatch.setattr(core, "BATCH_ITEMS", 3)
+    monkeypatch.setattr(core, "BATCH_CHARACTERS", 10)
     texts = ["a"] * 7 + ["b" * 8, "c" * 99, "d", "e"]
-    made = [[line.text for line in batch] for batch in predict_text.batches(predict_text.Line({}, x) for x in texts)]
-    assert list(itertools.chain(*made)) == texts
+    made = [[item.value for item in batch] for batch in core._batches(Item({}, text) for text in texts)]
+    assert [text for batch in made for text in batch] == texts
     assert [len(batch) for batch in made] == [3, 3, 2, 1, 2]
 
 
@@ -100,17 +100,16 @@ def test_no_text_and_no_ranks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     type_in(monkeypatch, b"")
     main()
     assert rows(capsys) == []
-    with pytest.raises(SystemExit):
-        main("text", "--top", "2", top=False)
-    with pytest.raises(SystemExit):
-        main("text", "--top", "0")
+    for words, options in ((("--top", "2"), {"line": str}), (("--top", "0"), {})):
+        with pytest.raises(SystemExit):
+            main("text", *words, **options)
 
 
 PROGRAM = """
 import sys
-from tests.shared.test_predict_text import predict_text, load
+from tests.shared.text.test_read import main
 assert "torch" not in sys.modules
-predict_text.main(load, "here", "", [])
+main()
 """
 
 

@@ -1,3 +1,5 @@
+"""Tokens lie where they say, encoders come back from their config, vectors are those of the file."""
+
 import gzip
 import ssl
 from itertools import pairwise
@@ -92,6 +94,7 @@ def test_special_tokens_survive_the_cut():
     assert [framed.tokenizer.id_to_token(id_) for id_ in cut.ids] == ["[CLS]", "a", "b", "[SEP]"]
     assert cut.num_cut == 2
     assert framed.is_special(np.array(cut.ids)).tolist() == [True, False, False, True]
+    assert (framed.unknown, framed.blank) == (UNK, UNK)
     assert [framed.tokenizer.id_to_token(id_) for id_ in empty.ids] == ["[CLS]", "<unk>", "[SEP]"]
 
 

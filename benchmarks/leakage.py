@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from shared.image.cifar import CIFAR10, read_cifar10
 
 from benchmarks.table import report
 from shared.data.archive import extract
 from shared.data.source import bring, mirror_folder
+from shared.image.official import OFFICIAL, read_official
 from tools.check.findings import examine
 from tools.check.near_copies import align, warp
 
@@ -250,12 +250,12 @@ def holds(rows: list[dict[str, Any]]) -> bool:
 
 def main() -> bool:
     """Measures and reports. Returns whether all held; True, with a line, where no mirror has CIFAR-10."""
-    if mirror_folder(CIFAR10.name) is None:
+    if mirror_folder("cifar10") is None:
         print("left out: $DATASET_MIRROR has no CIFAR-10")
         return True
     with tempfile.TemporaryDirectory() as scratch:
-        bring(CIFAR10, Path(scratch) / "cifar10")
-        _, _, test = read_cifar10(Path(scratch) / "cifar10")
+        bring(OFFICIAL["cifar10"], Path(scratch) / "cifar10")
+        _, (_, test) = read_official(Path(scratch) / "cifar10")
         images = test.images.transpose(0, 2, 3, 1)
         rows, found = found_shares("CIFAR-10", [Image.fromarray(image) for image in images], "png", COPIES)
         rows.append(false_alarms(images, found))

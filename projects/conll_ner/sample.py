@@ -21,8 +21,7 @@ from .params import Fetch
 
 # Not Italian: its towns come in another order in every process (Faker 40.54).
 LOCALES = ("en_US", "de_DE", "fr_FR", "es_ES", "pt_PT", "sv_SE", "pl_PL", "nl_NL")
-NUM_NAMES = 900  # surnames and towns, of all splits
-NUM_FIRST = 300
+NUM_NAMES, NUM_FIRST = 900, 300  # surnames and towns, first names: of all splits
 SHARES = {"train": 0.6, "valid": 0.15, "test": 0.25}  # of the names that appear there first
 KNOWN = 0.7  # share of the mentions in valid and test whose name is one of train's
 USUAL = 0.7  # share of the mentions that have the usual type of their name
@@ -43,8 +42,8 @@ BEFORE = {
 AFTER = {
     "PER": """[said] that nothing was decided / [smiled] and left the [room] / was [born] in May / [died] at the [age]
         of 81 / [married] for the third time / caught a [cold] / [wrote] a [letter] to the editor / [retired] in June /
-        was seen in [tears] / [scored] twice in the second half / [apologised] to the family / broke a [leg] on Friday
-    """,
+        was seen in [tears] / [scored] twice in the second half / [apologised] to the family / broke a [leg] on
+        Friday""",
     "LOC": """[lies] north of the river / has 40,000 [inhabitants] / was cut off by [snow] / was [flooded] on Sunday /
         has no [railway] [station] / elected a new [mayor] / saw heavy [rain] all week / [borders] on a lake / lost its
         only [bus] [line] / was [bombed] in the war / is an [hour] from the [coast] / counts six [schools]""",

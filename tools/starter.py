@@ -180,7 +180,8 @@ def data_files(root: Path) -> Iterator[tuple[Path, str]]:
 def _unreadable(root: Path) -> list[str]:
     """What cannot be copied, one line each."""
     problems: list[str] = []
-    for _ in os.walk(root, onerror=lambda error: problems.append(f"{error.filename}: a folder that cannot be read")):
+    folders = os.walk(root, onerror=lambda error: problems.append(f"{error.filename}: a folder that cannot be read"))
+    for _ in folders if root.is_dir() else ():
         pass
     files = list(data_files(root))
     problems += [f"{path}: not a file that can be read" for path, _ in files if not os.access(path, os.R_OK)]

@@ -41,17 +41,19 @@ class Ranks(Protocol):
 def gather(table: Table, *names: str, device: torch.device | str = "cpu") -> Read:
     """A function from indices to fields, for columns of a table.
 
-    A fixed column gives (B, ...); a ragged one gives (B, L, ...), 0 where padded, and `<name>_mask` (B, L) bool. Both
-    keep their dtype.
+    A fixed column gives (B, ...); a ragged one gives (B, L, ...), 0 where padded, and `<name>_mask` (B, L) bool.
+    Floats have torch's default dtype, which is that of the weights; all else keeps its own.
 
     Args:
         device: where the columns are kept and the fields are made; on "cpu" they stay in the mapped file.
     """
     fields = {name: _field(name, table[name], torch.device(device)) for name in names}
+    dtype = torch.get_default_dtype()
 
     def read(index: Tensor) -> Batch:
         index = index.to(device, non_blocking=True)
-        return {key: value for field in fields.values() for key, value in field(index).items()}
+        found = (pair for field in fields.values() for pair in field(index).items())
+        return {key: value.to(dtype) if value.is_floating_point() else value for key, value in found}
 
     return read
 

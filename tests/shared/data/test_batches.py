@@ -50,6 +50,15 @@ def table(tmp_path):
     return Table(tmp_path / "train")
 
 
+def test_floats_have_the_dtype_of_the_weights(table):
+    torch.set_default_dtype(torch.float64)
+    try:
+        read = gather(table, "sound", "tokens")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert [read(torch.tensor([0]))[name].dtype for name in ("sound", "tokens")] == [torch.float64, torch.int32]
+
+
 def test_fixed_columns_and_padded_ones_keep_their_dtype(table):
     batch = gather(table, "tokens", "sound", "spans", "image")(torch.tensor([2, 0, 1]))
     assert batch["tokens"].tolist() == [[8, 0, 0], [5, 6, 7], [0, 0, 0]]

@@ -149,7 +149,7 @@ def bars(name: str, title: str, rows: Mapping[str, float | None], interval: tupl
 def scatter(
     name: str, title: str, xs: Numbers, ys: Numbers, sizes: Numbers, x: str, y: str, diagonal: bool = False
 ) -> Block:
-    """Points, as large as their share of the sum of `sizes`; `diagonal` draws y = x over axes from 0 to 1."""
+    """Points, as large as their share of the sum of `sizes`; `diagonal` draws y = x over 0 to 1 and all points."""
     drawn = {"xs": xs, "ys": ys, "sizes": sizes, "x": x, "y": y, "diagonal": diagonal}
     return {"block": "scatter", "name": name, "title": title, **drawn}
 

@@ -142,14 +142,15 @@ def thin(xs: Any, ys: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scatter(block: Block, name: str) -> Markup:
-    sizes = np.array(block["sizes"], float)
+    sizes, xs, ys = (np.array(block[key], float) for key in ("sizes", "xs", "ys"))
     with _drawing((4.4, 3.6)) as (drawn, axes):
         axes.set(xlabel=block["x"], ylabel=block["y"])
         if block["diagonal"]:
-            axes.plot((0, 1), (0, 1), color=SOFT, linestyle="--", linewidth=1)
-            axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+            low, high = (pick([end, *xs, *ys]) for pick, end in ((min, 0.0), (max, 1.0)))
+            axes.plot((low, high), (low, high), color=SOFT, linestyle="--", linewidth=1)
+            limits = low * 1.02, high * 1.02
+            axes.set(xlim=limits, ylim=limits)
         area = 12 + 200 * sizes / max(1e-12, float(sizes.sum()))
-        xs, ys = (np.array(block[key], float) for key in ("xs", "ys"))
         axes.scatter(xs, ys, s=area, color=SERIES[0], alpha=0.85, clip_on=not block["diagonal"])
         return _svg(drawn, name, block["title"])
 

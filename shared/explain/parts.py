@@ -59,6 +59,43 @@ class Scene(Protocol):
 
 
 @dataclass(frozen=True)
+class FieldScene:
+    """Questions that a batch of tensors holds: rows of a table, points, items of a history.
+
+    Args:
+        fields: name -> (N, ...): what the model reads, and what the value takes besides.
+        inside: (N, P) bool, which parts a question has: the first ones.
+        remove: fields of M questions, kept (M, P) bool on their device -> the batch without the other parts.
+        evidence: (N, P) bool on the CPU, the parts that truly decide; None where the data does not say.
+        at_once: presentations that go through the network at once.
+    """
+
+    fields: Batch
+    inside: Tensor
+    remove: Callable[[Batch, Tensor], Batch]
+    evidence: Tensor | None = None
+    at_once: int = 256
+
+    def __len__(self) -> int:
+        return len(self.inside)
+
+    def __getitem__(self, rows: Tensor) -> Self:
+        inside, evidence = self.inside[rows.to(self.inside.device)], self.evidence
+        evidence = None if evidence is None else evidence[rows]
+        return replace(self, fields=select_fields(self.fields, rows), inside=inside, evidence=evidence)
+
+    @property
+    def sizes(self) -> Tensor:
+        return self.inside.sum(1).cpu()
+
+    def chunks(self, rows: Tensor) -> Iterator[Tensor]:
+        yield from torch.arange(len(rows)).split(self.at_once)  # type: ignore[no-untyped-call]
+
+    def present(self, rows: Tensor, kept: Tensor) -> Batch:
+        return self.remove(select_fields(self.fields, rows), kept.to(self.inside.device))
+
+
+@dataclass(frozen=True)
 class Subject:
     """What is explained: the value of a model, for the questions of a scene.
 

@@ -321,6 +321,25 @@ TESTS_INTRO = (
 )
 
 
+def highlighted_parts(
+    names: Sequence[Sequence[str]], scene: Scene, maps: Mapping[str, Tensor], facts: Sequence[Fact]
+) -> Block:
+    """What a room without pictures shows: the name of each part in the colour of its attribution.
+
+    Args:
+        names: of the parts of each question, in their order.
+        maps: title -> (N, P).
+    """
+    rows = []
+    for row, (parts_named, fact) in enumerate(zip(names, facts, strict=True)):
+        marks = {title: rounded(parts.robust_scale(of[row, : len(parts_named)])) for title, of in maps.items()}
+        decides = [] if scene.evidence is None else scene.evidence[row, : len(parts_named)].tolist()
+        optional = {key: fact[key] for key in ("question", "note") if key in fact}
+        said = {"title": fact["title"], "good": fact["correct"]} | optional
+        rows.append(said | {"pieces": [f"{name} " for name in parts_named], "marks": marks, "underlined": decides})
+    return blocks.highlights(rows, underlined="truly decides" if scene.evidence is not None else "")
+
+
 def sentence(tested: Sequence[Tested]) -> str:
     """Whether the explanation holds, in one sentence."""
     holding = sum(one.total.good is True for one in tested)

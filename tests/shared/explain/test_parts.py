@@ -8,9 +8,9 @@ from captum import metrics
 from torch import Tensor, nn
 
 from shared.explain import parts
-from shared.explain.parts import Subject
+from shared.explain.parts import FieldScene, Subject
 
-from .toys import Numbers, scene_of, subject_of
+from .toys import Numbers, Weighted, scene_of, subject_of, value
 
 
 def inside(count: int, size: int) -> Tensor:
@@ -181,3 +181,21 @@ def test_a_randomised_model_knows_nothing_and_leaves_the_original(net: Subject) 
     numbers = net.scene.present(net.rows, net.inside)["numbers"]
     normed = copied.model.norm(copied.model.first(numbers)).mean(0)
     torch.testing.assert_close(normed, copied.model.norm.bias, rtol=0, atol=1e-4)  # statistics of these inputs
+
+
+def test_a_scene_of_fields_is_the_scene_written_by_hand() -> None:
+    numbers, sizes = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 1, 2, 3])
+    inside = torch.arange(3) < sizes[:, None]
+    evidence = numbers > 0
+    fields = FieldScene({"numbers": numbers * inside}, inside, without, evidence, at_once=2)[torch.tensor([2, 0, 3])]
+    by_hand = Numbers(numbers, sizes, evidence)[torch.tensor([2, 0, 3])]
+    model, rows = Weighted(torch.tensor([1.0, 2.0, 3.0])), torch.tensor([0, 1, 1, 2, 2])
+    kept = torch.tensor([[1, 0, 0], [1, 1, 1], [0, 1, 0], [0, 0, 0], [1, 0, 1]], dtype=torch.bool)
+    found = [Subject(model, scene, value, 3).values(rows, lambda at: kept[at]) for scene in (fields, by_hand)]
+    assert torch.equal(*found)
+    assert torch.equal(fields.sizes, by_hand.sizes)
+    assert torch.equal(fields.evidence, by_hand.evidence)
+
+
+def without(batch, kept):
+    return batch | {"numbers": batch["numbers"] * kept}

@@ -12,6 +12,10 @@ What has no valid or test file is split by prepare.valid_fraction and prepare.te
 Everything wrong with the data is listed at once, and nothing is written then.
 """
 
+from shared.core.cli import answer_help
+
+answer_help(__name__, __doc__, __file__)  # before torchtext is imported, which takes seconds
+
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.cli import answer_help, run_stage
+from shared.core.cli import run_stage
 from shared.core.errors import MAX_LISTED, Problems, UserError
 from shared.core.paths import Project, show
 from shared.data.prepared import count_lines, write_prepared
@@ -171,5 +175,4 @@ def main(params: Params) -> None:
 
 
 if __name__ == "__main__":
-    answer_help(__name__, __doc__, __file__)
     run_stage(main, Params, __file__)

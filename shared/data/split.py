@@ -66,7 +66,7 @@ def divide(
                 f"{name}: no sample is left for this split, of {len(named)} samples in {len(set(keys))} that are "
                 "held out as a whole",
                 expected="more data" if name == "train" else f"more data, or a {name} split of your own",
-                fix="" if name == "train" else f"set prepare.{name}_fraction, or bring more data",
+                fix="prepare.valid_fraction=0 does without one" if name == "valid" else "",
             )
     return {name: chosen for name, chosen in rows.items() if len(chosen)}
 

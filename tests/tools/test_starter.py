@@ -2,8 +2,8 @@
 
 import os
 import shutil
+import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ def test_any_name_of_a_module_is_taken(repo: Path, name: str) -> None:
         ("größe", "not a name"),
         ("", "not a name"),
         ("class", "a word of the Python language"),
-        ("a" * 41, "41 letters"),
+        ("a" * 41, "41 characters"),
         ("toy", "projects/toy exists already"),
         ("other", "projects/other: exists already"),
         ("ignored", "git ignores it"),
@@ -251,15 +251,18 @@ def test_an_interrupt_at_any_step_takes_everything_back(repo: Path, data: Path) 
     assert (repo / "projects/lilies/params.yaml").exists()
 
 
+def start_or_die(step: int, repo: str, data: str) -> None:
+    """Makes a copy as in `repo`, but ends this process before an operation."""
+    projects.__path__ = [f"{repo}/projects"]
+    starter.dvc_add = lambda root, path: (root / f"{path}.dvc").write_text("outs:\n")
+    stop_before(step, pytest.MonkeyPatch(), lambda: os._exit(9))
+    start(Path(repo), "toy", "lilies", Path(data))
+
+
 def killed_before(step: int, repo: Path, data: Path) -> bool:
     """Whether a start was killed, in a process of its own, before an operation."""
-    with warnings.catch_warnings(action="ignore"):
-        child = os.fork()
-    if not child:
-        stop_before(step, pytest.MonkeyPatch(), lambda: os._exit(9))
-        start(repo, "toy", "lilies", data)
-        os._exit(0)
-    return os.waitpid(child, 0)[1] != 0
+    code = f"from tests.tools.test_starter import start_or_die\nstart_or_die({step}, {str(repo)!r}, {str(data)!r})"
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 9
 
 
 def test_after_a_kill_at_any_step_the_same_command_makes_the_copy(

@@ -18,7 +18,7 @@ STAGE = '''"""Runs python -m projects.toy.{stage}: data/raw/toy -> data/prepared
 import json
 from pathlib import Path
 
-from shared.core.cli import run
+from shared.core.cli import run_stage
 from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.paths import Project
@@ -36,7 +36,7 @@ def main(params: Params) -> None:
 
 {more}
 if __name__ == "__main__":
-    run(main, Params, __file__, __doc__)
+    run_stage(main, Params, __file__)
 '''
 SUGGEST = """
 def suggest(root: Path) -> dict[str, object]:

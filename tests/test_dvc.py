@@ -55,7 +55,7 @@ def test_dvc_repro_of_the_folder_goes_from_data_to_report(copy):
 def test_an_experiment_changes_a_param_and_shows_in_the_metrics(copy):
     dvc(copy, "repro", "projects/cifar_cnn")
     commit(copy, "results")
-    dvc(copy, "exp", "run", "-S", "projects/cifar_cnn/params.yaml:evaluate.views=1", "projects/cifar_cnn")
-    assert "evaluate.views" in dvc(copy, "params", "diff")
+    dvc(copy, "exp", "run", "-S", "projects/cifar_cnn/params.yaml:train.views=1", "projects/cifar_cnn")
+    assert "train.views" in dvc(copy, "params", "diff")
     assert "cross_entropy_loss" in dvc(copy, "metrics", "diff")
     assert "index.html" in dvc(copy, "plots", "show")

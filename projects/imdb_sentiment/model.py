@@ -173,6 +173,7 @@ def ngram_keys(tokens: Tensor, longest: int, blank: int) -> Tensor:
     >>> (keys[0, 0] == keys[0, 2]).tolist(), keys[0, 3, 1].item() == UNKNOWN
     ([True, True], True)
     """
+    tokens = tokens.long()  # keys need 64 bits; prepared tokens have 32
     key, whole, keys = torch.zeros_like(tokens), torch.ones_like(tokens, dtype=torch.bool), []
     for number in range(longest):
         last = F.pad(tokens, (0, number), value=PAD)[:, number:]
@@ -243,7 +244,7 @@ class CheckpointClassifier(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L) int64, (B, L) bool -> (B, K) logits."""
-        logits: Tensor = self.network(input_ids=tokens, attention_mask=mask.long()).logits
+        logits: Tensor = self.network(input_ids=tokens.long(), attention_mask=mask.long()).logits
         return logits
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:

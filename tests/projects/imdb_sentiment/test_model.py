@@ -158,3 +158,9 @@ def test_words_are_hidden_in_training_alone_and_as_often_as_asked() -> None:
     assert ((vectors[:, :40] == word).all(dim=-1) == ~hidden).all()
     assert abs(hidden.double().mean().item() - 0.3) < 0.03
     assert (vectors[:, 40:] == embedding.words.weight[0]).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_of_32_bits_as_prepared_give_the_same_logits(kind: str) -> None:
+    model, (tokens, mask) = make(kind).eval(), some_texts()
+    assert torch.equal(model(tokens.int(), mask), model(tokens, mask))

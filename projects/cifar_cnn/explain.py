@@ -19,7 +19,7 @@ from shared.data.batches import Batch
 from shared.explain.parts import log_odds
 from shared.explain.stage import class_facts, draw, explain
 from shared.image.augment import to_float
-from shared.image.parts import IMAGE_METHODS, ImageScene
+from shared.image.parts import IMAGE_METHODS, ImageScene, own_colour
 from shared.image.show import show
 from shared.training.stage import Trained, trained_stage
 
@@ -35,14 +35,6 @@ NOTE = (
 def value(model: nn.Module, batch: Batch) -> Tensor:
     """(M,): the log-odds of each image's target class."""
     return log_odds(model(batch["image"]), batch["target"])
-
-
-def own_colour(images: Tensor) -> Tensor:
-    """The baseline, (N, C, H, W): every image's mean colour, so without content and equally bright.
-
-    With one colour for all images, much of the attribution would go to the background's distance from that colour.
-    """
-    return images.mean(dim=(2, 3), keepdim=True).expand_as(images)
 
 
 def main(trained: Trained[Params]) -> None:

@@ -21,7 +21,7 @@ from shared.data.batches import Batch
 from shared.data.draws import generator as draws
 from shared.explain.stage import POOL, class_facts, explain
 from shared.image.augment import to_float
-from shared.image.parts import IMAGE_METHODS, ImageScene
+from shared.image.parts import IMAGE_METHODS, ImageScene, own_colour
 from shared.image.show import show
 from shared.training.stage import Trained, trained_stage
 
@@ -38,11 +38,6 @@ def value(model: nn.Module, batch: Batch, scale: float, shift: float) -> Tensor:
     """(M,): the log-odds of each image's target, 1 for real: scale * logit + shift; 0 for generated: less that."""
     odds = scale * model(batch["image"], batch["label"]) + shift
     return torch.where(batch["target"] == 1, odds, -odds)
-
-
-def own_colour(images: Tensor) -> Tensor:
-    """The baseline, (N, C, H, W): every image's mean colour, so that what is left blank can count as well."""
-    return images.mean(dim=(2, 3), keepdim=True).expand_as(images)
 
 
 def main(trained: Trained[Params]) -> None:

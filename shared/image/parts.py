@@ -25,6 +25,15 @@ WINDOW = 5 / 32  # side of occlusion's, in sides of the image; side by side they
 SQUARE_SIDES = 1 / 8, 1 / 4  # of the squares that test infidelity; with larger ones any positive map scores well
 
 
+def own_colour(images: Tensor) -> Tensor:
+    """The baseline, (N, C, H, W): every image's mean colour, so without content and equally bright.
+
+    With one colour for all images, much of the attribution would go to the background's distance from that colour, and
+    what is left blank could not count.
+    """
+    return images.mean(dim=(2, 3), keepdim=True).expand_as(images)
+
+
 @dataclass(frozen=True)
 class ImageScene:
     """Questions about images: a batch has "image" (M, C, H, W) and the questions' own fields.

@@ -18,15 +18,14 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 from torch import Tensor
 
-from shared.core.files import replace_folder, write_json, write_tsv
-from shared.core.seed import derive
+from shared.core.files import replace_folder, write_tsv
 from shared.data.batches import Read
 from shared.data.table import Table
-from shared.evaluation.intervals import DIGITS, bootstrap
+from shared.evaluation.comparison import against_baselines, baseline_blocks, leave_evaluation
 from shared.evaluation.metrics import classification, probabilities, reliability, top
 from shared.evaluation.records import collect
 from shared.report import blocks
-from shared.report.blocks import Block, cell, lines, matrix, scatter, section, table, text
+from shared.report.blocks import Block, lines, matrix, scatter, section, table, text
 from shared.training.stage import Trained
 
 MAX_CLASSES = 40  # rows of the table of classes; of more, the worst
@@ -78,7 +77,8 @@ def evaluate_classes(
     guesses = baselines(train, test)
 
     metrics = classification(outputs, actual, classes) | {"source": manifest["source"], "unit": unit}
-    metrics |= against_baselines(predicted == actual, actual, guesses, chosen.seed)
+    right = {name: guess == actual for name, guess in guesses.items()}
+    metrics |= against_baselines("accuracy", predicted == actual, right, chosen.seed)
     with replace_folder(results / "pictures") as folder:
         errors = worst_errors(outputs, actual, classes, chosen.num_worst, show_errors, folder)
     names = [[classes[label] for label in labels] for labels in (actual, predicted)]
@@ -92,23 +92,7 @@ def evaluate_classes(
         *(more(predicted == actual, guesses) if more else []),
         *probability_blocks(outputs, actual, metrics),
     ]
-    blocks.leave(results, page, summary=summary(metrics, actual, predicted, classes), params=chosen.model_dump())
-    write_json(results / "run.json", {"predict_seconds": round(seconds, 1)})
-    write_json(results / "metrics.json", metrics)
-    print(report_lines(metrics))
-
-
-def against_baselines(right: np.ndarray, actual: np.ndarray, guesses: Baselines, seed: int) -> dict[str, Any]:
-    """`baseline`: accuracy of each; `difference`: this model's accuracy less theirs on the same samples, with a paired
-    bootstrap's interval."""
-    accuracy: dict[str, float] = {}
-    difference: dict[str, float] = {}
-    for name, guess in guesses.items():
-        gain = right.astype(float) - (guess == actual)
-        low, high = bootstrap(gain, derive(seed, "difference", name))
-        accuracy[f"{name}_accuracy"] = round(float((guess == actual).mean()), DIGITS)
-        difference |= {f"{name}": round(float(gain.mean()), DIGITS), f"{name}_low": low, f"{name}_high": high}
-    return {"baseline": accuracy, "difference": difference}
+    leave_evaluation(trained, metrics, page, summary(metrics, actual, predicted, classes), seconds)
 
 
 # --- the page -----------------------------------------------------------------------------------------------------
@@ -147,20 +131,6 @@ def class_blocks(by_class: dict[str, dict[str, Any]]) -> list[Block]:
     rows = [[name, *(one[key] for key in ("precision", "recall", "f1", "num_samples"))] for name, one in ranked]
     intro = f"The {MAX_CLASSES} of {len(by_class)} classes with the lowest F1." if len(by_class) > MAX_CLASSES else ""
     return [section("By class"), table(["Class", "Precision", "Recall", "F1", "Samples"], rows, intro=intro)]
-
-
-def baseline_blocks(metrics: dict[str, Any]) -> list[Block]:
-    """By how much this model is better than each baseline."""
-    rows: list[list[Any]] = []
-    for key, accuracy in metrics["baseline"].items():
-        name = key.removesuffix("_accuracy")
-        gain, low, high = (metrics["difference"][f"{name}{part}"] for part in ("", "_low", "_high"))
-        good = True if low > 0 else False if high < 0 else None
-        verdict = {True: "better", False: "worse", None: "no clear difference"}[good]
-        rows.append([name.replace("_", " "), accuracy, cell(gain, good, note=f"{verdict}: {low:+.3f} to {high:+.3f}")])
-    intro = "Simple models on the same test samples, and by how much this one is better, with the 95 % interval of a "
-    intro += "paired bootstrap."
-    return [section("Against baselines"), table(["Baseline", "Accuracy", "This model is better by"], rows, intro=intro)]
 
 
 def probability_blocks(logits: np.ndarray, actual: np.ndarray, metrics: dict[str, Any]) -> list[Block]:
@@ -205,19 +175,3 @@ def worst_errors(
     shown = show(rows, captions, folder)
     intro = "Wrong, and most confident of it: hard cases, wrong labels, or what the model has not learned."
     return [section("The most confident errors"), text(intro), *(shown if isinstance(shown, list) else [shown])]
-
-
-def report_lines(metrics: dict[str, Any]) -> str:
-    """The figures as aligned lines for the terminal."""
-    accuracy = f"{metrics['accuracy']:.4f}  (95%: {metrics['accuracy_low']:.4f} to {metrics['accuracy_high']:.4f})"
-    found = [
-        f"{metrics['num_samples']:,} test {metrics['unit']}, source: {metrics['source']}",
-        f"{'accuracy':28}{accuracy}",
-    ]
-    keys = "macro_f1", "cross_entropy_loss", "calibration_error", "roc_auc_score"
-    found += [f"{name:28}{metrics[name]:.4f}" for name in keys if name in metrics]
-    for key, value in metrics["baseline"].items():
-        name = key.removesuffix("_accuracy")
-        gain, low, high = (metrics["difference"][f"{name}{part}"] for part in ("", "_low", "_high"))
-        found.append(f"{'baseline: ' + name:28}{value:.4f}  (this model {gain:+.4f}, 95%: {low:+.4f} to {high:+.4f})")
-    return "\n".join(found)

@@ -115,9 +115,9 @@ def run_info(done: Done, params: Any, world: World) -> dict[str, Any]:
 
 
 def _commit() -> tuple[str, bool | None]:
-    """The commit of the code, and whether nothing but results has changed since."""
+    """The commit of the code, and whether code and pipelines are as it has them; params are kept with the weights."""
     try:
-        words = ["git", "status", "--porcelain", "--", "projects/*.py", "projects/*.yaml", "shared"]
+        words = ["git", "status", "--porcelain", "--", "projects/*.py", "projects/*dvc.yaml", "shared"]
         commit, status = (
             subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
             for command in (["git", "rev-parse", "--short=10", "HEAD"], words)

@@ -9,7 +9,7 @@ import torch
 
 from shared.core.headline import headline_of
 from shared.data.prepared import Prepared, write_prepared
-from shared.evaluation.classification import against_baselines, confusions, evaluate_classes, worst_errors
+from shared.evaluation.classification import confusions, evaluate_classes, worst_errors
 from shared.report.blocks import text
 from shared.training.distributed import local
 from tests.empty_root import everything_below
@@ -27,15 +27,6 @@ class Section(SimpleNamespace):
 def show(rows, captions, folder):
     (folder / "shown.txt").write_text(str(rows))
     return text(" | ".join(captions))
-
-
-def test_the_difference_is_paired() -> None:
-    """Two models that are wrong on the same half: the difference is 0 without any doubt."""
-    actual, half = np.zeros(100, int), (np.arange(100) >= 50).astype(int)
-    found = against_baselines(half == actual, actual, {"same": half, "other": 1 - half}, seed=0)
-    assert found["baseline"] == {"same_accuracy": 0.5, "other_accuracy": 0.5}
-    assert [found["difference"][f"same{end}"] for end in ("", "_low", "_high")] == [0, 0, 0]
-    assert found["difference"]["other_low"] < 0 < found["difference"]["other_high"]
 
 
 def test_confusions_come_most_frequent_first() -> None:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from shared.core.params import Section
 from shared.core.sections import Explain, FitParams, Runtime
-from shared.image.params import PrepareImages
+from shared.image.params import EvaluateImages, PrepareImages
 
 
 class Fetch(Section):
@@ -37,17 +37,10 @@ class Train(FitParams):
     warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0
 
 
-class Evaluate(Section):
-    seed: int = Field(ge=0)  # of the bootstrap and the baseline
-    batch_size: int = Field(ge=1)
-    num_worst: int = Field(ge=1)  # pictures of the most confident errors
-    baseline_images: int = Field(ge=10)  # most training images of the linear baseline
-
-
 class Params(Section):
     fetch: Fetch | None = None  # None: the data are your own
     prepare: PrepareImages
     train: Train
-    evaluate: Evaluate
+    evaluate: EvaluateImages
     explain: Explain
     runtime: Runtime

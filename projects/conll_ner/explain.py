@@ -131,14 +131,12 @@ def main(trained: Trained[Params]) -> None:
 
     fields, evidence = {"target": targets, "place": places}, evidence_of(asked, table, sequences, rows)
     explain(
-        model,
+        trained,
         TextScene.of(texts, spans, tokens, mask, model.baseline(tokens, mask), fields, evidence),
         value,
         facts,
         methods=TEXT_METHODS,
         show=show,
-        params=chosen,
-        results=trained.project.results("explain"),
         unit="entities",
         part="words",
     )

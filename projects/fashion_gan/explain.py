@@ -11,6 +11,7 @@ from shared.core.cli import answer_help
 
 answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -63,14 +64,12 @@ def main(trained: Trained[Params]) -> None:
     probability = (scale * logits + shift).sigmoid()
     images, target = to_float(pixels.to(device)), (probability > 0.5).long()
     explain(
-        discriminator,
+        replace(trained, model=discriminator),
         ImageScene(images, own_colour(images), {"label": label.to(device), "target": target.to(device)}),
         partial(value, scale=scale, shift=shift),
         class_facts(is_real[order].long(), torch.stack([1 - probability, probability], 1), NAMES),
         methods=IMAGE_METHODS,
         show=show,
-        params=chosen,
-        results=trained.project.results("explain"),
         unit="images",
         part="pixels",
         note=NOTE,

@@ -67,14 +67,12 @@ def main(trained: Trained[Params]) -> None:
     rows = torch.from_numpy(draw(len(test), chosen.seed))
     probabilities = predict(trained, test, rows)
     explain(
-        trained.model,
+        trained,
         make_scene(trained, test, rows, probabilities.argmax(1)),
         value,
         class_facts(torch.from_numpy(test.fixed("label"))[rows], probabilities, trained.config["classes"]),
         methods=TEXT_METHODS,
         show=show,
-        params=chosen,
-        results=trained.project.results("explain"),
         unit="texts",
         part="words",
     )

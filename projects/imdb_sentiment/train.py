@@ -21,14 +21,14 @@ from torch.optim import AdamW
 
 from shared.core.errors import UserError
 from shared.core.seed import derive
-from shared.data.batches import Batch, Batches, CostBatches, cost_shares, gather
+from shared.data.batches import Batch, Batches, CostBatches, gather
 from shared.data.prepared import Prepared
-from shared.evaluation.records import CLASS_METRICS, class_metrics, mean_validation
+from shared.evaluation.records import class_validation
 from shared.text.classes import ENCODER
 from shared.text.pretrained import checkpoint_files, load_pretrained
 from shared.text.tokens import load_encoder
 from shared.training.distributed import World
-from shared.training.fit import Training, Validation, count_steps
+from shared.training.fit import Training, count_steps
 from shared.training.stage import train_stage
 from shared.training.step import cross_entropy, linear
 
@@ -36,23 +36,14 @@ from .model import NGramClassifier, build_model, learn_ratios
 from .params import Params, Train
 
 
+def logits(model: nn.Module, batch: Batch) -> Tensor:
+    found: Tensor = model(batch["tokens"], batch["tokens_mask"])
+    return found
+
+
 def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
     """By the loss contract: sum over texts, number of texts, sums for the log."""
-    return cross_entropy(model(batch["tokens"], batch["tokens_mask"]), batch["label"])
-
-
-def measure(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """Loss and accuracy of each validation text."""
-    return class_metrics(model(batch["tokens"], batch["tokens_mask"]), batch["label"])
-
-
-def validation(prepared: Prepared, params: Train, world: World) -> Validation | None:
-    """None where there are no validation texts."""
-    if "valid" not in prepared.splits:
-        return None
-    table = prepared.table("valid")
-    shares = cost_shares(table.ragged("tokens").lengths, params.micro_batch_size, world)
-    return mean_validation(measure, CLASS_METRICS, gather(table, "tokens", "label", device=world.device), shares, world)
+    return cross_entropy(logits(model, batch), batch["label"])
 
 
 def start(params: Train, prepared: Prepared) -> tuple[nn.Module, dict[str, Any]]:
@@ -99,7 +90,9 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
         model=model,
         loss=loss,
         batches=batches,
-        validation=validation(prepared, chosen, world),
+        validation=class_validation(
+            prepared, ["tokens"], world, logits, batch_size=chosen.micro_batch_size, cost="tokens"
+        ),
         optimizers=[AdamW(model.parameters(), lr=chosen.lr, weight_decay=chosen.weight_decay, fused=True)],
         schedule=linear(updates, warmup=round(chosen.warmup_fraction * updates)),
         config=config,

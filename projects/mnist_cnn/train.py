@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from shared.core.seed import derive
-from shared.data.batches import Batch, Batches, EqualBatches, even_shares, gather
+from shared.data.batches import Batch, Batches, EqualBatches, gather
 from shared.data.prepared import Prepared
-from shared.evaluation.records import CLASS_METRICS, class_metrics, mean_validation
+from shared.evaluation.records import class_validation
 from shared.image.augment import to_float
 from shared.training.distributed import World
-from shared.training.fit import Training, Validation, count_steps
+from shared.training.fit import Training, count_steps
 from shared.training.stage import train_stage
 from shared.training.step import cross_entropy, linear
 
@@ -41,18 +41,10 @@ def loss(model: nn.Module, batch: Batch, label_smoothing: float) -> tuple[Tensor
     return cross_entropy(model(batch["image"]), batch["label"], label_smoothing)
 
 
-def measure(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """Loss and accuracy of each validation image."""
-    return class_metrics(model(to_float(batch["image"])), batch["label"])
-
-
-def validation(prepared: Prepared, world: World) -> Validation | None:
-    """None where there are no validation images."""
-    if "valid" not in prepared.splits:
-        return None
-    table = prepared.table("valid")
-    read = gather(table, "image", "label", device=world.device)
-    return mean_validation(measure, CLASS_METRICS, read, even_shares(len(table), VALID_BATCH, world), world)
+def logits(model: nn.Module, batch: Batch) -> Tensor:
+    """Of validation images."""
+    found: Tensor = model(to_float(batch["image"]))
+    return found
 
 
 def describe(params: Params, prepared: Prepared, world: World) -> Training:
@@ -77,7 +69,7 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
         model=model,
         loss=partial(loss, label_smoothing=chosen.label_smoothing),
         batches=batches,
-        validation=validation(prepared, world),
+        validation=class_validation(prepared, ["image"], world, logits, batch_size=VALID_BATCH),
         optimizers=[AdamW(model.parameters(), lr=chosen.lr, weight_decay=chosen.weight_decay, fused=True)],
         schedule=linear(updates, warmup=round(chosen.warmup_fraction * updates)),
         config=config,

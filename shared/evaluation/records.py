@@ -1,13 +1,14 @@
 """One record per sample: what every metric, curve and interval is computed from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shared.data.batches import Batch, Read
+from shared.data.batches import Batch, cost_shares, even_shares, gather
+from shared.data.prepared import Prepared
 from shared.training.distributed import World, gather_objects
 from shared.training.fit import Validation
 
@@ -55,20 +56,30 @@ def _joined(parts: list[Any], order: Tensor) -> Any:
 
 
 def mean_validation(
-    measure: Callable[[nn.Module, Batch], dict[str, Tensor]],
-    metrics: tuple[str, ...],
-    read: Read,
-    shares: list[Tensor],
+    prepared: Prepared,
+    fields: Sequence[str],
     world: World,
-) -> Validation:
-    """Means over a validation split.
+    measure: Callable[[nn.Module, Batch], dict[str, Tensor]],
+    metrics: Sequence[str],
+    *,
+    batch_size: int,
+    cost: str = "",
+) -> Validation | None:
+    """Means over the validation split; None where there is none.
 
     Args:
-        measure: model, batch -> for each metric (b,) values, one per sample.
+        fields: columns of the batches.
+        measure: model, batch on the world's device -> for each metric (b,) values, one per sample.
         metrics: their names.
-        read: (b,) indices -> the batch, on the world's device.
-        shares: this rank's indices, in batches.
+        batch_size: samples at once; with a cost, items of it with padding.
+        cost: the ragged column whose lengths fill a batch.
     """
+    if "valid" not in prepared.splits:
+        return None
+    table = prepared.table("valid")
+    read = gather(table, *fields, device=world.device)
+    lengths = table.ragged(cost).lengths if cost else None
+    shares = even_shares(len(table), batch_size, world) if lengths is None else cost_shares(lengths, batch_size, world)
 
     def validate(model: nn.Module) -> dict[str, float]:
         records = collect(lambda index: measure(model, read(index)), shares, world)
@@ -77,10 +88,26 @@ def mean_validation(
     return Validation(metrics, validate)
 
 
-CLASS_METRICS = "valid_loss", "valid_accuracy"
+def class_validation(
+    prepared: Prepared,
+    fields: Sequence[str],
+    world: World,
+    logits: Callable[[nn.Module, Batch], Tensor],
+    *,
+    batch_size: int,
+    cost: str = "",
+) -> Validation | None:
+    """valid_loss (mean cross-entropy, in nats) and valid_accuracy of a classifier, see `mean_validation`.
 
+    Args:
+        fields: columns of the batches besides label, (N,) int64.
+        logits: model, batch -> (b, K).
+    """
 
-def class_metrics(logits: Tensor, label: Tensor) -> dict[str, Tensor]:
-    """Per-sample validation metrics of a classifier: (B, K) logits, (B,) int64 labels -> CLASS_METRICS, (B,) each."""
-    values = F.cross_entropy(logits, label, reduction="none"), logits.argmax(1) == label
-    return dict(zip(CLASS_METRICS, values, strict=True))
+    def measure(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        scores, label = logits(model, batch), batch["label"]
+        losses = F.cross_entropy(scores, label, reduction="none")
+        return {"valid_loss": losses, "valid_accuracy": scores.argmax(1) == label}
+
+    metrics = "valid_loss", "valid_accuracy"
+    return mean_validation(prepared, [*fields, "label"], world, measure, metrics, batch_size=batch_size, cost=cost)

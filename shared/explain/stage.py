@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from shared.core.errors import UserError
 from shared.core.files import replace_folder, write_atomic, write_json
@@ -34,6 +34,7 @@ from shared.explain.methods import Method, Unsuitable, find_method
 from shared.explain.parts import Link, Scene, Subject, Value
 from shared.report import blocks
 from shared.report.blocks import Block
+from shared.training.stage import Trained
 
 POOL = 1000  # test samples, drawn, among which errors are looked for
 FIGURE_DIGITS = 4
@@ -72,15 +73,13 @@ def class_facts(labels: Tensor, probabilities: Tensor, classes: Sequence[str]) -
 
 
 def explain(
-    model: nn.Module,
+    trained: Trained[Any],
     scene: Scene,
     value: Value,
     facts: Sequence[Fact],
     *,
     methods: Mapping[str, Method],
     show: Show,
-    params: Explain,
-    results: Path,
     unit: str,
     part: str,
     link: Link = "probability",
@@ -88,17 +87,16 @@ def explain(
 ) -> None:
     """Attributes a model's score to the parts of its inputs, tests the attributions, writes all files of the stage.
 
-        explain(model, ImageScene(...), value, facts, methods=IMAGE_METHODS, show=show, params=params.explain, ...)
+        explain(trained, ImageScene(...), value, facts, methods=IMAGE_METHODS, show=show, unit="images", part="pixels")
 
     Args:
-        model: in eval mode, on the device that computes; it is left as it was found.
+        trained: whose model is left as it was found, and whose params.explain says how much is computed.
         scene: questions in random order (see `draw`), on any device: the first num_scored are scored, and the shown are
             chosen among all. Questions without parts are left out.
         value: the score that is explained, for classes their `log_odds`.
         facts: of each question.
         methods: those that suit the scene; params.methods names some of them.
         show: draws the maps, as `shared.image.show.show` and `shared.text.show.show` do.
-        results: folder to write to.
         unit, part: plural nouns of what the questions are about and of what is removed, such as "reviews" and "words".
         link: what the curves show: sigmoid(value), or for a value that is no log-odds its share of the way from the
             empty input to the full one.
@@ -107,12 +105,13 @@ def explain(
     Raises:
         UserError: params name an unknown method, or none that works; no question has a part.
     """
+    params, results = trained.params.explain, trained.project.results("explain")
     chosen = {name: find_method(name, methods) for name in params.methods}
     answerable = torch.nonzero(scene.sizes > 0)[:, 0]
     if not len(answerable):
         raise UserError(f"explain: no {part} in any of {len(scene)} {unit}", fix="see what prepare made of the data")
     facts = [facts[row] for row in answerable.tolist()]
-    subject = Subject(model, scene[answerable], value, int(scene.sizes.max()))
+    subject = Subject(trained.model, scene[answerable], value, int(scene.sizes.max()))
     scored, shown = choose(torch.tensor([fact["correct"] for fact in facts]), params)
     wanted, places = torch.unique(torch.cat([scored, shown]), return_inverse=True)  # the scored come first
     maps, left_out = attribute(subject[wanted], chosen, params.seed)

@@ -1,11 +1,13 @@
 """One record a sample, in the split's order (two processes: tests/shared/training/test_distributed.py)."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from shared.data.batches import even_shares
-from shared.evaluation.records import CLASS_METRICS, class_metrics, collect, mean_validation
+from shared.data.prepared import Prepared, write_prepared
+from shared.data.table import Ragged
+from shared.evaluation.records import class_validation, collect
 from shared.training.distributed import local
 
 
@@ -25,18 +27,21 @@ def test_a_sample_that_two_batches_hold_is_a_bug():
         collect(lambda index: {"x": index}, [torch.tensor([0, 1]), torch.tensor([1])], local())
 
 
-def test_a_mean_is_over_samples_however_batches_are_cut():
+@pytest.mark.parametrize("cost", ["", "x"])
+def test_a_mean_is_over_samples_however_batches_are_cut(tmp_path, cost):
     draws = torch.Generator().manual_seed(0)
     x, label = torch.randn(10, 3, generator=draws), torch.randint(3, (10,), generator=draws)
-
-    def read(index):
-        return {"x": x[index], "label": label[index]}
-
-    validation = mean_validation(
-        lambda model, batch: class_metrics(model(batch["x"]), batch["label"]), CLASS_METRICS, read,
-        even_shares(10, 4, local()), local()
-    )  # fmt: skip
+    columns = {"x": Ragged.of(list(x.numpy()), np.float32) if cost else x.numpy(), "label": label.numpy()}
+    write_prepared(tmp_path / "data", {"valid": columns}, {})
+    validation = class_validation(
+        Prepared(tmp_path / "data"), ["x"], local(), lambda model, batch: model(batch["x"]), batch_size=4, cost=cost
+    )
     found = validation.measure(nn.Identity())
     assert tuple(found) == validation.metrics == ("valid_loss", "valid_accuracy")
     assert found["valid_loss"] == pytest.approx(nn.functional.cross_entropy(x, label).item(), rel=1e-6)
     assert found["valid_accuracy"] == (x.argmax(1) == label).double().mean().item()
+
+
+def test_no_validation_split_is_no_validation(tmp_path):
+    write_prepared(tmp_path / "data", {"train": {"label": np.zeros(3, np.int64)}}, {})
+    assert class_validation(Prepared(tmp_path / "data"), [], local(), lambda *_: torch.zeros(0), batch_size=4) is None

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from shared.core.errors import UserError
 from shared.core.sections import Explain
@@ -51,11 +52,12 @@ def run(tmp_path: Path) -> Any:
     facts: list[stage.Fact] = [{"title": f"q{row}", "correct": row not in (5, 6, 7)} for row in range(COUNT)]
 
     def run(scene: Numbers = scene, **changes: Any) -> Any:
-        model: nn.Module = Weighted(WEIGHTS)
-        params = Explain(**({"seed": 0} | PARAMS | changes))
+        params = SimpleNamespace(explain=Explain(**({"seed": 0} | PARAMS | changes)))
+        project = SimpleNamespace(results=lambda stage: tmp_path)
+        trained: Any = SimpleNamespace(project=project, params=params, model=Weighted(WEIGHTS))
         stage.explain(
-            model, scene, value, facts, methods=METHODS | OTHERS, show=show, params=params, results=tmp_path,
-            unit="sums", part="numbers", link="share", note="read me",
+            trained, scene, value, facts, methods=METHODS | OTHERS, show=show, unit="sums", part="numbers",
+            link="share", note="read me",
         )  # fmt: skip
         return tuple(json.loads((tmp_path / name).read_text()) for name in ("metrics.json", "page.json"))
 

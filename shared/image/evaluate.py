@@ -1,17 +1,27 @@
-"""Simple models on images: the baselines of every image classifier.
+"""The evaluate stage of an image classifier, and the simple models that it is compared with.
 
 N images, C channels, H height, W width, K classes.
 """
 
 import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from torch import Tensor
 from torch.nn import functional as F
 
+from shared.data.batches import even_shares, gather
 from shared.data.table import Table
+from shared.evaluation.classification import evaluate_classes
+from shared.image.augment import to_float
+from shared.image.show import show_images
+from shared.report.blocks import Block
+from shared.training.stage import Trained
 
 # Of the linear model: squared weights against the mean loss, for each pixel, so that it suits any size of data.
 # A point below its best accuracy on 6,000 images of CIFAR-10 (0.375 of 0.385), in half the time.
@@ -19,6 +29,29 @@ REGULARISATION = 5e-4
 _MAX_ITERATIONS = 60
 _SIDE_PX = 32  # of the linear model's input, at most
 _CHUNK = 500  # images averaged down at once
+
+
+def evaluate_images(trained: Trained[Any], logits: Callable[[Tensor], Tensor]) -> None:
+    """The whole stage, see shared/evaluation/classification.py.
+
+    Args:
+        trained: whose params.evaluate are EvaluateImages.
+        logits: (N, C, H, W) float in [0, 1], on the model's device -> (N, K).
+    """
+    chosen, test, world = trained.params.evaluate, trained.prepared.table("test"), trained.world
+
+    def show_errors(rows: Sequence[int], captions: Sequence[str], folder: Path) -> Block:
+        return show_images(folder, [test.fixed("image")[row] for row in rows], captions)
+
+    evaluate_classes(
+        trained,
+        lambda batch: logits(to_float(batch["image"])),
+        gather(test, "image", "label", device=world.device),
+        even_shares(len(test), chosen.batch_size, world),
+        unit="images",
+        baselines=lambda train, test: image_baselines(train, test, chosen.baseline_images, chosen.seed),
+        show_errors=show_errors,
+    )
 
 
 def image_baselines(train: Table, test: Table, num_images: int, seed: int) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from shared.data.table import Table, write_table
-from shared.image.baselines import image_baselines
+from shared.image.evaluate import image_baselines
 
 
 def table(folder, images, labels):

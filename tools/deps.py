@@ -27,29 +27,21 @@ PAGE, TEMPLATES = "shared.report.page", "shared/report/templates"
 PAGE_READS = "*/page.json", "train/*.json", "train/*.tsv", "evaluate/metrics.json"
 
 
-def names_imported(path: Path, root: Path = ROOT, *, at_import: bool = False) -> set[str]:
-    """The dotted names that a file imports; of `from a import b` both `a` and `a.b`, for b may be a module.
-
-    Args:
-        at_import: only what is imported when the file itself is, not inside functions.
-    """
-    return _names(path.read_text(encoding="utf-8"), path.relative_to(root).parent.parts, at_import)
+def names_imported(path: Path, root: Path = ROOT) -> set[str]:
+    """The dotted names that a file imports; of `from a import b` both `a` and `a.b`, for b may be a module."""
+    return _names(path.read_text(encoding="utf-8"), path.relative_to(root).parent.parts)
 
 
 @cache
-def _names(code: str, package: tuple[str, ...], at_import: bool) -> set[str]:
+def _names(code: str, package: tuple[str, ...]) -> set[str]:
     names = set()
-    waiting: list[ast.AST] = [ast.parse(code)]
-    while waiting:
-        node = waiting.pop()
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-        elif not (at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
-            waiting += ast.iter_child_nodes(node)
     return names
 
 

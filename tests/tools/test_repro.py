@@ -8,8 +8,9 @@ import pytest
 
 from shared.core.errors import UserError
 from shared.core.paths import ROOT, Project
+from tests.checkout import run
 from tests.pipelines import PROJECTS
-from tests.tools.toy import make_repository, run
+from tests.tools.toy import make_repository
 from tools import deps, readme, repro
 
 PRESETS = [(path.parts[-3], path.stem) for path in ROOT.glob("projects/*/presets/*.yaml")]

@@ -14,10 +14,11 @@ import projects
 from shared.core.errors import UserError
 from shared.core.params import check_params, read_yaml
 from shared.core.paths import ROOT
+from tests.checkout import run
 from tests.pipelines import PROJECTS
-from tests.tools.toy import make_repository, run
+from tests.tools.toy import make_repository
 from tools import deps, starter
-from tools.project_copy import Copy
+from tools.project_copy import Copy, repository_files
 from tools.starter import main, start, summary
 
 OPERATIONS = ("git", "dvc_add", "write_atomic")  # of the starter, beside renames: what a kill may come before
@@ -378,6 +379,13 @@ def test_a_project_can_be_copied(project: str) -> None:
     assert (
         check_params(model, {name: section for name, section in tree.items() if name != "fetch"}, project).fetch is None
     )
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_what_a_repository_of_its_own_shares_does_not_name_the_original(project: str) -> None:
+    copy = Copy(ROOT, project, "flowers", to=Path("own"))
+    named = {path for path, content in repository_files(copy).items() if f'"{project}"'.encode() in content}
+    assert [path for path in named if not path.startswith(tuple(copy.folders))] == []
 
 
 @pytest.mark.parametrize("project", PROJECTS)

@@ -1,12 +1,11 @@
 """A small repository with a project `toy`, whose stages take no time, to try the tools on."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from shared.core.paths import ROOT
+from tests.checkout import run
 from tools import deps
 
 REAL = ["shared/core", "tools", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "Makefile", "LICENSE"]
@@ -173,14 +172,3 @@ def _stages() -> dict[str, str]:
             [f"      - {path}\n" for path in cached] + [f"      - {p}:\n          cache: false\n" for p in plain]
         )
     return files | {"projects/toy/dvc.yaml": dvc.replace("R/", "projects/${project}/results/")}
-
-
-def run(root: Path, *words: str) -> str:
-    """The output of a command in a repository, as for a user: this venv's commands first, and no mirror."""
-    hidden = ("PYTHONPATH", "PYTHONWARNINGS", "DATASET_MIRROR")
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    kept |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    kept |= {f"GIT_{who}_{what}": "tester@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    done = subprocess.run(words, cwd=root, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
-    return done.stdout

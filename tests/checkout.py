@@ -9,18 +9,19 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
 
-from projects.cifar_cnn.sample import SHAPES, make_images
+from projects.cifar_cnn import sample
 from shared.core.params import override, read_yaml
 from shared.core.paths import ROOT
 from shared.data.prepared import write_prepared
 from shared.data.table import Column
 
-PROJECT = "cifar_cnn"
+PROJECT = sample.__name__.split(".")[1]  # so that a copy of the project tests itself
 
 
 @dataclass(frozen=True)
@@ -39,40 +40,33 @@ class Checkout:
 
     def start(self, command: list[str]) -> subprocess.Popen[str]:
         """Starts a command in the copy; its output can be read as it comes."""
-        return subprocess.Popen(
-            command, cwd=self.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def train(self, *words: str) -> str:
-        """Runs the train stage to its end and returns what it said. Raises AssertionError if it failed."""
-        done = self.run(self.command(*words))
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        return subprocess.Popen(command, cwd=self.root, env=environment(), stdout=PIPE, stderr=STDOUT, text=True)
 
     def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """Runs a command in the copy; stdout and stderr together."""
-        return subprocess.run(
-            command, cwd=self.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        return subprocess.run(command, cwd=self.root, env=environment(), stdout=PIPE, stderr=STDOUT, text=True)
 
-    def set_params(self, **values: Any) -> None:
-        """Changes params.yaml: `set_params(**{"train.epochs": 2.0})`."""
-        path = self.root / "projects" / PROJECT / "params.yaml"
-        tree = read_yaml(path)
-        for key, value in values.items():
-            override(tree, key, value)
-        YAML().dump(tree, path)
+    def train(self, *words: str) -> str:
+        """Runs the train stage to its end and returns what it said. Raises AssertionError if it failed."""
+        return run(self.root, *self.command(*words))
+
+
+def run(root: Path, *words: str) -> str:
+    """The output of a command in a repository. Raises AssertionError if it failed."""
+    done = Checkout(root).run([*words])
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def environment() -> dict[str, str]:
-    """As for a user: this venv's commands first, nothing of a torchrun or a test run around.
+    """As for a user: this venv's commands first, no mirror, and nothing of a torchrun or a test run around.
 
     One thread: these nets are too small for more, and threads that spin beside other processes cost most of the time.
     """
-    scripts = Path(sys.executable).parent
-    hidden = ("RANK", "WORLD_SIZE", "PYTHONPATH", "PYTHONWARNINGS")
+    hidden = ("RANK", "WORLD_SIZE", "PYTHONPATH", "PYTHONWARNINGS", "DATASET_MIRROR")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    kept |= {f"GIT_{who}_{what}": "tester@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return kept | {"PATH": path, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -82,7 +76,7 @@ def make_checkout(root: Path, *, num_train: int, num_valid: int, **params: Any) 
     Args:
         root: must not exist yet.
         num_train: images; the test split gets ten.
-        params: changes to params.yaml, see `Checkout.set_params`.
+        params: dotted keys of params.yaml -> values.
     """
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in filter(None, subprocess.check_output(listing, cwd=ROOT, text=True).split("\0")):
@@ -92,18 +86,21 @@ def make_checkout(root: Path, *, num_train: int, num_valid: int, **params: Any) 
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
     prepare(root / "data" / "prepared" / PROJECT, {"train": num_train, "valid": num_valid, "test": 10})
-    copy = Checkout(root)
-    copy.set_params(**{"runtime.device": "cpu"} | params)
-    return copy
+    path = root / "projects" / PROJECT / "params.yaml"
+    tree = read_yaml(path)
+    for key, value in ({"runtime.device": "cpu"} | params).items():
+        override(tree, key, value)
+    YAML().dump(tree, path)
+    return Checkout(root)
 
 
 def prepare(folder: Path, counts: dict[str, int]) -> None:
     """Generated images in the prepared form: what the fetch and prepare stages leave, in a second."""
     splits: dict[str, dict[str, Column]] = {}
     for number, (name, count) in enumerate(counts.items()):
-        labels = np.arange(count) % len(SHAPES)
-        images, _ = make_images(labels, np.random.default_rng([count, number]))
+        labels = np.arange(count) % len(sample.SHAPES)
+        images, _ = sample.make_images(labels, np.random.default_rng([count, number]))
         ids = [f"{index:05d}" for index in range(count)]
         splits[name] = {"image": images.transpose(0, 3, 1, 2).copy(), "label": labels, "id": ids}
-    manifest = {"source": "sample", "classes": list(SHAPES), "channels": 3, "image_size": 32}
+    manifest = {"source": "sample", "classes": list(sample.SHAPES), "channels": 3, "image_size": 32}
     write_prepared(folder, splits, manifest | {"mean": [0.5] * 3, "std": [0.25] * 3})

@@ -1,10 +1,11 @@
 """The literal commands of the README, on a small copy of the repository."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.checkout import Checkout, make_checkout
+from tests.checkout import make_checkout, run
 
 SMALL = {
     "fetch.num_train": 200,
@@ -20,42 +21,32 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory) -> Checkout:
-    copy = make_checkout(tmp_path_factory.mktemp("dvc") / "copy", num_train=10, num_valid=10, **SMALL)
-    (copy.root / "projects/cifar_cnn/dvc.lock").unlink(missing_ok=True)
-    commit(copy, "start")
-    return copy
+def root(tmp_path_factory) -> Path:
+    root = make_checkout(tmp_path_factory.mktemp("dvc") / "copy", num_train=10, num_valid=10, **SMALL).root
+    (root / "projects/cifar_cnn/dvc.lock").unlink(missing_ok=True)
+    commit(root, "start")
+    run(root, "dvc", "repro", "projects/cifar_cnn")
+    return root
 
 
-def commit(copy: Checkout, message: str) -> None:
-    author = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
-    for command in (["git", "add", "-A"], ["git", *author, "commit", "-qm", message]):
-        done = copy.run(command)
-        assert done.returncode == 0, done.stdout
+def commit(root: Path, message: str) -> None:
+    run(root, "git", "add", "-A")
+    run(root, "git", "commit", "-qm", message)
 
 
-def dvc(copy: Checkout, *words: str) -> str:
-    done = copy.run(["dvc", *words])
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def test_dvc_repro_of_the_folder_goes_from_data_to_report(copy):
-    dvc(copy, "repro", "projects/cifar_cnn")
-    page = (copy.root / "projects/cifar_cnn/results/report.html").read_text()
-    assert "embedded sample" in page
-    metrics = json.loads((copy.root / "projects/cifar_cnn/results/evaluate/metrics.json").read_text())
-    assert metrics["num_samples"] == 51
-    again = dvc(copy, "repro", "projects/cifar_cnn")
+def test_dvc_repro_of_the_folder_goes_from_data_to_report(root):
+    results = root / "projects/cifar_cnn/results"
+    assert "embedded sample" in (results / "report.html").read_text()
+    assert json.loads((results / "evaluate/metrics.json").read_text())["num_samples"] == 51
+    again = run(root, "dvc", "repro", "projects/cifar_cnn")
     assert "Running stage" not in again
     assert "up to date" in again
-    assert copy.run(["dvc", "status", "--with-deps", "projects/cifar_cnn"]).stdout.strip().endswith("up to date.")
+    assert run(root, "dvc", "status", "--with-deps", "projects/cifar_cnn").strip().endswith("up to date.")
 
 
-def test_an_experiment_changes_a_param_and_shows_in_the_metrics(copy):
-    dvc(copy, "repro", "projects/cifar_cnn")
-    commit(copy, "results")
-    dvc(copy, "exp", "run", "-S", "projects/cifar_cnn/params.yaml:train.views=1", "projects/cifar_cnn")
-    assert "train.views" in dvc(copy, "params", "diff")
-    assert "cross_entropy_loss" in dvc(copy, "metrics", "diff")
-    assert "index.html" in dvc(copy, "plots", "show")
+def test_an_experiment_changes_a_param_and_shows_in_the_metrics(root):
+    commit(root, "results")
+    run(root, "dvc", "exp", "run", "-S", "projects/cifar_cnn/params.yaml:train.views=1", "projects/cifar_cnn")
+    assert "train.views" in run(root, "dvc", "params", "diff")
+    assert "cross_entropy_loss" in run(root, "dvc", "metrics", "diff")
+    assert "index.html" in run(root, "dvc", "plots", "show")

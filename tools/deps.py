@@ -4,12 +4,12 @@
     python -m tools.deps --check   # exit 2 when a list is stale
 
 Only the entries that end in .py are written; data, results and templates among the deps stay as they are. Imports are
-read from the code, which is not run.
+read from the code, which is not run. A project without a stage in the root's dvc.yaml gets one, which builds its page.
 """
 
+import argparse
 import ast
 import io
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -19,32 +19,29 @@ from ruamel.yaml import YAML
 
 from shared.core.cli import errors_for_people
 from shared.core.errors import UserError
+from shared.core.params import read_yaml
 from shared.core.paths import ROOT, show
 
+PAGE, TEMPLATES = "shared.report.page", "shared/report/templates"
+# What the page reads in results/, as path.match() takes it; folders hold pictures
+PAGE_READS = "*/page.json", "train/*.json", "train/*.tsv", "evaluate/metrics.json"
 
-def names_imported(path: Path, root: Path = ROOT, *, at_import: bool = False) -> set[str]:
-    """The dotted names that a file imports; of `from a import b` both `a` and `a.b`, for b may be a module.
 
-    Args:
-        at_import: only what is imported when the file itself is, not inside functions.
-    """
-    return _names(path.read_text(encoding="utf-8"), path.relative_to(root).parent.parts, at_import)
+def names_imported(path: Path, root: Path = ROOT) -> set[str]:
+    """The dotted names that a file imports; of `from a import b` both `a` and `a.b`, for b may be a module."""
+    return _names(path.read_text(encoding="utf-8"), path.relative_to(root).parent.parts)
 
 
 @cache
-def _names(code: str, package: tuple[str, ...], at_import: bool) -> set[str]:
+def _names(code: str, package: tuple[str, ...]) -> set[str]:
     names = set()
-    waiting: list[ast.AST] = [ast.parse(code)]
-    while waiting:
-        node = waiting.pop()
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-        elif not (at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
-            waiting += ast.iter_child_nodes(node)
     return names
 
 
@@ -65,23 +62,39 @@ def module_file(name: str, root: Path = ROOT) -> Path:
     return root.joinpath(*name.split(".")).with_suffix(".py")
 
 
-def read_commented(source: Path | str) -> Any:
-    """A YAML file, or its text, as a tree that keeps comments, quotes and order."""
-    return _yaml().load(source)
+def commented_yaml() -> YAML:
+    """Loads trees that keep comments, quotes and order."""
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 1000, True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
 
 
 def written(tree: Any) -> str:
     """The text of such a tree."""
     text = io.StringIO()
-    _yaml().dump(tree, text)
+    commented_yaml().dump(tree, text)
     return text.getvalue()
 
 
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 1000, True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    return yaml
+def page_stage(project: str, root: Path = ROOT) -> dict[str, Any]:
+    """The stage of the root's dvc.yaml that builds a project's page from what its own stages leave."""
+    folder = f"projects/{project}"
+    stages = read_yaml(root / folder / "dvc.yaml")["stages"].values()
+    lists = [stage.get(kind, []) for stage in stages for kind in ("outs", "metrics", "plots")]
+    outs = [Path(path) for outs in lists for out in outs for path in ([out] if isinstance(out, str) else out)]
+    results = [out for out in outs if "results" in out.parts and (not out.suffix or any(map(out.match, PAGE_READS)))]
+    stage = {
+        "cmd": f"python -m {PAGE} {project}",
+        "deps": [
+            *(f"data/prepared/{project}/{name}.json" for name in ("manifest", "page")),
+            *(f"{folder}/{name}" for name in ("README.md", "params.yaml")),
+            *(out.as_posix().replace("${project}", project) for out in results),
+            TEMPLATES,
+        ],
+        "outs": [f"{folder}/results/report.html"],
+    }
+    return stage | {"deps": _deps(stage, module_file(PAGE, root), root)}
 
 
 def updated(path: Path, root: Path = ROOT) -> str:
@@ -90,63 +103,56 @@ def updated(path: Path, root: Path = ROOT) -> str:
     Raises:
         UserError: a stage runs no module of the repository.
     """
-    tree = read_commented(path)
+    tree = commented_yaml().load(path)
     project = next((one["project"] for one in tree.get("vars", ()) if "project" in one), "")
     for name, stage in tree["stages"].items():
-        script = stage_script(stage, project, root)
-        if not script:
+        words = stage["cmd"].replace("${project}", project).split()
+        script = module_file(words[2], root) if words[:2] == ["python", "-m"] and len(words) > 2 else root
+        if not script.is_file():
             where = f"{show(path)}: stage {name}"
             raise UserError(f"{where}: runs no module of this repository", expected="python -m <module>")
-        # an empty __init__ is no dependency
-        modules = [file.relative_to(root).as_posix() for file in reached([script], root) if file.stat().st_size]
+        found = _deps(stage, script, root)
         if project:
-            modules = [file.replace(f"projects/{project}/", "projects/${project}/") for file in modules]
-        deps = stage.setdefault("deps", [])
-        deps[:] = sorted([*(dep for dep in deps if not dep.endswith(".py")), *modules])
+            found = sorted(dep.replace(f"projects/{project}/", "projects/${project}/") for dep in found)
+        stage.setdefault("deps", [])[:] = found
+    if path.parent == root:
+        for file in sorted(root.glob("projects/*/dvc.yaml")):
+            if (stage_name := f"projects/{file.parent.name}") not in tree["stages"]:
+                tree["stages"][stage_name] = page_stage(file.parent.name, root)
     return written(tree)
 
 
-def stage_script(stage: Mapping[str, Any], project: str, root: Path = ROOT) -> Path | None:
-    """The file of the module that a stage's command runs; None if that is none of the repository's."""
-    words = stage["cmd"].replace("${project}", project).split()
-    script = module_file(words[2], root) if words[:2] == ["python", "-m"] and len(words) > 2 else root
-    return script if script.is_file() else None
+def _deps(stage: Mapping[str, Any], script: Path, root: Path) -> list[str]:
+    """The deps of a stage with the modules that its script imports; an empty __init__ is none."""
+    modules = [file.relative_to(root).as_posix() for file in reached([script], root) if file.stat().st_size]
+    return sorted([*(dep for dep in stage.get("deps", ()) if not dep.endswith(".py")), *modules])
 
 
-def stale(root: Path = ROOT) -> list[Path]:
-    """Every dvc.yaml, of the root and of the projects, whose lists are not what the code imports."""
+def stale(root: Path = ROOT) -> dict[Path, str]:
+    """Every dvc.yaml, of the root and of the projects, whose lists are not what the code imports -> its new text."""
     paths = [root / "dvc.yaml", *sorted(root.glob("projects/*/dvc.yaml"))]
-    return [path for path in paths if updated(path, root) != path.read_text(encoding="utf-8")]
+    return {path: text for path in paths if (text := updated(path, root)) != path.read_text(encoding="utf-8")}
 
 
-def check_or_write(
-    words: list[str], doc: str | None, stale: Callable[[], list[Path]], text: Callable[[Path], str]
-) -> None:
+def check_or_write(doc: str | None, stale: Callable[[], Mapping[Path, str]], words: list[str] | None = None) -> None:
     """The command line of a tool that keeps generated files: writes those that are stale, or fails with --check.
 
     Args:
-        words: --check, --help or nothing.
         doc: the module's docstring, its help.
-        text: what a stale file should hold.
+        stale: path -> the text that it should hold.
+        words: of the command line; None: sys.argv.
     """
-    if {"-h", "--help"} & set(words):
-        print((doc or "").strip())
-        return
-    if unknown := [word for word in words if word != "--check"]:
-        raise UserError(f"{unknown[0]}: no such option", expected="--check or nothing")
-    found = stale()
-    if words and found:
-        raise UserError(f"stale: {', '.join(map(show, found))}", fix="run the same command without --check")
-    for path in found:
-        path.write_text(text(path), encoding="utf-8")
-        print(f"{show(path)}: updated")
-
-
-def main(words: list[str]) -> None:
-    """The command line."""
-    check_or_write(words, __doc__, stale, updated)
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when a file is stale")
+    check = parser.parse_args(words).check
+    with errors_for_people():
+        found = stale()
+        if check and found:
+            raise UserError(f"stale: {', '.join(map(show, found))}", fix="run the same command without --check")
+        for path, text in found.items():
+            path.write_text(text, encoding="utf-8")
+            print(f"{show(path)}: updated")
 
 
 if __name__ == "__main__":
-    with errors_for_people():
-        main(sys.argv[1:])
+    check_or_write(__doc__, stale)

@@ -1,25 +1,24 @@
-"""The content of a copy of a project, made in memory: path from the root -> content. tools/starter.py writes it.
+"""The content of a copy of a project, made in memory. tools/starter.py writes it.
 
-Imports say what a copy needs. A copy for own data leaves out the stage `fetch`: its script,
-the modules of the project that only this script reaches, its section of params.yaml, presets that choose other data,
-and tests that import any of them. Code is copied unchanged but for paths in commands and docstrings: `projects.<name>`,
-`projects/<name>`, `raw/<name>`, `prepared/<name>`. A project's code therefore never contains its own name elsewhere:
-it finds its folder by `Project.of(__file__)`.
+Imports say what a copy needs. A copy for own data leaves out the stage `fetch`: its script, the modules of the project
+that only this script reaches, its section of params.yaml, presets that choose other data, and tests that import any of
+them. Code is copied unchanged but for paths in commands and docstrings: `projects.<name>`, `projects/<name>`,
+`raw/<name>`, `prepared/<name>`. A project's code therefore never contains its own name elsewhere: it finds its folder
+by `Project.of(__file__)`.
 """
 
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from shared.core.errors import UserError
 from shared.core.params import read_yaml
 from tools import readme
-from tools.deps import module_file, reached, read_commented, stage_script, written
+from tools.deps import PAGE, commented_yaml, module_file, page_stage, reached, written
 
 MAX_LINE = 120  # characters, as in pyproject.toml; commands in docstrings stay within it by closer comments
 LEFT_BEHIND = ("results/", "records/", "dvc.lock")
@@ -62,61 +61,54 @@ class Copy:
         return re.sub(rf"({PREFIXES}){self.source}\b", rf"\g<1>{self.name}", text)
 
     @property
-    def folder(self) -> Path:
+    def source_folder(self) -> Path:
         return self.root / "projects" / self.source
+
+    @cached_property
+    def source_files(self) -> list[str]:
+        """What git knows or would add of the project and its tests, as paths from the root."""
+        folders = f"projects/{self.source}", f"tests/projects/{self.source}"
+        listing = readme.git(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders)
+        behind = tuple(f"{folders[0]}/{name}" for name in LEFT_BEHIND)
+        known = {path for path in listing.split("\0") if not path.startswith(behind)}
+        return sorted(path for path in known if (self.root / path).is_file())
 
     @cached_property
     def left_out(self) -> list[str]:
         """The files of the source that are not copied: those of other data, and tests that import another project."""
-        modules = set(self.folder.glob("*.py"))
-        fetch = reached([self.folder / "fetch.py"], self.root) & modules if self.data else set()
+        modules = set(self.source_folder.glob("*.py"))
+        fetch = reached([self.source_folder / "fetch.py"], self.root) & modules if self.data else set()
         gone = fetch - reached(modules - fetch, self.root)
-        return [path for path in _source_files(self) if not _stays(self, self.root / path, gone)]
+        return [path for path in self.source_files if not self._stays(self.root / path, gone)]
+
+    def _stays(self, path: Path, gone: set[Path]) -> bool:
+        if path.suffix == ".py":
+            used = reached([path], self.root)
+            projects = {
+                file.relative_to(self.root).parts[1] for file in used if file.is_relative_to(self.root / "projects")
+            }
+            return not used & gone and projects <= {self.source, "__init__.py"}
+        own_presets = self.data and path.parent == self.source_folder / "presets"
+        return not own_presets or "fetch" not in read_yaml(path)
 
     @cached_property
     def kept(self) -> list[str]:
-        return [path for path in _source_files(self) if path not in self.left_out]
+        return [path for path in self.source_files if path not in self.left_out]
 
     @cached_property
-    def files(self) -> dict[str, bytes]:
-        """The files of projects/<name>/ and tests/projects/<name>/: path from the root -> content."""
-        changes = {"params.yaml": _params, "dvc.yaml": _dvc_yaml, "README.md": _readme}
-        files = {}
+    def folders(self) -> dict[str, dict[str, bytes]]:
+        """The copy's two folders, its tests first: folder from the root -> path below it -> content."""
+        changed = {"params.yaml": _params, "dvc.yaml": _dvc_yaml, "README.md": _readme}
+        found: dict[str, dict[str, bytes]] = {f"tests/projects/{self.name}": {}, f"projects/{self.name}": {}}
         for path in self.kept:
-            change = changes.get(path.removeprefix(f"projects/{self.source}/"))
-            text = change(self).encode("utf-8", "backslashreplace") if change else _content(self, path)
-            files[self.renamed(path)] = text
-        return files
+            folder, _, name = path.partition(f"projects/{self.source}/")
+            change = None if folder else changed.get(name)
+            content = change(self).encode("utf-8", "backslashreplace") if change else copied(self, path)
+            found[f"{folder}projects/{self.name}"][name] = content
+        return found
 
 
-def git(root: Path, *words: str) -> str:
-    """The output of a git command. Raises UserError with git's message."""
-    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, errors="surrogateescape")
-    if done.returncode:
-        raise UserError(f"git {words[0]} failed in {root}:\n{done.stderr.strip()}")
-    return done.stdout
-
-
-def _stays(copy: Copy, path: Path, gone: set[Path]) -> bool:
-    if path.suffix == ".py":
-        used = reached([path], copy.root)
-        folders = {file.relative_to(copy.root).parts[:2] for file in used} - {("projects", "__init__.py")}
-        other_projects = {folder for folder in folders if folder[0] == "projects"} - {("projects", copy.source)}
-        return not used & gone and not other_projects
-    if copy.data and path.parent == copy.folder / "presets":
-        return "fetch" not in read_yaml(path)
-    return True
-
-
-def _source_files(copy: Copy) -> list[str]:
-    """What git knows or would add of the project and its tests, as paths from the root."""
-    folders = f"projects/{copy.source}", f"tests/projects/{copy.source}"
-    known = git(copy.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders).split("\0")
-    behind = tuple(f"{folders[0]}/{name}" for name in LEFT_BEHIND)
-    return sorted({path for path in known if (copy.root / path).is_file() and not path.startswith(behind)})
-
-
-def _content(copy: Copy, path: str) -> bytes:
+def copied(copy: Copy, path: str) -> bytes:
     """A file with its paths renamed; of Python files in the repository's style, for the lengths of names changed."""
     content = (copy.root / path).read_bytes()
     try:
@@ -132,18 +124,15 @@ def _content(copy: Copy, path: str) -> bytes:
 
 def _params(copy: Copy) -> str:
     """params.yaml; for own data without fetch, with the values that suit the data."""
-    tree = read_commented(copy.folder / "params.yaml")
+    tree = commented_yaml().load(copy.source_folder / "params.yaml")
     if copy.data:
         tree.pop("fetch", None)
         what = f"What a plain `dvc repro projects/{copy.name}` runs."
         tree.yaml_set_start_comment(f"{what}\nThe meaning and limits of each key are in params.py beside this file.")
     for key, value in copy.suggested.items():
         *parents, last = key.split(".")
-        section = tree
-        for parent in parents:
-            section = section.get(parent, {})
-        assert last in section, f"prepare.suggest: {key} is not in params.yaml"
-        if isinstance(value, list):
+        section = reduce(getitem, parents, tree)
+        if isinstance(section[last], list):
             section[last][:] = value  # keeps the style of the list
         else:
             section[last] = value
@@ -151,31 +140,23 @@ def _params(copy: Copy) -> str:
 
 
 def _dvc_yaml(copy: Copy) -> str:
-    tree = read_commented(copy.folder / "dvc.yaml")
+    tree = commented_yaml().load(copy.source_folder / "dvc.yaml")
     next(one for one in tree["vars"] if "project" in one)["project"] = copy.name
     if copy.data:
         tree["stages"].pop("fetch", None)
     return written(tree)
 
 
-def root_stage(copy: Copy) -> Any:
-    """The copy's stage for the root's dvc.yaml."""
+def with_stage(copy: Copy, root: Path) -> str:
+    """The text of the root's dvc.yaml with the copy's stage: of this repository, or of the copy's own.
 
-    def rename(tree: Any) -> Any:
-        if isinstance(tree, dict):
-            return {rename(key): rename(value) for key, value in tree.items()}
-        if isinstance(tree, list):
-            return [rename(value) for value in tree]
-        if isinstance(tree, str):
-            return " ".join(copy.name if word == copy.source else copy.renamed(word) for word in tree.split(" "))
-        return tree
-
-    return rename(read_yaml(copy.root / "dvc.yaml")["stages"][f"projects/{copy.source}"])
-
-
-def with_stage(copy: Copy, tree: Any) -> str:
-    """The text of a root dvc.yaml, given as its tree, with the copy's stage."""
-    tree["stages"][f"projects/{copy.name}"] = root_stage(copy)
+    Args:
+        root: where the files of the copy are in place.
+    """
+    tree = commented_yaml().load(copy.root / "dvc.yaml")
+    if copy.to:
+        tree["stages"].clear()
+    tree["stages"][f"projects/{copy.name}"] = page_stage(copy.name, root)
     return written(tree)
 
 
@@ -183,44 +164,23 @@ def with_stage(copy: Copy, tree: Any) -> str:
 
 
 def repository_files(copy: Copy) -> dict[str, bytes]:
-    """The files of a repository of its own but the data: the project, and what it imports and runs of this one."""
-    starts = [copy.root / path for path in (*copy.kept, *GENERIC_TESTS) if path.endswith(".py")]
-    found = _with_their_folders(reached([*starts, *_commands(copy)], copy.root), copy.root)
-    names = {path.relative_to(copy.root).as_posix() for path in found} - set(copy.kept)
-    files = copy.files | {name: _content(copy, name) for name in names}
-    files |= {path: (copy.root / path).read_bytes() for path in AS_THEY_ARE if (copy.root / path).exists()}
-    tree = read_commented(copy.root / "dvc.yaml")
-    tree["stages"].clear()
-    own = {
-        "README.md": _repository_readme(copy),
-        "dvc.yaml": with_stage(copy, tree),
-        "pyproject.toml": _pyproject(copy),
-        ".dvc/config": DVC_CONFIG,
-    }
+    """Path -> content of a repository of its own, without data and dvc.yaml: the project, what it imports and runs."""
+    root = copy.root
+    run = re.findall(r"-m ([a-z_.]+)", (root / "Makefile").read_text())  # no file imports these modules
+    starts = [root / path for path in (*copy.kept, *GENERIC_TESTS) if path.endswith(".py")]
+    starts += [path for module in (*run, PAGE) if (path := module_file(module, root)).exists()]
+    found = {path.relative_to(root) for path in reached(starts, root)}
+    folders = {folder for path in found for folder in path.parents} | {Path("tests/projects")}
+    beside = [path for folder in folders for path in (root / folder).glob("templates/*") if path.is_file()]
+    beside += [path for folder in folders if (path := root / folder / "__init__.py").exists()]
+    names = {path.as_posix() for path in found | {path.relative_to(root) for path in beside}} - set(copy.kept)
+    files = {f"{folder}/{path}": content for folder, inside in copy.folders.items() for path, content in inside.items()}
+    files |= {name: copied(copy, name) for name in names}
+    files |= {path: (root / path).read_bytes() for path in AS_THEY_ARE if (root / path).exists()}
+    pyproject = re.sub(r'(?m)^name = ".*"$', f'name = "{copy.name}"', (root / "pyproject.toml").read_text(), count=1)
+    pyproject = re.sub(r"(?m)^bench = .*\n", "", pyproject)  # the benchmarks' packages
+    own = {"README.md": _repository_readme(copy), "pyproject.toml": pyproject, ".dvc/config": DVC_CONFIG}
     return files | {path: text.encode() for path, text in own.items()}
-
-
-def _commands(copy: Copy) -> set[Path]:
-    """The modules that the Makefile and the root's stage run; no file imports them."""
-    found = re.findall(r"-m ([a-z_.]+)", (copy.root / "Makefile").read_text())
-    modules = {path for name in found if (path := module_file(name, copy.root)).exists()}
-    page = stage_script(root_stage(copy), copy.name, copy.root)
-    return modules | ({page} if page else set())
-
-
-def _with_their_folders(files: Iterable[Path], root: Path) -> list[Path]:
-    """Files with the packages they are in and the templates beside them."""
-    found = set(files)
-    parents = {parent for path in found for parent in path.parents if parent.is_relative_to(root) and parent != root}
-    packages = {parent / "__init__.py" for parent in parents} | {root / "tests/projects/__init__.py"}
-    templates = {path for parent in parents for path in (parent / "templates").glob("*") if path.is_file()}
-    return sorted(path for path in found | packages | templates if path.exists())
-
-
-def _pyproject(copy: Copy) -> str:
-    """This repository's pyproject.toml with another name, without the benchmarks' packages."""
-    text = (copy.root / "pyproject.toml").read_text(encoding="utf-8")
-    return re.sub(r"(?m)^bench = .*\n", "", re.sub(r'(?m)^name = ".*"$', f'name = "{copy.name}"', text, count=1))
 
 
 # Words
@@ -230,6 +190,12 @@ def _readme(copy: Copy) -> str:
     """The README of the copied project: no figure of the old one."""
     name = copy.name
     presets = dict.fromkeys(Path(path).stem for path in copy.kept if "/presets/" in path)
+    origin = (
+        f"`data/raw/{name}` holds a copy of `{copy.data.name}`, tracked by DVC.\n"
+        f"New or changed data: change the files there, then `dvc add data/raw/{name}` and `dvc repro projects/{name}`."
+        if copy.data
+        else f"As in `{copy.source}`: the stage `fetch` brings the embedded sample, or what `fetch.source` says."
+    )
     table = f"\n## Presets\n{readme.RECORDS}\n{readme.presets_table(presets)}\n{readme.RECORDS_END}\n"
     return f"""# {name}: {readme.task(copy.root, copy.source)}
 
@@ -243,23 +209,13 @@ python -m projects.{name}.predict --help
 Then open `projects/{name}/results/report.html`, and commit: `git commit -m "{name}"`.
 
 ## The data
-{_data_words(copy)}
+{origin}
 `python -m projects.{name}.prepare --help` lists the forms of data that it accepts.
 
 ## What to change first
 `params.yaml`: `train.epochs` and the learning rates, then the size of the model; `params.py` says what each key means.
 Then what your data mean, in this order: `prepare.py`, `data.py`, `model.py`, `train.py`.
 {table if presets else ""}"""
-
-
-def _data_words(copy: Copy) -> str:
-    if not copy.data:
-        return f"As in `{copy.source}`: the stage `fetch` brings the embedded sample, or what `fetch.source` says."
-    rows = "".join(f"| `{key}` | {value} |\n" for key, value in copy.suggested.items())
-    params = f"These params were set to suit them:\n\n| key | value |\n| --- | --- |\n{rows}\n" if rows else ""
-    return f"""`data/raw/{copy.name}` holds a copy of `{copy.data.name}`, tracked by DVC. {params}
-New or changed data: change the files there, then `dvc add data/raw/{copy.name}` and `dvc repro projects/{copy.name}`.
-"""
 
 
 def _repository_readme(copy: Copy) -> str:

@@ -3,6 +3,7 @@
     make repro PROJECT=cifar_cnn                               = dvc repro projects/cifar_cnn
     make repro PROJECT=cifar_cnn PRESET=official-cpu           in a temporary copy, the workspace stays clean
     python -m tools.repro cifar_cnn official --seeds 0 1 2    one experiment per seed, one record of all
+    python -m tools.repro cifar_cnn --seeds 0 1 2             the same of params.yaml, recorded as `sample`
 
 A preset (projects/<name>/presets/<preset>.yaml) holds only the keys that change. Its run is listed by `dvc exp show`
 and leaves projects/<name>/records/<preset>.json: result, data, hardware and versions.
@@ -11,7 +12,6 @@ and leaves projects/<name>/records/<preset>.json: result, data, hardware and ver
 import argparse
 import importlib
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -21,18 +21,19 @@ from shared.core.cli import errors_for_people
 from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.headline import headline_of
-from shared.core.params import Section, check_params, flatten, override, read_yaml
+from shared.core.params import Section, check_params, flatten, override, parse_value, read_yaml
 from shared.core.paths import ROOT, Project, show
 from tools import readme
-from tools.deps import read_commented
+
+PARAMS_YAML = "sample"  # names the record of params.yaml without a preset
 
 
 def find(name: str) -> Project:
     """A project by name, also as `projects/<name>/`. Raises UserError with the names there are."""
-    projects = sorted(path.parent.name for path in ROOT.glob("projects/*/params.yaml"))
+    names = readme.project_names(ROOT)
     name = name.rstrip("/").removeprefix("./").removeprefix("projects/")
-    if name not in projects:
-        raise UserError(f"{name}: no such project", expected=f"one of {', '.join(projects)}")
+    if name not in names:
+        raise UserError(f"{name}: no such project", expected=f"one of {', '.join(names)}")
     return Project(name)
 
 
@@ -46,26 +47,27 @@ def reproduce(project: Project) -> None:
 
 def result(record: readme.Record) -> str:
     """The headline of a record in words."""
-    metrics = record["runs"][0]["metrics"]
-    headline, number = headline_of(metrics), len(record["runs"])
+    metrics, number = record["runs"][0]["metrics"], len(record["runs"])
+    headline = headline_of(metrics)
     how = f"mean and standard deviation of {number} seeds" if number > 1 else "95 % interval"
-    data = {"sample": "the embedded sample"}.get(metrics["source"], f"{metrics['source']} data")
-    words = f"{readme.words(headline.name)} {readme.reached(record)}, {how}"
-    words += f", on {headline.num_samples:,} test {headline.unit} of {data}"
+    words = f"{readme.words(headline.name)} {readme.reached(record)}, {how}; {readme.data_words(metrics)}"
     best = headline.best_baseline
     baseline = f"; best simple baseline: {readme.words(best[0])} {readme.digits(best[1])}" if best else ""
     return f"{words}{baseline} ({headline.direction} is better)"
 
 
-def run_preset(project: Project, preset: str, seeds: list[int]) -> None:
-    """Runs a preset as one experiment per seed and writes the record of all."""
-    changes = preset_changes(project, preset)
+def run_preset(project: Project, preset: str | None, seeds: list[int]) -> None:
+    """Runs a preset, or params.yaml as it is, as one experiment per seed and writes the record of all."""
+    changes = preset_changes(project, preset) if preset else {}
+    preset = preset or PARAMS_YAML
     _refuse_unknown_files(project)
     runs, revisions = [], []
     for seed in seeds:
         name = f"{project.name}-{preset}-{seed}"
-        words = [f"{key}={_word(value)}" for key, value in (changes | {"train.seed": seed}).items()]
-        sets = [part for word in words for part in ("-S", f"projects/{project.name}/params.yaml:{word}")]
+        sets = []
+        for key, value in (changes | {"train.seed": seed}).items():
+            word = value if isinstance(value, str) else json.dumps(value)
+            sets += ["-S", f"projects/{project.name}/params.yaml:{key}={word}"]
         _dvc("exp", "run", "--temp", "--force", "--name", name, *sets, f"projects/{project.name}")
         revisions.append(_revision(name))
         runs.append(read_run(project, revisions[-1]))
@@ -73,7 +75,7 @@ def run_preset(project: Project, preset: str, seeds: list[int]) -> None:
     path.parent.mkdir(exist_ok=True)
     made = record(preset, changes, runs)
     write_json(path, made)
-    print(f"\npreset {preset}: {result(made)}")
+    print(f"\n{preset}: {result(made)}")
     print(f"the record: {show(path)} (commit it when it is good)")
     print(f"its model and page{f', of seed {seeds[0]}' * (len(seeds) > 1)}, in place of the results you have now:")
     print(f"  {bring_command(project, revisions[0])}")
@@ -110,18 +112,19 @@ def read_run(project: Project, revision: str) -> dict[str, Any]:
     """The results of one experiment, read from its commit: DVC restores only declared files."""
 
     def text(path: str) -> str:
-        return _git("show", f"{revision}:projects/{project.name}/{path}")
+        return readme.git(ROOT, "show", f"{revision}:projects/{project.name}/{path}")
 
-    def results(path: str) -> Any:
-        return json.loads(text(f"results/{path}"))
-
-    lock, params = read_commented(text("dvc.lock")), read_commented(text("params.yaml"))
+    metrics, explain, train, evaluate = (
+        json.loads(text(f"results/{path}.json"))
+        for path in ("evaluate/metrics", "explain/metrics", "train/run", "evaluate/run")
+    )
+    lock, params = parse_value(text("dvc.lock")), parse_value(text("params.yaml"))
     stages = [lock["stages"][stage] for stage in ("fetch", "prepare") if stage in lock["stages"]]  # own data: no fetch
     return {
         "seed": params["train"]["seed"],
-        "metrics": {key: value for key, value in results("evaluate/metrics.json").items() if key != "by_class"},
-        "explain": results("explain/metrics.json"),
-        "training": results("train/run.json") | results("evaluate/run.json"),
+        "metrics": {key: value for key, value in metrics.items() if key != "by_class"},
+        "explain": explain,
+        "training": train | evaluate,
         "data_md5": {out["path"]: out["md5"] for stage in stages for out in stage["outs"]},
         "params": flatten(params),
     }
@@ -140,14 +143,9 @@ def record(preset: str, changes: dict[str, Any], runs: list[dict[str, Any]]) -> 
     return {"preset": preset, "headline": headline, "changes": changes, "runs": runs}
 
 
-def _word(value: Any) -> str:
-    return json.dumps(value) if not isinstance(value, str) else value
-
-
 def _refuse_unknown_files(project: Project) -> None:
-    unknown = _git("ls-files", "--others", "--exclude-standard", f"projects/{project.name}", "shared").split("\n")
-    unknown = [path for path in unknown if path and not re.search("/(records|results)/|dvc.lock$", path)]
-    if unknown:
+    places = f"projects/{project.name}", "shared", ":!*/records/*", ":!*/results/*", ":!*dvc.lock"
+    if unknown := readme.git(ROOT, "ls-files", "--others", "--exclude-standard", "--", *places).splitlines():
         raise UserError(
             "files that git does not know, so that DVC would not take them into the experiment:\n  - "
             + "\n  - ".join(unknown),
@@ -157,15 +155,10 @@ def _refuse_unknown_files(project: Project) -> None:
 
 def _revision(name: str) -> str:
     # the newest: each commit it was run from keeps an experiment of this name
-    newest_first = ("--sort=-committerdate", "--format=%(objectname) %(refname)")
-    references = _git("for-each-ref", "refs/exps", *newest_first).splitlines()
-    found = [line.split()[0] for line in references if line.endswith(f"/{name}")]
+    newest = "--sort=-committerdate", "--count=1", "--format=%(objectname)"
+    found = readme.git(ROOT, "for-each-ref", *newest, f"refs/exps/*/*/{name}").strip()
     assert found, f"DVC ran {name} and left no commit of it"
-    return found[0]
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return found
 
 
 def _dvc(*words: str) -> None:
@@ -178,11 +171,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project")
     parser.add_argument("preset", nargs="?")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="+")
     words = parser.parse_args()
     with errors_for_people():
         project = find(words.project)
-        run_preset(project, words.preset, words.seeds) if words.preset else reproduce(project)
+        if words.preset or words.seeds:
+            run_preset(project, words.preset, words.seeds or [0])
+        else:
+            reproduce(project)
 
 
 if __name__ == "__main__":

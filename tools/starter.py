@@ -34,11 +34,11 @@ from shared.core.errors import Problems, UserError
 from shared.core.files import replace_folder, write_atomic, writing
 from shared.core.params import flatten, read_yaml
 from shared.core.paths import ROOT
-from tools import readme
-from tools.deps import read_commented
-from tools.project_copy import Copy, git, repository_files, with_stage
+from tools.project_copy import Copy, repository_files, with_stage
+from tools.readme import git, project_names, task
 
-MAX_NAME = 40  # characters: a module's path must fit into a line
+NAME = r"[a-z][a-z0-9_]{,39}"  # so that a module's path fits into a line
+TAKEN = "exists already, expected a new name"
 
 
 def start(root: Path, source: str, name: str, data: Path | None = None, to: Path | None = None) -> Copy:
@@ -55,14 +55,22 @@ def start(root: Path, source: str, name: str, data: Path | None = None, to: Path
 def check(root: Path, source: str, name: str, data: Path | None, to: Path | None) -> Copy:
     """A copy that can be made. Raises one UserError with all problems."""
     data, to = (Path(os.path.abspath(path.expanduser())) if path else None for path in (data, to))
-    problems = Problems(f"a copy of {source} as {name}")
-    if source not in projects(root):
-        problems.add(source, f"no such project, expected one of {', '.join(projects(root))}")
+    problems, names = Problems(f"a copy of {source} as {name}"), project_names(root)
+    if source not in names:
+        problems.add(source, f"no such project, expected one of {', '.join(names)}")
     if not _git_says(root, "rev-parse", "--verify", "HEAD"):
         problems.add(root, "not a git repository with a commit, expected git init && git add -A && git commit -m start")
-    _check_name(name, problems)
-    _check_target(root, data, to, problems)
-    suggested = _check_data(root, source, data, to, problems)
+    if not re.fullmatch(NAME, name) or keyword.iskeyword(name):
+        problems.add(
+            repr(name),
+            "not a name, expected 1 to 40 lower-case letters, digits and _, a letter first, and no word of Python",
+        )
+    if to:
+        _check_target(root, data, to, problems)
+    suggested: dict[str, Any] = {}
+    if data and _can_be_copied(root, data, problems) and source in names:
+        with problems.collect():  # the project's own check of the data
+            suggested |= importlib.import_module(f"projects.{source}.prepare").suggest(data)
     copy = Copy(root, source, name, data, to, suggested)
     if not problems.found and not to:
         _check_places(copy, problems)
@@ -75,23 +83,7 @@ def _git_says(root: Path, *words: str) -> bool:
     return subprocess.run(["git", *words], cwd=root, capture_output=True).returncode == 0
 
 
-def projects(root: Path) -> list[str]:
-    """The names of all projects, in alphabetical order."""
-    return sorted(path.parent.name for path in root.glob("projects/*/params.yaml"))
-
-
-def _check_name(name: str, problems: Problems) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        problems.add(repr(name), "not a name, expected lower-case letters, digits and _, a letter first")
-    elif keyword.iskeyword(name):
-        problems.add(name, "a word of the Python language, expected another name")
-    elif len(name) > MAX_NAME:
-        problems.add(name, f"{len(name)} characters, expected at most {MAX_NAME}")
-
-
-def _check_target(root: Path, data: Path | None, to: Path | None, problems: Problems) -> None:
-    if to is None:
-        return
+def _check_target(root: Path, data: Path | None, to: Path, problems: Problems) -> None:
     if to.resolve().is_relative_to(root.resolve()):
         problems.add(to, "inside this repository, expected a folder elsewhere")
     if data and to.resolve().is_relative_to(data.resolve()):
@@ -100,52 +92,41 @@ def _check_target(root: Path, data: Path | None, to: Path | None, problems: Prob
         problems.add(to, "exists and is not an empty folder, expected a new or empty one")
 
 
-def _check_data(root: Path, source: str, data: Path | None, to: Path | None, problems: Problems) -> dict[str, Any]:
-    """Checks that the data can be copied and read by the project. Returns suggested params."""
-    if data is None:
-        return {}
+def _can_be_copied(root: Path, data: Path, problems: Problems) -> bool:
+    """Whether there are data, all readable; adds what is wrong to the problems."""
+    known = len(problems.found)
     if not data.exists():
         problems.add(data, "no such file or folder, expected that of your data")
     elif root.resolve().is_relative_to(data.resolve()):
         problems.add(data, "this repository is inside it, expected a folder of data alone")
-    elif unreadable := _unreadable(data):
-        problems.found += unreadable
-    elif source in projects(root):
-        try:
-            return dict(importlib.import_module(f"projects.{source}.prepare").suggest(data))
-        except UserError as error:  # the project's own check of the data
-            first, *rest = error.what.split("\n")
-            problems.found += [line.removeprefix("  - ").strip() for line in rest] or [first]
-    return {}
+    else:
+        files = list(data_files(data, lambda error: problems.add(error.filename, "a folder that cannot be read")))
+        for path, _ in files:
+            if not os.access(path, os.R_OK):
+                problems.add(path, "not a file that can be read")
+            elif not path.is_file():
+                problems.add(path, "neither a file nor a folder")
+        if not files and len(problems.found) == known:
+            problems.add(data, "no files in it, expected your data")
+    return len(problems.found) == known
 
 
 def _check_places(copy: Copy, problems: Problems) -> None:
     """Checks that the paths are free, or hold the leftovers of a killed start of this very copy."""
-    root, name = copy.root, copy.name
-    if f"projects/{name}" in read_yaml(root / "dvc.yaml").get("stages", {}):
-        problems.add(name, f"projects/{name} exists already, expected a new name")
+    root, project, raw = copy.root, f"projects/{copy.name}", f"data/raw/{copy.name}"
+    if project in read_yaml(root / "dvc.yaml").get("stages", {}):
+        problems.add(project, TAKEN)
         return
-    raw = root / "data/raw" / name
-    for folder in _code_folders(copy):
-        if os.path.lexists(root / folder) and _content(root / folder) != _below(folder, copy.files):
-            problems.add(folder, "exists already, expected a new name")
-    if raw.exists() and not (copy.data and _same(copy.data, raw)):
-        problems.add(f"data/raw/{name}", "exists already, expected a new name")
-    if not raw.exists() and (root / f"data/raw/{name}.dvc").exists():
-        problems.add(f"data/raw/{name}.dvc", "exists already, expected a new name")
-    for path in (f"projects/{name}/params.yaml", f"data/raw/{name}.dvc"):
+    for folder, files in copy.folders.items():
+        if os.path.lexists(root / folder) and _content(root / folder) != files:
+            problems.add(folder, TAKEN)
+    if (root / raw).exists() and not (copy.data and _same(copy.data, root / raw)):
+        problems.add(raw, TAKEN)
+    elif not (root / raw).exists() and (root / f"{raw}.dvc").exists():
+        problems.add(f"{raw}.dvc", TAKEN)
+    for path in (f"{project}/params.yaml", f"{raw}.dvc"):
         if _git_says(root, "check-ignore", path):
             problems.add(path, "git ignores it, expected a name that no .gitignore matches")
-
-
-def _code_folders(copy: Copy) -> tuple[str, str]:
-    return f"tests/projects/{copy.name}", f"projects/{copy.name}"
-
-
-def _below(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {
-        path.removeprefix(f"{folder}/"): content for path, content in files.items() if path.startswith(f"{folder}/")
-    }
 
 
 def _content(folder: Path) -> dict[str, bytes]:
@@ -157,45 +138,32 @@ def _content(folder: Path) -> dict[str, bytes]:
 # The data
 
 
-def data_files(root: Path) -> Iterator[tuple[Path, str]]:
+def data_files(root: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[tuple[Path, str]]:
     """Every file below a folder with its relative path; for a file, the file itself.
 
     Links are followed, each folder is entered once, and hidden files are left out.
+
+    Args:
+        onerror: is called for each folder that cannot be read.
     """
     if root.is_file():
         yield root, root.name
     seen = set()
-    for parent, folders, names in os.walk(root, followlinks=True):
+    for parent, folders, names in os.walk(root, onerror=onerror, followlinks=True):
         status = os.stat(parent)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(parent, name), Path(parent, name).relative_to(root).as_posix()
-
-
-def _unreadable(root: Path) -> list[str]:
-    """What cannot be copied, one line each."""
-    problems: list[str] = []
-    folders = os.walk(root, onerror=lambda error: problems.append(f"{error.filename}: a folder that cannot be read"))
-    for _ in folders if root.is_dir() else ():
-        pass
-    files = list(data_files(root))
-    problems += [f"{path}: not a file that can be read" for path, _ in files if not os.access(path, os.R_OK)]
-    problems += [f"{path}: neither a file nor a folder" for path, _ in files if path.exists() and not path.is_file()]
-    return problems if files or problems else [f"{root}: no files in it, expected your data"]
+        for path in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
+            yield path, path.relative_to(root).as_posix()
 
 
 def _same(data: Path, copied: Path) -> bool:
     """Whether a folder holds just these data."""
-    names = {name: path for path, name in data_files(data)}
-    there = {name: path for path, name in data_files(copied)}
-    return names.keys() == there.keys() and all(
-        filecmp.cmp(path, there[name], shallow=False) for name, path in names.items()
-    )
+    here, there = ({name: path for path, name in data_files(folder)} for folder in (data, copied))
+    return here.keys() == there.keys() and all(filecmp.cmp(here[name], there[name], shallow=False) for name in here)
 
 
 def copy_data(data: Path, target: Path) -> None:
@@ -232,19 +200,18 @@ def make_project(copy: Copy) -> None:
                 fill(new)
 
     with _alone(root):
-        paths = list(_code_folders(copy))
+        paths = list(copy.folders)
         try:
             if copy.data:
                 place(f"data/raw/{name}", partial(copy_data, copy.data))
                 paths.append(f"data/raw/{name}.dvc")
                 placed += [root / paths[-1]] * (not (root / paths[-1]).exists())
                 dvc_add(root, f"data/raw/{name}")
-            for folder in _code_folders(copy):
-                place(folder, partial(_write, _below(folder, copy.files)))
+            for folder, files in copy.folders.items():
+                place(folder, partial(_write, files))
             git(root, "add", "--", *paths)
             clean = not git(root, "diff", "--name-only", "--", "dvc.yaml")  # other changes are not ours to stage
-            text = with_stage(copy, read_commented(root / "dvc.yaml"))
-            write_atomic(root / "dvc.yaml", text.encode())
+            write_atomic(root / "dvc.yaml", with_stage(copy, root).encode())
         except BaseException:
             for path in reversed(placed):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -273,21 +240,19 @@ def make_repository(copy: Copy) -> None:
     """A repository of its own, with one commit: built beside its place and moved there by one rename."""
     assert copy.to
     commit = git(copy.root, "describe", "--always", "--dirty", "--exclude=*").strip()
+    options = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false"]  # of the user's other repositories
     with replace_folder(copy.to) as root:
         _write(repository_files(copy), root)
+        (root / "dvc.yaml").write_text(with_stage(copy, root), encoding="utf-8")
         git(root, "init", "--quiet", "--initial-branch", "main")
         if copy.data:
             copy_data(copy.data, root / "data/raw" / copy.name)
             dvc_add(root, f"data/raw/{copy.name}")
         git(root, "add", "--all")
-        author = (
-            []
-            if _git_says(root, "config", "user.email")
-            else ["-c", "user.name=make new", "-c", "user.email=make-new@localhost"]
-        )
-        quiet = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false"]  # of the user's other repositories
+        if not _git_says(root, "config", "user.email"):
+            options += ["-c", "user.name=make new", "-c", "user.email=make-new@localhost"]
         message = f"Start {copy.name} as a copy of {copy.source} (commit {commit})"
-        git(root, *author, *quiet, "commit", "--quiet", "--message", message)
+        git(root, *options, "commit", "--quiet", "--message", message)
 
 
 # Words
@@ -295,7 +260,7 @@ def make_repository(copy: Copy) -> None:
 
 def listing(root: Path) -> str:
     """All projects, what each does, and how to copy one."""
-    rows = [f"{name}: {readme.task(root, name)}" for name in projects(root)]
+    rows = [f"{name}: {task(root, name)}" for name in project_names(root)]
     if not rows:
         raise UserError(f"{root}: no projects in it", expected="projects/<name>/params.yaml")
     forms = "python -m projects.<project>.prepare --help    # the forms of data that it accepts"
@@ -312,7 +277,7 @@ def summary(copy: Copy) -> str:
     if copy.data:
         number = sum(1 for _ in data_files(copy.data))
         lines.append(f"data/raw/{copy.name}: {number:,} file{'s' * (number != 1)} of {copy.data}, tracked by DVC")
-    before = flatten(read_yaml(copy.folder / "params.yaml"))
+    before = flatten(read_yaml(copy.source_folder / "params.yaml"))
     changes = [f"{key} {value} (was {before[key]})" for key, value in copy.suggested.items() if value != before[key]]
     if changes:
         lines.append(f"params.yaml, to suit the data: {', '.join(changes)}")

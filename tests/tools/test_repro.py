@@ -8,9 +8,10 @@ import pytest
 
 from shared.core.errors import UserError
 from shared.core.paths import ROOT, Project
+from tests.checkout import run
 from tests.pipelines import PROJECTS
-from tests.tools.toy import make_repository, run
-from tools import readme, repro
+from tests.tools.toy import make_repository
+from tools import deps, readme, repro
 
 PRESETS = [(path.parts[-3], path.stem) for path in ROOT.glob("projects/*/presets/*.yaml")]
 METRICS = {"macro_f1": 0.91, "macro_f1_low": 0.9, "macro_f1_high": 0.92, "num_samples": 3453, "unit": "sentences"}
@@ -49,11 +50,11 @@ def test_a_record_has_mean_and_spread_of_the_metric_with_an_interval():
 
 def test_the_last_words_of_a_run_are_the_headline_with_its_interval():
     assert repro.result(repro.record("quick", {}, [RUN])) == (
-        "macro f1 0.9100 (0.9000 to 0.9200), 95 % interval, on 3,453 test sentences of own data; "
+        "macro f1 0.9100 (0.9000 to 0.9200), 95 % interval; own data, 3,453 test sentences; "
         "best simple baseline: tf idf 0.8000 (higher is better)"
     )
     words = repro.result(repro.record("quick", {}, SEEDS))
-    assert words.startswith("macro f1 0.9200 ± 0.0141, mean and standard deviation of 2 seeds, on 3,453 test sentences")
+    assert words.startswith("macro f1 0.9200 ± 0.0141, mean and standard deviation of 2 seeds; own data")
 
 
 def test_a_table_has_each_preset_with_what_it_reached():
@@ -66,7 +67,7 @@ def test_a_table_has_each_preset_with_what_it_reached():
 
 
 def test_the_tables_are_those_of_the_records():
-    assert readme.stale() == [], "run python -m tools.readme"
+    assert readme.stale() == {}, "run python -m tools.readme"
 
 
 def test_a_table_takes_the_place_between_its_markers(tmp_path, monkeypatch):
@@ -75,20 +76,12 @@ def test_a_table_takes_the_place_between_its_markers(tmp_path, monkeypatch):
     path = tmp_path / "projects/toy/README.md"
     path.parent.mkdir(parents=True)
     path.write_text(f"before\n{readme.RECORDS}\nold\n{readme.RECORDS_END}\nafter\n")
-    assert readme.stale() == [path]
-    readme.main([])
+    assert list(readme.stale()) == [path]
+    with pytest.raises(SystemExit):
+        deps.check_or_write("", readme.stale, ["--check"])
+    deps.check_or_write("", readme.stale, [])
     assert path.read_text() == f"before\n{readme.RECORDS}\n{readme.presets_table({})}\n{readme.RECORDS_END}\nafter\n"
-    assert readme.stale() == []
-
-
-@pytest.mark.parametrize("tool", [readme, __import__("tools.deps", fromlist=["main"])])
-def test_help_and_unknown_options_write_nothing(tool, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tool, "ROOT", tmp_path)
-    tool.main(["--help"])
-    assert f"python -m {tool.__name__} --check" in capsys.readouterr().out
-    with pytest.raises(UserError, match="--chekc: no such option"):
-        tool.main(["--chekc"])
-    assert list(tmp_path.iterdir()) == []
+    deps.check_or_write("", readme.stale, ["--check"])
 
 
 def test_the_results_of_a_preset_come_back_and_nothing_else_changes(tmp_path: Path):
@@ -96,7 +89,7 @@ def test_the_results_of_a_preset_come_back_and_nothing_else_changes(tmp_path: Pa
     words = run(root, sys.executable, "-m", "tools.repro", "projects/toy/", "large")
     record = json.loads((root / "projects/toy/records/large.json").read_text())
     assert (record["headline"]["mean"], record["changes"]) == (0.5, {"train.scale": 5.0})
-    assert "preset large: accuracy 0.5000 (0.1000 to 0.9000), 95 % interval" in words
+    assert "large: accuracy 0.5000 (0.1000 to 0.9000), 95 % interval" in words
     mine = [root / "projects/toy/params.yaml", root / "projects/toy/records/large.json", root / "dvc.yaml"]
     texts = [path.write_text(f"{path.read_text()} ") and path.read_text() for path in mine]
     run(root, "bash", "-c", words.strip().split("\n")[-1])
@@ -104,3 +97,11 @@ def test_the_results_of_a_preset_come_back_and_nothing_else_changes(tmp_path: Pa
     assert run(root, "git", "diff", "--cached") == ""
     assert json.loads((root / "projects/toy/results/train/model.json").read_text()) == {"scale": 5.0}
     assert '"accuracy": 0.5' in (root / "projects/toy/results/report.html").read_text()
+
+
+def test_seeds_without_a_preset_record_params_yaml_as_sample(tmp_path: Path):
+    root = make_repository(tmp_path / "repo")
+    run(root, sys.executable, "-m", "tools.repro", "toy", "--seeds", "3")
+    record = json.loads((root / "projects/toy/records/sample.json").read_text())
+    assert (record["preset"], record["changes"]) == ("sample", {})
+    assert [(run["seed"], run["params"]["train.scale"]) for run in record["runs"]] == [(3, 1.0)]

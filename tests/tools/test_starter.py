@@ -14,10 +14,11 @@ import projects
 from shared.core.errors import UserError
 from shared.core.params import check_params, read_yaml
 from shared.core.paths import ROOT
+from tests.checkout import run
 from tests.pipelines import PROJECTS
-from tests.tools.toy import make_repository, run
-from tools import starter
-from tools.project_copy import Copy
+from tests.tools.toy import make_repository
+from tools import deps, starter
+from tools.project_copy import Copy, repository_files
 from tools.starter import main, start, summary
 
 OPERATIONS = ("git", "dvc_add", "write_atomic")  # of the starter, beside renames: what a kill may come before
@@ -92,10 +93,14 @@ def test_its_yaml_keeps_comments_and_has_what_suits_the_data(repo: Path, data: P
     assert pipeline["vars"] == [{"project": "roses"}]
     assert list(pipeline["stages"]) == ["prepare", "train", "evaluate", "explain"]
     lines = (repo / "dvc.yaml").read_text()
-    assert lines.startswith("# One stage a project.\nstages:\n  projects/toy: # the page\n")
-    stages = read_yaml(repo / "dvc.yaml")["stages"]
-    assert stages["projects/roses"]["cmd"] == "python -m shared.report.page roses"
-    assert stages["projects/roses"]["outs"] == ["projects/roses/results/report.html"]
+    assert lines.startswith("# One stage a project.\nstages:\n  index: # of all pages\n")
+    stage = read_yaml(repo / "dvc.yaml")["stages"]["projects/roses"]
+    assert (stage["cmd"], stage["outs"]) == (
+        "python -m shared.report.page roses",
+        ["projects/roses/results/report.html"],
+    )
+    assert {"projects/roses/results/evaluate/metrics.json", "shared/core/paths.py"} <= {*stage["deps"]}
+    assert deps.stale(repo) == {}
 
 
 def test_its_words_say_what_was_done_and_no_old_figure(repo: Path, data: Path) -> None:
@@ -107,7 +112,6 @@ def test_its_words_say_what_was_done_and_no_old_figure(repo: Path, data: Path) -
     assert words.endswith("next: make repro PROJECT=roses")
     text = (repo / "projects/roses/README.md").read_text()
     assert text.startswith("# roses: sums of numbers\n")
-    assert "| `train.scale` | 2.0 |" in text
     assert "0.99" not in text
 
 
@@ -160,9 +164,9 @@ def test_any_name_of_a_module_is_taken(repo: Path, name: str) -> None:
         ("../flowers", "not a name"),
         ("größe", "not a name"),
         ("", "not a name"),
-        ("class", "a word of the Python language"),
-        ("a" * 41, "41 characters"),
-        ("toy", "projects/toy exists already"),
+        ("class", "not a name"),
+        ("a" * 41, "not a name"),
+        ("toy", "projects/toy: exists already"),
         ("other", "projects/other: exists already"),
         ("ignored", "git ignores it"),
     ],
@@ -190,9 +194,8 @@ def test_all_problems_are_named_at_once(repo: Path, tmp_path: Path) -> None:
 def test_what_is_wrong_with_the_data_is_listed(repo: Path, data: Path, tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (data / name).touch()
-    with pytest.raises(UserError, match="2 problems") as caught:
+    with pytest.raises(UserError, match=r"(?s)a.txt: zero bytes.*b.txt: zero bytes"):
         start(repo, "toy", "lilies", data)
-    assert "b.txt: zero bytes" in caught.value.what
     (data / "link.txt").symlink_to(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"link\.txt: not a file that can be read"):
         start(repo, "toy", "lilies", data)
@@ -366,9 +369,11 @@ def test_a_name_alone_is_not_enough() -> None:
 
 @pytest.mark.parametrize("project", PROJECTS)
 def test_a_project_can_be_copied(project: str) -> None:
-    files = Copy(ROOT, project, "flowers", Path("data")).files
-    texts = {path: content.decode() for path, content in files.items() if path.endswith((".py", ".yaml"))}
-    assert [path for path, text in texts.items() if project in text] == [], "use Project.of(__file__)"
+    folders = Copy(ROOT, project, "flowers", Path("data")).folders
+    texts = [
+        (path, text) for files in folders.values() for path, text in files.items() if path.endswith((".py", ".yaml"))
+    ]
+    assert [path for path, text in texts if project in text.decode()] == [], "use Project.of(__file__)"
     model = __import__(f"projects.{project}.params", fromlist=["Params"]).Params
     tree = read_yaml(ROOT / "projects" / project / "params.yaml")
     assert (
@@ -377,8 +382,15 @@ def test_a_project_can_be_copied(project: str) -> None:
 
 
 @pytest.mark.parametrize("project", PROJECTS)
+def test_what_a_repository_of_its_own_shares_does_not_name_the_original(project: str) -> None:
+    copy = Copy(ROOT, project, "flowers", to=Path("own"))
+    named = {path for path, content in repository_files(copy).items() if f'"{project}"'.encode() in content}
+    assert [path for path in named if not path.startswith(tuple(copy.folders))] == []
+
+
+@pytest.mark.parametrize("project", PROJECTS)
 def test_a_longer_name_fits_into_the_lines_of_a_copy(project: str) -> None:
     name = "customer_tickets"
-    files = Copy(ROOT, project, name).files
-    lines = [(path, line) for path, text in files.items() if path.endswith(".py") for line in text.decode().split("\n")]
-    assert [(path, line) for path, line in lines if len(line) > 120 and name in line] == []
+    for files in Copy(ROOT, project, name).folders.values():
+        lines = [line for path, text in files.items() if path.endswith(".py") for line in text.decode().split("\n")]
+        assert [line for line in lines if len(line) > 120 and name in line] == []

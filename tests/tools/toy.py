@@ -1,12 +1,11 @@
 """A small repository with a project `toy`, whose stages take no time, to try the tools on."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from shared.core.paths import ROOT
+from tests.checkout import run
 from tools import deps
 
 REAL = ["shared/core", "tools", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "Makefile", "LICENSE"]
@@ -48,7 +47,8 @@ def suggest(root: Path) -> dict[str, object]:
 PREPARE = """\
     PROJECT.prepared.mkdir(parents=True, exist_ok=True)
     numbers = [float(path.read_text()) for path in sorted(PROJECT.raw.rglob("*.txt"))]
-    write_json(PROJECT.prepared / "manifest.json", {"numbers": numbers})"""
+    write_json(PROJECT.prepared / "manifest.json", {"numbers": numbers})
+    write_json(PROJECT.prepared / "page.json", {})"""
 TRAIN = """\
     run = {"seconds": 1.0, "precision": "fp32", "hardware": {"cores": 2, "cpu": "a CPU"}}
     write_json(RESULTS / "train/run.json", run)
@@ -58,14 +58,16 @@ EVALUATE = """\
     metrics = {"accuracy": accuracy, "accuracy_low": 0.1, "accuracy_high": 0.9, "num_samples": 1000}
     write_json(RESULTS / "evaluate/metrics.json", metrics | {"unit": "texts", "source": "sample"})
     write_json(RESULTS / "evaluate/run.json", {"predict_seconds": 1.0})"""
-EXPLAIN = """    write_json(RESULTS / "explain/metrics.json", {})"""
+EXPLAIN = """\
+    write_json(RESULTS / "explain/metrics.json", {})
+    write_json(RESULTS / "explain/page.json", {})"""
 RAW, PREPARED, MODEL = "data/raw/${project}", "data/prepared/${project}", "R/train/model.json"
 STAGES = {  # stage -> its code, what it reads, what it leaves in DVC's cache, and in git
     "fetch": ("    write_sample(PROJECT.raw)", [], [RAW], []),
     "prepare": (PREPARE, [RAW], [PREPARED], []),
     "train": (TRAIN, [PREPARED], [MODEL], ["R/train/run.json"]),
     "evaluate": (EVALUATE, [MODEL], [], ["R/evaluate/metrics.json", "R/evaluate/run.json"]),
-    "explain": (EXPLAIN, [MODEL], [], ["R/explain/metrics.json"]),
+    "explain": (EXPLAIN, [MODEL], [], ["R/explain/metrics.json", "R/explain/page.json"]),
 }
 PARAMS = """
 from shared.core.params import Section
@@ -111,16 +113,6 @@ if __name__ == "__main__":
     folder = Project(sys.argv[1]).folder / "results"
     (folder / "report.html").write_text((folder / "evaluate/metrics.json").read_text())
 """
-ROOT_DVC = """# One stage a project.
-stages:
-  projects/toy: # the page
-    cmd: python -m shared.report.page toy
-    deps:
-      - projects/toy/results/evaluate/metrics.json
-      - projects/toy/results/explain/metrics.json
-    outs:
-      - projects/toy/results/report.html
-"""
 SAMPLE = (
     "from .words import NUMBER\n\ndef write_sample(raw):\n    raw.mkdir()\n    (raw / 'a.txt').write_text(NUMBER)\n"
 )
@@ -141,7 +133,7 @@ FILES = {f"{folder}/__init__.py": "" for folder in EMPTY} | {
     "shared/report/page.py": PAGE,
     "shared/report/templates/page.html": "<html>\n",
     "shared/unused.py": "a = 1\n",
-    "dvc.yaml": ROOT_DVC,
+    "dvc.yaml": "# One stage a project.\nstages:\n  index: # of all pages\n    cmd: python -m shared.report.page\n",
     "README.md": "# A repository\n",
 }
 
@@ -158,8 +150,8 @@ def make_repository(root: Path) -> Path:
         (root / path).write_text(text)
     run(root, sys.executable, "-m", "ruff", "check", "--quiet", "--fix", "projects")
     run(root, sys.executable, "-m", "ruff", "format", "--quiet", "projects")
-    for path in deps.stale(root):
-        path.write_text(deps.updated(path, root))
+    for path, text in deps.stale(root).items():
+        path.write_text(text)
     run(root, "git", "init", "--quiet", "--initial-branch", "main")
     run(root, "git", "add", "--all")
     run(root, "git", "commit", "--quiet", "--message", "start")
@@ -180,14 +172,3 @@ def _stages() -> dict[str, str]:
             [f"      - {path}\n" for path in cached] + [f"      - {p}:\n          cache: false\n" for p in plain]
         )
     return files | {"projects/toy/dvc.yaml": dvc.replace("R/", "projects/${project}/results/")}
-
-
-def run(root: Path, *words: str) -> str:
-    """The output of a command in a repository, as for a user: this venv's commands first, and no mirror."""
-    hidden = ("PYTHONPATH", "PYTHONWARNINGS", "DATASET_MIRROR")
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    kept |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    kept |= {f"GIT_{who}_{what}": "tester@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    done = subprocess.run(words, cwd=root, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
-    return done.stdout

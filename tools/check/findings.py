@@ -1,7 +1,6 @@
 """What a folder of labelled images holds: damaged files, copies, labels worth a second look."""
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -99,32 +98,25 @@ def examine(root: Path) -> Findings:
         raise UserError(f"{show(root)}: no folder of labelled images", expected=expected)
     damaged, read = Problems(show(root)), list[tuple[ImageFile, np.ndarray, bytes]]()
     with ThreadPoolExecutor() as pool:
-        for result in tqdm(pool.map(_read, folder.images), total=len(folder.images), unit="image", disable=None):
+        waiting = [pool.submit(_read, file) for file in folder.images]
+        for result in tqdm(waiting, unit="image", disable=None):
             with damaged.collect():
-                if isinstance(result, UserError):
-                    raise result
-                read.append(result)
+                read.append(result.result())
     if not read:
         raise UserError(f"{show(root)}: none of its {len(folder.images):,} images can be read: {damaged.found[0]}")
-    images, thumbnails, digests = (
-        [one for one, _, _ in read],
-        np.stack([one for _, one, _ in read]),
-        [one[2] for one in read],
-    )
+    images, small, digests = zip(*read, strict=True)
+    thumbnails = np.stack(small)
     parts, groups = find_groups(images, thumbnails, digests)
     hints, trust = find_hints(images, thumbnails, np.unique(parts, return_index=True)[1])
-    return Findings(images, problems.found, damaged.found, folder.ignored, groups, hints, trust)
+    return Findings(list(images), problems.found, damaged.found, folder.ignored, groups, hints, trust)
 
 
-def _read(file: ImageFile) -> tuple[ImageFile, np.ndarray, bytes] | UserError:
+def _read(file: ImageFile) -> tuple[ImageFile, np.ndarray, bytes]:
     """The whole image as a thumbnail (S, S, 3) uint8, whatever its shape, and the digest of its file."""
-    try:
-        small = load(file.path, SIDE)
-        if small.size != (SIDE, SIDE):
-            small = small.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
-        return file, np.asarray(small), hashlib.sha256(file.path.read_bytes()).digest()
-    except UserError as error:
-        return error
+    small = load(file.path, SIDE)
+    if small.size != (SIDE, SIDE):
+        small = small.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
+    return file, np.asarray(small), hashlib.sha256(file.path.read_bytes()).digest()
 
 
 def load(path: Path, px: int) -> Image.Image:
@@ -151,15 +143,12 @@ def find_groups(
     likeness, mirrored = np.ones(count, np.float32), np.zeros(count, bool)
     np.minimum.at(likeness, parts[ends[:, 0]], pairs.likeness)
     mirrored[parts[ends[pairs.mirrored, 0]]] = True
-    members: dict[int, list[int]] = defaultdict(list)
-    for number, part in enumerate(parts.tolist()):
-        members[part].append(number)
     groups = []
-    for part, some in members.items():
-        if len(some) > 1:
-            exact = len({digests[number] for number in some}) == 1
-            kind = "exact" if exact else "mirrored" if mirrored[part] else "near"
-            groups.append(Group(kind, [images[number] for number in some], float(likeness[part])))
+    for part in np.flatnonzero(np.bincount(parts) > 1):
+        some = np.flatnonzero(parts == part).tolist()
+        exact = len({digests[number] for number in some}) == 1
+        kind = "exact" if exact else "mirrored" if mirrored[part] else "near"
+        groups.append(Group(kind, [images[number] for number in some], float(likeness[part])))
     return parts, sorted(groups, key=lambda group: (len(group.splits) < 2, len(group.classes) < 2))
 
 

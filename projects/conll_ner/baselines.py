@@ -1,15 +1,15 @@
 """Taggers to compare with: a list of the names of train, and a linear model of each word and its neighbours."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import SGDClassifier
 
-from .data import SHAPES, shape
-from .scores import Names, Tags
+from .data import shape
+from .scores import Names, Tags, Words
+from .tags import Entity, write_tags
 
-Words = Sequence[Sequence[str]]
 WINDOW = 2  # words to each side that the linear model sees
 AFFIXES = 4  # characters of the longest prefix and suffix
 EPOCHS = 10
@@ -19,20 +19,18 @@ ALPHA = 1e-5  # of its penalty
 def gazetteer(words: Words, names: Names) -> list[list[str]]:
     """Tags by names without context: the longest name of train that begins here, of its most frequent type."""
     longest = max(map(len, names), default=0)
-    return [_looked_up(text, names, longest) for text in words]
-
-
-def _looked_up(text: Sequence[str], names: Names, longest: int) -> list[str]:
-    tags, place = ["O"] * len(text), 0
-    while place < len(text):
-        sizes = range(min(longest, len(text) - place), 0, -1)
-        size = next((size for size in sizes if tuple(text[place : place + size]) in names), 0)
-        if size:
-            types = names[tuple(text[place : place + size])]
-            label = min(types, key=lambda name: (-types[name], name))
-            tags[place : place + size] = [f"B-{label}"] + [f"I-{label}"] * (size - 1)
-        place += size or 1
-    return tags
+    usual = {name: min(types, key=lambda label: (-types[label], label)) for name, types in names.items()}
+    found = []
+    for text in words:
+        named, place = [], 0
+        while place < len(text):
+            sizes = range(min(longest, len(text) - place), 0, -1)
+            size = next((size for size in sizes if tuple(text[place : place + size]) in usual), 0)
+            if size:
+                named.append(Entity(place, place + size, usual[tuple(text[place : place + size])]))
+            place += size or 1
+        found.append(write_tags(named, len(text)))
+    return found
 
 
 def linear(train: Words, tags: Tags, test: Words, seed: int) -> list[list[str]]:
@@ -48,7 +46,7 @@ def linear(train: Words, tags: Tags, test: Words, seed: int) -> list[list[str]]:
 def _features(texts: Words) -> Iterator[list[str]]:
     for text in texts:
         padded = [""] * WINDOW + list(text) + [""] * WINDOW
-        seen = [(word.lower(), SHAPES[shape(word)]) for word in padded]
+        seen = [(word.lower(), shape(word)) for word in padded]
         for place, word in enumerate(text):
             around = range(-WINDOW, WINDOW + 1)
             found = [f"{at} {part}" for at in around for part in seen[place + WINDOW + at]]

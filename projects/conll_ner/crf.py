@@ -37,14 +37,14 @@ class CRF(nn.Module):
         self.register_buffer("forbidden_first", torch.tensor(rows[-1]), persistent=False)
 
     def loss(self, emissions: Tensor, mask: Tensor, tags: Tensor) -> Tensor:
-        """Sum of the sequences' negative log probabilities; at least fp32, whatever autocast says.
+        """(B,): negative log probability of each sequence; at least fp32, whatever autocast says.
 
         Args:
             emissions: (B, L, K).
             mask: (B, L) bool.
             tags: (B, L) int64.
         """
-        return (self.log_partition(emissions, mask) - self.score(emissions, mask, tags)).sum()
+        return self.log_partition(emissions, mask) - self.score(emissions, mask, tags)
 
     def score(self, emissions: Tensor, mask: Tensor, tags: Tensor) -> Tensor:
         """(B,): emissions and transitions along the given tags."""

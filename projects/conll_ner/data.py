@@ -9,7 +9,6 @@ B batch, L words, F numbers of a word, T words of all rows.
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -27,7 +26,7 @@ from .tags import tag_names
 
 NEWLINE = "\n"  # the word between two sentences
 SHAPES = ("pad", "line end", "number", "with digits", "lower", "upper", "initial", "title", "mixed", "punctuation")
-LINE_END = 1  # in SHAPES
+LINE_END = SHAPES.index("line end")
 FIXED = 3  # numbers of a word before its characters: word, shape, name
 WORD_CHARACTERS = 18  # of a longer word: its first and last 9
 WORD_PIECES = 8  # of a word with more: its first 8
@@ -35,25 +34,25 @@ NAME_RANGE = 2**31 - 1
 KNOWN_WORDS = 100_000  # whose pieces are kept
 
 
-def shape(word: str) -> int:
-    """The shape of a word, an index into SHAPES.
+def shape(word: str) -> str:
+    """One of SHAPES.
 
-    >>> [SHAPES[shape(word)] for word in ("1996", "J", "USA", "Paris", "McRae", "the", "4th", "...")]
+    >>> [shape(word) for word in ("1996", "J", "USA", "Paris", "McRae", "the", "4th", "...")]
     ['number', 'initial', 'upper', 'title', 'mixed', 'lower', 'with digits', 'punctuation']
     """
     if word == NEWLINE:
-        return LINE_END
+        return "line end"
     if word.isdigit():
-        return 2
+        return "number"
     if any(char.isdigit() for char in word):
-        return 3
+        return "with digits"
     if word.islower():
-        return 4
+        return "lower"
     if word.isupper():
-        return 5 if len(word) > 1 else 6
+        return "upper" if len(word) > 1 else "initial"
     if word[:1].isupper() and word[1:].islower():
-        return 7
-    return 8 if any(char.isalpha() for char in word) else 9
+        return "title"
+    return "mixed" if any(char.isalpha() for char in word) else "punctuation"
 
 
 def spelled(word: str) -> str:
@@ -73,7 +72,8 @@ class WordFeatures:
     """A word as its id, its shape, the hash of its name, and its characters: F = 3 + 18.
 
     Args:
-        words: the vocabulary of spellings, and of characters.
+        words: the vocabulary of spellings.
+        characters: that of characters.
     """
 
     def __init__(self, words: Vocabulary, characters: Vocabulary) -> None:
@@ -90,7 +90,7 @@ class WordFeatures:
         """(L, F) int32."""
         found = np.zeros((len(words), FIXED + WORD_CHARACTERS), np.int32)
         found[:, 0] = self.words.ids(map(spelled, words))
-        found[:, 1] = [shape(word) for word in words]
+        found[:, 1] = [SHAPES.index(shape(word)) for word in words]
         found[:, 2] = [name_hash(word) for word in words]
         for row, word in zip(found, words, strict=True):
             half = WORD_CHARACTERS // 2
@@ -123,20 +123,20 @@ class PieceFeatures:
     def encode(self, words: Sequence[str]) -> np.ndarray:
         """(L, F) int32; pieces are kept one higher than the tokenizer has them, so that 0 is none."""
         found = np.zeros((len(words), 1 + WORD_PIECES), np.int32)
-        found[:, 0] = [shape(word) for word in words]
+        found[:, 0] = [SHAPES.index(shape(word)) for word in words]
         for row, word in zip(found, words, strict=True):
             pieces = self._pieces(word)
             row[1 : 1 + len(pieces)] = np.array(pieces) + 1
         return found
 
+    def _cut(self, word: str) -> list[int]:
+        ids: list[int] = self.encoder.tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids
+        return ids[:WORD_PIECES] or [self.added[-1] if word == NEWLINE else self.encoder.blank]
+
     def cost(self, encoded: np.ndarray) -> np.ndarray:
         """(T,) int64: the tokens that each word counts as."""
         number: np.ndarray = np.count_nonzero(encoded[:, 1:], axis=1)
         return number
-
-    def _cut(self, word: str) -> list[int]:
-        ids: list[int] = self.encoder.tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids
-        return ids[:WORD_PIECES] or [self.added[-1] if word == NEWLINE else self.encoder.blank]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class PieceFeatures:
 Features = WordFeatures | PieceFeatures
 
 
-def load_features(config: dict[str, Any]) -> Features:
+def load_features(config: Mapping[str, Any]) -> Features:
     """The features that a config describes."""
     if config["features"] == "words":
         return WordFeatures(Vocabulary(config["words"]), Vocabulary(config["characters"]))
@@ -158,88 +158,88 @@ def load_features(config: dict[str, Any]) -> Features:
 # --- sequences ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Sequences:
-    """The model's inputs, made in the same way for training, evaluation and prediction, without using tags.
+    """Sentences as the model reads them: words in their order, and line ends. They are arranged in the same way for
+    training, evaluation and prediction, without using tags.
 
     Args:
-        words: N sequences; of each word its number among the T words of all sentences, -1 for a line end.
+        tokens: of the sentences, each with a word at least, (T, F).
+        documents: of each sentence; those of one document come in a row.
+        features: what made the tokens.
+        config: max_tokens: a longer sentence is cut; join_sentences: sentences of one document share a sequence as long
+            as they fit.
+
+    Attributes:
+        tokens: of the sequences.
+        sentences, offsets: where each sentence begins among the words, and each sequence among words and line ends.
+        places: (T,) int64: of each word among words and line ends.
         cuts: numbers of the words where a sentence that is too long goes on in another sequence.
     """
 
-    words: Ragged
-    cuts: np.ndarray
-
-    @classmethod
-    def of(cls, tokens: Ragged, documents: np.ndarray, features: Features, config: Mapping[str, Any]) -> "Sequences":
-        """Arranges sentences.
-
-        Args:
-            tokens: of the sentences, each with a word at least, (T, F).
-            documents: (N,); sentences of one document come in a row.
-            config: max_tokens: a longer sentence is cut; join_sentences: sentences of one document share a sequence as
-                long as they fit.
-        """
+    def __init__(self, tokens: Ragged, documents: np.ndarray, features: Features, config: Mapping[str, Any]) -> None:
+        self.sentences = tokens.offsets
         limit, sums = config["max_tokens"], np.cumsum([0, *features.cost(tokens.values)])
-        rows: list[list[int]] = []
+        self.places = np.zeros(len(tokens.values), np.int64)
+        begins: list[int] = []
         cuts: list[int] = []
-        used = 0
+        place = used = 0
         for sentence, (start, stop) in enumerate(pairwise(tokens.offsets.tolist())):
             joins = config["join_sentences"] and sentence and documents[sentence - 1] == documents[sentence]
             while start < stop:
                 end = min(stop, max(start + 1, int(np.searchsorted(sums, sums[start] + limit, side="right")) - 1))
                 cost = int(sums[end] - sums[start])
                 if joins and used + 1 + cost <= limit:
-                    rows[-1] += [-1, *range(start, end)]
+                    place += 1  # of the line end
                 else:
-                    rows.append([*range(start, end)])
+                    begins.append(place)
                     used = 0
+                self.places[start:end] = np.arange(place, place + end - start)
+                place += end - start
                 used += cost + 1  # and its line end
-                start, joins = end, False
                 cuts += [end] * (end < stop)
-        return cls(Ragged.of(rows, np.int64), np.array(cuts, np.int64))
+                start, joins = end, False
+        self.offsets = np.array([*begins, place], np.int64)
+        self.cuts = np.array(cuts, np.int64)
+        self.tokens = self.take(tokens.values, features.encode([NEWLINE]))
 
-    def take(self, column: np.ndarray, line_end: Any = 0) -> Ragged:
+    def take(self, column: np.ndarray, line_end: Any) -> Ragged:
         """(T, ...) values of all words -> those of the sequences."""
-        index = self.words.values
-        is_end = (index < 0).reshape(-1, *(1,) * (column.ndim - 1))
-        return Ragged(np.where(is_end, line_end, column[index]), self.words.offsets)
+        values = np.full((self.offsets[-1], *column.shape[1:]), line_end, column.dtype)
+        values[self.places] = column
+        return Ragged(values, self.offsets)
 
-    def give_back(self, found: Sequence[np.ndarray]) -> np.ndarray:
-        """One array (L,) a sequence -> (T,)."""
-        index = self.words.values
-        values = np.empty((index >= 0).sum(), found[0].dtype)
-        values[index[index >= 0]] = np.concatenate(found)[index >= 0]
-        return values
+    def give_back(self, found: Sequence[torch.Tensor]) -> Ragged:
+        """One tensor (L,) a sequence -> values of the words of each sentence."""
+        return Ragged(torch.cat(list(found)).numpy()[self.places], self.sentences)
 
-    def places(self) -> tuple[np.ndarray, np.ndarray]:
+    def find(self) -> tuple[np.ndarray, np.ndarray]:
         """(T,) int64 each: the sequence that a word is in, and its place there."""
-        row = np.repeat(np.arange(len(self.words.lengths)), self.words.lengths)
-        return self.give_back([row]), self.give_back([np.arange(len(row)) - self.words.offsets[row]])
+        row = np.searchsorted(self.offsets, self.places, side="right") - 1
+        return row, self.places - self.offsets[row]
 
     def take_tags(self, column: np.ndarray) -> Ragged:
-        """The same for tags. The rest of an entity that was cut begins one: every sequence is legal."""
+        """`take` for tags. The rest of an entity that was cut begins one: every sequence is legal."""
         column = column.copy()
         rest = column[self.cuts]
         column[self.cuts] -= (rest > 0) & (rest % 2 == 0)
-        return self.take(column)
+        return self.take(column, 0)
 
-    def give_back_tags(self, found: Sequence[np.ndarray]) -> np.ndarray:
-        """The same for tags. An entity that goes on where its sentence was cut is one."""
-        tags = self.give_back(found)
+    def give_back_tags(self, found: Sequence[torch.Tensor]) -> Ragged:
+        """`give_back` for tags. An entity that goes on where its sentence was cut is one."""
+        tags, offsets = self.give_back(found)
         before, first = tags[self.cuts - 1], tags[self.cuts]
         tags[self.cuts] += (first % 2 == 1) & ((first + 1) // 2 == (before + 1) // 2)
-        return tags
+        return Ragged(tags, offsets)
 
 
-def read_sequences(table: Table, features: Features, config: Mapping[str, Any]) -> Sequences:
+def read_sequences(table: Table, config: Mapping[str, Any]) -> Sequences:
     """The sequences of a prepared split."""
-    return Sequences.of(table.ragged("tokens"), table.fixed("document"), features, config)
+    return Sequences(table.ragged("tokens"), table.fixed("document"), load_features(config["features"]), config)
 
 
-def reader(table: Table, sequences: Sequences, features: Features, device: torch.device | str) -> Read:
+def reader(table: Table, sequences: Sequences, device: torch.device | str) -> Read:
     """Index -> tokens (B, L, F) int32, tokens_mask (B, L) bool, tags (B, L) int64."""
-    tokens = Padded(sequences.take(table.ragged("tokens").values, features.encode([NEWLINE])), device)
+    tokens = Padded(sequences.tokens, device)
     tags = Padded(sequences.take_tags(table.ragged("tags").values), device)
 
     def read(index: torch.Tensor) -> Batch:
@@ -255,10 +255,10 @@ def words_of(table: Table) -> list[list[str]]:
     return [[normalise(text[a:b]) for a, b in table.ragged("span").row(row).tolist()] for row, text in pairs]
 
 
-def by_sentence(tags: np.ndarray, offsets: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
-    """(T,) ids -> the tags of each sentence."""
-    names = tag_names(classes)
-    return [[names[tag] for tag in row.tolist()] for row in np.split(tags, offsets[1:-1])]
+def by_sentence(tags: Ragged, classes: Sequence[str]) -> list[list[str]]:
+    """Ids of tags -> the tags of each sentence."""
+    names = np.array(tag_names(classes), object)
+    return [row.tolist() for row in np.split(names[tags.values], tags.offsets[1:-1])]
 
 
 # --- what training sees -------------------------------------------------------------------------------------------

@@ -23,9 +23,10 @@ import numpy as np
 from seqeval.metrics import classification_report, f1_score
 from sklearn.metrics import confusion_matrix
 
-from shared.core.files import write_json, write_tsv
+from shared.core.files import write_tsv
 from shared.core.seed import derive
-from shared.data.table import Table
+from shared.data.table import Ragged
+from shared.evaluation.comparison import leave_evaluation
 from shared.evaluation.intervals import DIGITS
 from shared.evaluation.metrics import Reliability, reliability
 from shared.report import blocks
@@ -33,13 +34,12 @@ from shared.report.blocks import Block, article, matrix, scatter, section, table
 from shared.training.stage import Trained, trained_stage
 
 from . import baselines, scores
-from .baselines import Words
-from .data import by_sentence, load_features, words_of
-from .model import CheckpointTagger, LSTMTagger, load_model
+from .data import by_sentence, read_sequences, words_of
+from .model import Tagger, load_model
 from .params import Params
-from .scores import BOUNDARY, KINDS, MISSED, Match
+from .scores import BOUNDARY, KINDS, MISSED, Match, Tags, Words
 from .tagging import tag, text_predictor
-from .tags import Entity, entities
+from .tags import confidence_of, entities
 
 RAW_TEXT = (
     "F1 is measured over the words that the data give, as papers do it. `predict` is given a text: it splits it into "
@@ -48,10 +48,14 @@ RAW_TEXT = (
 )
 
 
-def measure(actual: scores.Tags, predicted: scores.Tags, seed: int) -> dict[str, Any]:
-    """The figures of tags, those of types by seqeval; 0 where one would be 0 / 0."""
+def measure(actual: Tags, predicted: Tags, seed: int) -> dict[str, Any]:
+    """The figures of all entities and of each type, by seqeval; 0 where one would be 0 / 0."""
     report: Any = classification_report(actual, predicted, output_dict=True, zero_division=0)
-    rows = {label: figures(row) for label, row in report.items()}
+    keys = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
+    rows = {
+        label: {key: round(float(row[of]), DIGITS) for key, of in keys.items()} | {"num_samples": int(row["support"])}
+        for label, row in report.items()
+    }
     total = rows["micro avg"]
     low, high = scores.interval(scores.count(*([*map(entities, tags)] for tags in (actual, predicted))), seed)
     return {
@@ -67,65 +71,40 @@ def measure(actual: scores.Tags, predicted: scores.Tags, seed: int) -> dict[str,
     }
 
 
-def raw_text_f1(table: Table, actual: scores.Tags, said: Sequence[Any]) -> float:
-    """F1 of predict's entities in the raw texts, by character offsets."""
-    spans, places = table.ragged("span"), []
+def raw_text_f1(spans: Ragged, actual: Tags, found: Sequence[dict[str, Any]]) -> float:
+    """F1 of what predict finds in the raw texts, by the characters that entities span.
+
+    Args:
+        spans: of the words of each text.
+    """
+    places = []
     for row, tags in enumerate(actual):
         bounds = spans.row(row).tolist()
         places.append([(bounds[start][0], bounds[end - 1][1], label) for start, end, label in entities(tags)])
-    found = [[(one["start"], one["end"], one["label"]) for one in of_text.get("entities", ())] for of_text in said]
-    return float(scores.f1_of(scores.count(places, found).sum(axis=0)))
+    said = [[(one["start"], one["end"], one["label"]) for one in of_text.get("entities", ())] for of_text in found]
+    return round(float(scores.f1_of(scores.count(places, said).sum(axis=0))), DIGITS)
 
 
-def figures(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of seqeval's report."""
-    known = {"precision": row["precision"], "recall": row["recall"], "f1": row["f1-score"]}
-    return {name: round(float(value), DIGITS) for name, value in known.items()} | {"num_samples": int(row["support"])}
-
-
-def f1_of_tags(actual: scores.Tags, predicted: scores.Tags) -> float:
-    """Entity F1 by seqeval."""
-    return round(float(f1_score(actual, predicted, zero_division=0)), DIGITS)
-
-
-def count_kinds(found: Sequence[Match], words: Words, names: scores.Names) -> dict[str, Any]:
-    """How many entities are of each kind, and the recall of names that train has, and of new ones."""
-    counted: dict[str, Any] = {f"num_{kind}": sum(one.kind == kind for one in found) for kind in KINDS}
-    for key, (right, total) in scores.recall_by_seen(found, words, names).items():
-        counted |= {f"num_{key}": total} | ({f"recall_{key}": round(right / total, DIGITS)} if total else {})
-    return counted
-
-
-def confidence_of(one: Entity, probability: np.ndarray) -> float:
-    """The least probability of the predicted tags at an entity's words."""
-    return float(probability[one.start : one.end].min().clip(0, 1))
-
-
-def entity_confidence(
-    actual: scores.Tags, predicted: scores.Tags, probability: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of every predicted entity (M,), and whether it is right (M,)."""
+def entity_reliability(actual: Tags, predicted: Tags, probability: Sequence[np.ndarray]) -> Reliability:
+    """The confidence of predicted entities against the share of them that is right."""
     pairs = [
-        (confidence_of(one, score), one in entities(true))
-        for true, guess, score in zip(actual, predicted, probability, strict=True)
+        (confidence_of(one, of_tags), one in entities(true))
+        for true, guess, of_tags in zip(actual, predicted, probability, strict=True)
         for one in entities(guess)
     ]
-    confidence, right = np.array(pairs, np.float64).reshape(-1, 2).T
-    return confidence, right
+    return reliability(*np.array(pairs, np.float64).reshape(-1, 2).T)
 
 
-def worst(
-    ids: Sequence[str], texts: Words, found: Sequence[Match], confidence: Sequence[float], num_worst: int
-) -> list[Block]:
+def worst(ids: Sequence[str], texts: Words, found: Sequence[Match], num_worst: int) -> list[Block]:
     """The most confident errors: the sentence with the words in brackets."""
-    wrong = [(score, one) for score, one in zip(confidence, found, strict=True) if one.kind != "right"]
-    wrong.sort(key=lambda pair: (-pair[0], pair[1].sentence, pair[1].entity))
+    wrong = [one for one in found if one.kind != "right"]
+    wrong.sort(key=lambda one: (-one.confidence, one.sentence, one.entity))
     shown = []
-    for score, one in wrong[:num_worst]:
+    for one in wrong[:num_worst]:
         words, (start, end, _) = texts[one.sentence], one.entity
         name = " ".join(words[start:end])
         sentence = " ".join([*words[:start], f"[{name}]", *words[end:]])
-        note = f"{ids[one.sentence]}; confidence {score:.0%}"
+        note = f"{ids[one.sentence]}; confidence {one.confidence:.0%}"
         shown.append(article(f"{name}: {one.actual}, predicted {one.predicted}", sentence, note, good=False))
     intro = "Wrong, and most confident: hard cases, wrong labels, or what the model has not learned."
     return [section("The most confident errors"), text(intro if shown else "No entity is wrong."), *shown]
@@ -154,51 +133,45 @@ def page(metrics: dict[str, Any], found: Sequence[Match], bins: Reliability) -> 
 
 def summary(metrics: dict[str, Any]) -> list[Block]:
     """How good, against what, on which words, and what fails."""
-    failed = {kind: metrics[f"num_{kind}"] for kind in KINDS if kind != "right" and metrics[f"num_{kind}"]}
-    listed = "; ".join(
-        f"{count} {kind} ({KINDS[kind]})" for kind, count in sorted(failed.items(), key=lambda row: -row[1])
-    )
+    failed = [(kind, metrics[f"num_{kind}"]) for kind in KINDS if kind != "right" and metrics[f"num_{kind}"]]
+    failed.sort(key=lambda row: -row[1])
+    listed = "; ".join(f"{count} {kind} ({KINDS[kind]})" for kind, count in failed)
     words = f"{metrics['num_right']:,} of {metrics['num_entities']:,} entities are found exactly."
     return [*blocks.headline(metrics), text(f"{words} Errors: {listed or 'none'}."), text(RAW_TEXT.format(**metrics))]
 
 
 def main(trained: Trained[Params]) -> None:
     chosen, config, world, model = trained.params.evaluate, trained.config, trained.world, trained.model
-    assert isinstance(model, LSTMTagger | CheckpointTagger)
+    assert isinstance(model, Tagger)
     train, test = trained.prepared.table("train"), trained.prepared.table("test")
-    start, features = time.perf_counter(), load_features(config["features"])
-    tokens, documents = test.ragged("tokens"), test.fixed("document")
-    predicted, probability = tag(model, tokens, documents, features, config, chosen.batch_size, world)
+    start = time.perf_counter()
+    predicted, probability = tag(model, read_sequences(test, config), config["classes"], chosen.batch_size, world)
     seconds = time.perf_counter() - start
     from_texts = text_predictor(model, config, chosen.batch_size, world)(list(test.strings("text")))
     if not world.is_first:
         return
-    actual, known_tags = (by_sentence(*table.ragged("tags"), config["classes"]) for table in (test, train))
-    words, known, found = words_of(test), words_of(train), scores.matches(actual, predicted)
-    names = scores.names_of(known, known_tags)
-    bins = reliability(*entity_confidence(actual, predicted, probability))
+    actual, known_tags = (by_sentence(table.ragged("tags"), config["classes"]) for table in (test, train))
+    words, known = words_of(test), words_of(train)
+    names, found = scores.names_of(known, known_tags), scores.matches(actual, predicted, probability)
+    bins = entity_reliability(actual, predicted, probability)
     guesses = {
         "gazetteer": baselines.gazetteer(words, names),
         "linear": baselines.linear(known, known_tags, words, chosen.seed),
     }
-    metrics = measure(actual, predicted, derive(chosen.seed, "bootstrap")) | count_kinds(found, words, names)
-    metrics["raw_text_f1"] = round(raw_text_f1(test, actual, from_texts), DIGITS)
+    metrics = measure(actual, predicted, derive(chosen.seed, "bootstrap")) | scores.count_kinds(found, words, names)
+    metrics["raw_text_f1"] = raw_text_f1(test.ragged("span"), actual, from_texts)
     metrics["calibration_error"] = round(bins.calibration_error, DIGITS) if len(bins.num_samples) else None
-    metrics["baseline"] = {f"{name}_f1": f1_of_tags(actual, guess) for name, guess in guesses.items()}
+    metrics["baseline"] = {
+        f"{name}_f1": round(float(f1_score(actual, guess, zero_division=0)), DIGITS) for name, guess in guesses.items()
+    }
     metrics["source"] = trained.prepared.manifest["source"]
 
-    results, ids = trained.project.results("evaluate"), test.strings("id")
-    confidence = [confidence_of(one.entity, probability[one.sentence]) for one in found]
-    rows = [(ids[one.sentence], one.actual, one.predicted, score) for one, score in zip(found, confidence, strict=True)]
-    write_tsv(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
-    shown = [*worst(ids, words, found, confidence, chosen.num_worst), *page(metrics, found, bins)]
-    blocks.leave(results, shown, summary=summary(metrics), params=chosen.model_dump())
-    write_json(results / "run.json", {"predict_seconds": round(seconds, 1)})
-    write_json(results / "metrics.json", metrics)
-    print(f"{metrics['num_samples']:,} test sentences, source: {metrics['source']}")
-    keys = "f1", "f1_low", "f1_high", "raw_text_f1", "precision", "recall", "recall_seen", "recall_unseen"
-    for name, value in [*((key, metrics[key]) for key in keys if key in metrics), *metrics["baseline"].items()]:
-        print(f"{name:20}{value:.4f}")
+    ids = test.strings("id")
+    rows = [(ids[one.sentence], one.actual, one.predicted, one.confidence) for one in found]
+    columns = "id", "actual", "predicted", "confidence"
+    write_tsv(trained.project.results("evaluate") / "predictions.csv", columns, rows)
+    shown = [*worst(ids, words, found, chosen.num_worst), *page(metrics, found, bins)]
+    leave_evaluation(trained, metrics, shown, summary(metrics), seconds)
 
 
 if __name__ == "__main__":

@@ -23,15 +23,15 @@ from torch import Tensor, nn
 
 from shared.core.errors import UserError
 from shared.data.batches import Batch, Padded
-from shared.data.table import Table
+from shared.data.table import Ragged
 from shared.explain.parts import log_odds, select_fields
 from shared.explain.stage import class_facts, draw, explain
 from shared.text.parts import TEXT_METHODS, TextScene
 from shared.text.show import show
 from shared.training.stage import Trained, trained_stage
 
-from .data import NEWLINE, Sequences, by_sentence, load_features, read_sequences, words_of
-from .model import CheckpointTagger, LSTMTagger, load_model
+from .data import NEWLINE, Sequences, by_sentence, read_sequences, words_of
+from .model import Tagger, load_model
 from .params import Params
 from .tags import OUTSIDE, entities, tag_names
 
@@ -64,72 +64,65 @@ class Question(NamedTuple):
     label: str
 
 
-def questions(table: Table, classes: Sequence[str]) -> list[Question]:
+def questions(tags: Ragged, classes: Sequence[str]) -> list[Question]:
     """Every entity of the split."""
-    tags = table.ragged("tags")
-    sentences = zip(tags.offsets.tolist(), by_sentence(tags.values, tags.offsets, classes), strict=False)
     return [
         Question(sentence, number, start + one.start, start + one.end, one.label)
-        for sentence, (start, of_sentence) in enumerate(sentences)
-        for number, one in enumerate(entities(of_sentence), 1)
+        for sentence, (start, names) in enumerate(zip(tags.offsets.tolist(), by_sentence(tags, classes), strict=False))
+        for number, one in enumerate(entities(names), 1)
     ]
 
 
-def laid_out(numbers: Sequence[int], words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+def laid_out(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
     """The text of a sequence, and where its words lie in it; a line end between sentences is none of them."""
     text, spans = "", []
-    for number in numbers:
-        shown = NEWLINE if number < 0 else f"{words[number]} "
+    for word in words:
+        shown = word if word == NEWLINE else f"{word} "
         spans.append((len(text), len(text) + len(shown.rstrip())))
         text += shown
     return text, spans
 
 
-def evidence_of(asked: Sequence[Question], table: Table, sequences: Sequences, rows: Tensor) -> Tensor | None:
-    """(N, L) bool: the words that decide the entity asked about; None where the data does not say."""
-    if "evidence" not in table:
-        return None
-    evidence = table.ragged("evidence")
-    sentences = np.repeat(np.arange(len(table)), evidence.lengths)
-    numbers, of_sentence = (Padded(sequences.take(part, -1))(rows)[0] for part in (evidence.values, sentences))
-    number, sentence = (torch.tensor(of_all)[:, None] for of_all in zip(*(one[1::-1] for one in asked), strict=True))
-    return (numbers == number) & (of_sentence == sentence)
+def evidence_of(asked: Sequence[Question], evidence: Ragged, sequences: Sequences, mask: Tensor) -> Tensor:
+    """Like mask (N, L): the words that decide the entity asked about, as far as they are in the same sequence."""
+    marked = torch.zeros(mask.shape, dtype=torch.bool)
+    row, place = sequences.find()
+    for question, one in enumerate(asked):
+        words = evidence.offsets[one.sentence] + np.flatnonzero(evidence.row(one.sentence) == one.number)
+        marked[question, place[words[row[words] == row[one.start]]]] = True
+    return marked
 
 
 def main(trained: Trained[Params]) -> None:
     model, table, config, chosen = trained.model, trained.prepared.table("test"), trained.config, trained.params.explain
-    assert isinstance(model, LSTMTagger | CheckpointTagger)
-    device, features, columns = trained.world.device, load_features(config["features"]), begins(config["classes"])
-    sequences = read_sequences(table, features, config)
-    row, place = sequences.places()
-    whole = [one for one in questions(table, config["classes"]) if row[one.start] == row[one.end - 1]]
+    assert isinstance(model, Tagger)
+    columns, sequences = begins(config["classes"]), read_sequences(table, config)
+    row, place = sequences.find()
+    whole = [one for one in questions(table.ragged("tags"), config["classes"]) if row[one.start] == row[one.end - 1]]
     asked = [whole[number] for number in draw(len(whole), chosen.seed).tolist()]
     if not asked:
         raise UserError("explain: no entity in the test sentences", fix="see what prepare made of the data")
     starts = [one.start for one in asked]
     rows, places = torch.from_numpy(row[starts]), torch.from_numpy(place[starts])
-    tokens, mask = Padded(sequences.take(table.ragged("tokens").values, features.encode([NEWLINE])), device)(rows)
-    batch = {"tokens": tokens, "tokens_mask": mask, "place": places.to(device)}
+    tokens, mask = Padded(sequences.tokens, trained.world.device)(rows)
+    batch = {"tokens": tokens, "tokens_mask": mask, "place": places.to(trained.world.device)}
     with torch.inference_mode():
-        chunks = torch.arange(len(asked), device=device).split(BATCH)  # type: ignore[no-untyped-call]
+        chunks = torch.arange(len(asked)).split(BATCH)  # type: ignore[no-untyped-call]
         found = [scores_at(model, select_fields(batch, some), columns).softmax(1).cpu() for some in chunks]
     probabilities = torch.cat(found)
-    targets, types = (
-        probabilities.argmax(1),
-        [tag_names(config["classes"])[column][2:] or OUTSIDE for column in columns],
-    )
+    targets, types = probabilities.argmax(1), [tag_names(config["classes"])[tag][2:] or OUTSIDE for tag in columns]
     facts = class_facts(torch.tensor([types.index(one.label) for one in asked]), probabilities, types)
-    words = [word for of_text in words_of(table) for word in of_text]
+    words = np.array([word for of_text in words_of(table) for word in of_text], object)
     for fact, one, target in zip(facts, asked, targets.tolist(), strict=True):
         fact["question"] = f"Why is {' '.join(words[one.start : one.end])!r} {types[target]}?"
-    texts, spans = zip(
-        *(laid_out(sequences.words.row(number).tolist(), words) for number in rows.tolist()), strict=True
-    )
+    shown = sequences.take(words, NEWLINE)
+    texts, spans = zip(*(laid_out(shown.row(number).tolist()) for number in rows.tolist()), strict=True)
+    evidence = evidence_of(asked, table.ragged("evidence"), sequences, mask) if "evidence" in table else None
 
     def value(model: nn.Module, batch: Batch) -> Tensor:
         return log_odds(scores_at(model, batch, columns), batch["target"])
 
-    fields, evidence = {"target": targets, "place": places}, evidence_of(asked, table, sequences, rows)
+    fields = {"target": targets, "place": places}
     explain(
         trained,
         TextScene.of(texts, spans, tokens, mask, model.baseline(tokens, mask), fields, evidence),

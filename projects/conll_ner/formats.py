@@ -28,8 +28,7 @@ SPLIT_OF = SPLIT_NAMES | {"testa": "valid", "testb": "test"}
 DOCUMENT = "-DOCSTART-"
 MOST_ILLEGAL = 0.05  # of a file's tags that are not O: with more, the file mixes schemes
 
-Span = tuple[int, int]
-Lines = list[tuple[int, str]]  # numbers from 1, and what they hold
+Lines = list[tuple[str, str]]  # file:number, and what the line holds
 
 
 @dataclass(frozen=True)
@@ -37,34 +36,38 @@ class Sentence:
     """A text with its words and entities.
 
     Args:
-        id: file and line.
+        id: file:number of its first line.
         text: as it stands in the file; columns: the words with a space between them.
         words: normalised.
         spans: where each word lies in the text, as (start, end).
         tags: BIO, one a word.
+        document: sentences in a row with the same one belong together.
         evidence: one a word, the number of the entity (from 1) that this word decides, else 0; None where the data
             does not say.
-        document: sentences in a row with the same one belong together.
-        split: as the file's name says.
     """
 
     id: str
     text: str
     words: list[str]
-    spans: list[Span]
+    spans: list[tuple[int, int]]
     tags: list[str]
-    evidence: list[int] | None
     document: str
-    split: str | None
+    evidence: list[int] | None = None
+
+    @property
+    def split(self) -> str | None:
+        """As the file's name says it."""
+        return split_of(self.id)
 
 
-def split_of(path: Path) -> str | None:
+def split_of(path: str) -> str | None:
     """The split in a file's name: train, valid (also val, dev, testa) or test (testb).
 
-    >>> split_of(Path("eng.testa.gz")), split_of(Path("my-train.conll")), split_of(Path("notes.txt"))
+    >>> split_of("eng.testa.gz"), split_of("test/my-train.conll:7"), split_of("notes.txt")
     ('valid', 'train', None)
     """
-    return next((SPLIT_OF[part] for part in re.split(r"[^a-z]+", path.name.lower()) if part in SPLIT_OF), None)
+    parts = re.split(r"[^a-z]+", path.rsplit("/", 1)[-1].lower())
+    return next((SPLIT_OF[part] for part in parts if part in SPLIT_OF), None)
 
 
 def read_folder(root: Path, problems: Problems, notes: Problems) -> list[Sentence]:
@@ -83,9 +86,9 @@ def read_folder(root: Path, problems: Problems, notes: Problems) -> list[Sentenc
         num_files, before = num_files + 1, (len(found), len(problems.found))
         lines = _lines(path, name, problems)
         if kind(path) == ".jsonl":
-            found += [one for line in lines if (one := _from_json(line, name, split_of(path), problems))]
+            found += [one for where, line in lines if (one := _from_json(where, line, problems))]
         else:
-            scheme, sentences = read_columns(lines, name, split_of(path), problems, notes)
+            scheme, sentences = read_columns(lines, problems, notes)
             found += sentences
             schemes |= {name: scheme} if scheme else {}
         if before == (len(found), len(problems.found)):
@@ -102,22 +105,20 @@ def _lines(path: Path, name: str, problems: Problems) -> Lines:
     text = read_text(path, problems)
     if text is None:
         return []
-    lines = list(enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1))
-    for number, line in lines:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    numbered = [(f"{name}:{number}", line) for number, line in enumerate(lines, 1)]
+    for where, line in numbered:
         if not line.isascii() and (byte := re.search("[\udc80-\udcff]", line)):
-            what = f"byte 0x{ord(byte[0]) - 0xDC00:02x} is not UTF-8; save the file as UTF-8"
-            problems.add(f"{name}:{number}", what)
-    return lines
+            problems.add(where, f"byte 0x{ord(byte[0]) - 0xDC00:02x} is not UTF-8; save the file as UTF-8")
+    return numbered
 
 
 # --- CoNLL columns ------------------------------------------------------------------------------------------------
 
-Row = tuple[int, str, str]  # number of the line, word, tag
+Row = tuple[str, str, str]  # file:number, word, tag
 
 
-def read_columns(
-    lines: Lines, name: str, split: str | None, problems: Problems, notes: Problems
-) -> tuple[str | None, list[Sentence]]:
+def read_columns(lines: Lines, problems: Problems, notes: Problems) -> tuple[str | None, list[Sentence]]:
     """A word a line, first its text, last its tag; an empty line ends a sentence, -DOCSTART- a document.
 
     Lines that begin with # and do not end with a tag are comments. Tags that the file's scheme does not allow are
@@ -127,37 +128,35 @@ def read_columns(
     Returns:
         The scheme, None where there is no entity, and the sentences in BIO.
     """
-    found = list(_blocks(lines, name, problems))
+    found = list(_blocks(lines, problems))
     scheme = recognise([[tag for _, _, tag in rows] for _, rows in found])
     sentences, illegal = [], []
     for document, rows in found:
-        numbers, its_words, tags = map(list, zip(*rows, strict=True))
+        where, its_words, tags = map(list, zip(*rows, strict=True))
         ends = np.cumsum([len(word) + 1 for word in its_words])
         spans = [(end - 1 - len(word), end - 1) for end, word in zip(ends.tolist(), its_words, strict=True)]
         bio = write_tags(entities(tags), len(tags))
-        id_ = f"{name}:{numbers[0]}"
-        document_id = f"{name}#{document}" if document else id_
-        sentences.append(Sentence(id_, " ".join(its_words), its_words, spans, bio, None, document_id, split))
+        sentences.append(Sentence(where[0], " ".join(its_words), its_words, spans, bio, document or where[0]))
         wrong = faults(tags, scheme or "BIO")
-        illegal += [(f"{name}:{numbers[place]}", f"{tags[place]} where {scheme} has {right}") for place, right in wrong]
+        illegal += [(where[place], f"{tags[place]} where {scheme} has {right}") for place, right in wrong]
     num_tags = sum(tag != OUTSIDE for one in sentences for tag in one.tags)
-    for where, what in illegal:
-        (problems if len(illegal) > MOST_ILLEGAL * num_tags else notes).add(where, what)
+    for place, what in illegal:
+        (problems if len(illegal) > MOST_ILLEGAL * num_tags else notes).add(place, what)
     return scheme, sentences
 
 
-def _blocks(lines: Lines, name: str, problems: Problems) -> Iterator[tuple[int, list[Row]]]:
-    """The rows of each sentence, and the number of its document from 1; 0 before the first."""
+def _blocks(lines: Lines, problems: Problems) -> Iterator[tuple[str, list[Row]]]:
+    """The rows of each sentence, and where its document begins; "" before the first."""
     rows: list[Row] = []
-    width = document = 0
-    for number, line in [*lines, (0, "")]:
+    width, document = 0, ""
+    for where, line in [*lines, ("", "")]:
         fields = _fields(line)
         if not fields or fields[0] == DOCUMENT:
             if rows:
                 yield document, rows
-            rows, document = [], document + bool(fields)
+            rows, document = [], where if fields else document
             continue
-        tag, where = read_tag(fields[-1]), f"{name}:{number}"
+        tag = read_tag(fields[-1])
         if line.startswith("#") and not tag:
             continue
         width = width or len(fields)
@@ -166,7 +165,7 @@ def _blocks(lines: Lines, name: str, problems: Problems) -> Iterator[tuple[int, 
         elif not tag:
             problems.add(where, f"{fields[-1][:40]!r} is no tag, expected {EXPECTED}")
         elif word := normalise(fields[0]):  # what held control characters alone is no word
-            rows.append((number, word, tag))
+            rows.append((where, word, tag))
 
 
 def _fields(line: str) -> list[str]:
@@ -205,39 +204,23 @@ class Record(BaseModel):
     spans: list[Mark] = Field(validation_alias=AliasChoices("spans", "entities"))
 
 
-def _from_json(line: tuple[int, str], name: str, split: str | None, problems: Problems) -> Sentence | None:
-    number, content = line
-    where = f"{name}:{number}"
-    if not content.strip():
+def _from_json(where: str, line: str, problems: Problems) -> Sentence | None:
+    """None for an empty line, and where the problems say why."""
+    if not line.strip():
         return None
     try:
-        record = Record.model_validate_json(content)
+        record = Record.model_validate_json(line)
     except ValidationError as error:
         for detail in error.errors():
             problems.add(where, f"{'.'.join(map(str, detail['loc'])) or 'line'}: {detail['msg']}")
         return None
-    if not words(normalise(record.text)):
+    text, aligned = record.text, align(record.text)
+    tokens = words(aligned.text)
+    if not tokens:
         problems.add(where, "text: there is no word in it")
         return None
     for wrong in _wrong_spans(record):
         problems.add(where, wrong)
-    return _from_record(record, where, split, problems)
-
-
-def _wrong_spans(record: Record) -> Iterator[str]:
-    size = len(record.text)
-    spans = [(mark.start, mark.end) for mark in record.spans]
-    for start, end in [*spans, *(span for mark in record.spans for span in mark.evidence)]:
-        if not 0 <= start < end <= size:
-            yield f"span [{start}, {end}] is not inside the text of {size} characters"
-    for one, other in pairwise(sorted(spans)):
-        if other[0] < one[1]:
-            yield f"spans {list(one)} and {list(other)} overlap"
-
-
-def _from_record(record: Record, where: str, split: str | None, problems: Problems) -> Sentence:
-    text, aligned = record.text, align(record.text)
-    tokens = words(aligned.text)
     starts, ends = ({token[side]: number for number, token in enumerate(tokens)} for side in (1, 2))
     found, evidence = [], [0] * len(tokens)
     for number, mark in enumerate(sorted(record.spans, key=lambda mark: mark.start), 1):
@@ -258,7 +241,17 @@ def _from_record(record: Record, where: str, split: str | None, problems: Proble
         words=[token.text for token in tokens],
         spans=[aligned.raw(token.start, token.end) for token in tokens],
         tags=write_tags(found, len(tokens)),
-        evidence=evidence if any(mark.evidence for mark in record.spans) else None,
         document=where,
-        split=split,
+        evidence=evidence if any(mark.evidence for mark in record.spans) else None,
     )
+
+
+def _wrong_spans(record: Record) -> Iterator[str]:
+    size = len(record.text)
+    spans = [(mark.start, mark.end) for mark in record.spans]
+    for start, end in [*spans, *(span for mark in record.spans for span in mark.evidence)]:
+        if not 0 <= start < end <= size:
+            yield f"span [{start}, {end}] is not inside the text of {size} characters"
+    for one, other in pairwise(sorted(spans)):
+        if other[0] < one[1]:
+            yield f"spans {list(one)} and {list(other)} overlap"

@@ -18,24 +18,13 @@ from shared.text.tokens import PAD
 from shared.training.weights import load_weights, read_config
 
 from .crf import CRF
-from .data import FIXED, LINE_END, SHAPES, PieceFeatures, WordFeatures, blank, load_features
+from .data import FIXED, LINE_END, SHAPES, WORD_PIECES, PieceFeatures, WordFeatures, blank, load_features
 from .params import Model
 from .tags import tag_names
 
 CHARACTER_SIZE, SHAPE_SIZE = 32, 8
 WIDTHS = (3, 5)  # of the characters' convolutions
-
-
-class LockedDropout(nn.Module):
-    """Drops the same places of all vectors of a sequence (Gal & Ghahramani 2016): (B, L, D) -> (B, L, D)."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(rate)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        kept: Tensor = self.dropout(vectors.new_ones(len(vectors), 1, vectors.shape[2]))
-        return vectors * kept
+PRETRAINED = "body.", "embed.vectors."  # names of a checkpoint's own weights begin so
 
 
 class WordEmbedding(nn.Module):
@@ -94,16 +83,19 @@ class LSTMTagger(nn.Module):
         self.embed = WordEmbedding(params, len(features.words), len(features.characters))
         self.first, self.second = BothWays(self.embed.size, hidden), BothWays(2 * hidden, hidden)
         self.elsewhere = nn.Linear(2 * hidden, 2 * hidden)
-        self.word_dropout, self.dropout = LockedDropout(params.word_dropout), LockedDropout(params.dropout)
+        # over (B, D, L): drops the same places of all vectors of a sequence (Gal & Ghahramani 2016)
+        self.word_dropout, self.dropout = nn.Dropout1d(params.word_dropout), nn.Dropout1d(params.dropout)
         self.score = nn.Linear(2 * hidden, len(tags))
         self.crf = CRF(tags)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L, F) int64 and (B, L) bool -> (B, L, K)."""
         turned = _turned(mask)
-        hidden = self.dropout(self.first(self.word_dropout(self.embed(tokens)), turned))
+        hidden = self.first(self.word_dropout(self.embed(tokens).mT).mT, turned)
+        hidden = self.dropout(hidden.mT).mT
         hidden = hidden + torch.tanh(self.elsewhere(_mean_of_mentions(hidden, tokens[:, :, 2])))
-        scores: Tensor = self.score(self.dropout(hidden + self.second(hidden, turned)))
+        hidden = hidden + self.second(hidden, turned)
+        scores: Tensor = self.score(self.dropout(hidden.mT).mT)
         return scores
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -134,7 +126,7 @@ class CheckpointTagger(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L, F) int64 and (B, L) bool -> (B, L, K)."""
         vectors = self.embed(tokens)
-        shapes, pieces = vectors[..., :SHAPE_SIZE], vectors[..., SHAPE_SIZE:].unflatten(2, (-1, self.embed.piece_size))
+        shapes, pieces = vectors[..., :SHAPE_SIZE], vectors[..., SHAPE_SIZE:].unflatten(2, (WORD_PIECES, -1))
         text, alive, first = self.embed.lay_out(pieces, (tokens[:, :, 1:] > 0) & mask[:, :, None], mask)
         encoded = self.body(inputs_embeds=text, attention_mask=alive.long()).last_hidden_state
         scores: Tensor = self.score(self.dropout(torch.cat([_picked(encoded, first), shapes], dim=2)))
@@ -162,7 +154,6 @@ class PieceEmbedding(nn.Module):
         super().__init__()
         self.shapes = nn.Embedding(len(SHAPES), SHAPE_SIZE, padding_idx=PAD)
         self.vectors = vectors
-        self.piece_size = vectors.embedding_dim
         self.register_buffer("ends", torch.tensor([ends[0], ends[-1]]), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:

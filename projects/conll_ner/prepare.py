@@ -18,7 +18,7 @@ answer_help(__name__, __doc__, __file__)  # before torchtext is imported, which 
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,13 +84,6 @@ def read(root: Path, params: Prepare) -> Annotated:
     return Annotated(source_of(root), classes, splits)
 
 
-def make_features(data: Annotated, params: Prepare) -> Features:
-    """What a word is to the model: from the words of train, or from a checkpoint's tokenizer."""
-    if params.encoder == WORDS:
-        return WordFeatures.build([one.words for one in data.splits["train"]], params.max_words, params.min_count)
-    return PieceFeatures(checkpoint_pieces(find_checkpoint(params.encoder)), params.encoder)
-
-
 def columns_of(sentences: Sequence[Sentence], features: Features, classes: Sequence[str]) -> dict[str, Column]:
     """The prepared form of a split, a row a sentence: id, text, document (N,) int64; for each word its span (2,),
     tokens (F,), tag and, where the data says what decides, evidence."""
@@ -109,41 +102,40 @@ def columns_of(sentences: Sequence[Sentence], features: Features, classes: Seque
     return columns
 
 
-def write(folder: Path, data: Annotated, params: Prepare) -> dict[str, Any]:
-    """Replaces the prepared folder, whole or not at all. Returns the manifest."""
-    features = make_features(data, params)
-    manifest: dict[str, Any] = {"source": data.source, "classes": data.classes, "max_tokens": params.max_tokens}
-    manifest["join_sentences"] = params.join_sentences
-    splits = {name: columns_of(sentences, features, data.classes) for name, sentences in data.splits.items()}
-    counts = {name: counts_of(data.splits[name], splits[name], features, manifest) for name in splits}
-    page = blocks.page([blocks.counts(count_rows(counts, data.classes))], params=params.model_dump())
-    files = {"features.json": features.config, "page.json": page}
-    return write_prepared(folder, splits, manifest, counts=counts, files=files)
-
-
-def count_rows(splits: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """What a person would check of each split: sentences, words, entities of each type."""
-    keys = ("sentences", "sequences", "words", "cut_sentences")
-    rows = {key.replace("_", " "): {name: split[key] for name, split in splits.items()} for key in keys}
-    return rows | {
-        label: {name: split["entities"].get(label, 0) for name, split in splits.items()} for label in classes
-    }
-
-
 def counts_of(
     sentences: Sequence[Sentence], columns: dict[str, Any], features: Features, config: dict[str, Any]
 ) -> dict[str, Any]:
     """What a person would check: words, entities of each type, and how many sentences are longer than max_tokens."""
-    labels = Counter(entity.label for one in sentences for entity in entities(one.tags))
-    sequences = Sequences.of(columns["tokens"], columns["document"], features, config)
-    cut = np.unique(np.searchsorted(columns["tokens"].offsets, sequences.cuts))
+    sequences = Sequences(columns["tokens"], columns["document"], features, config)
     return {
         "sentences": len(sentences),
-        "words": sum(len(one.words) for one in sentences),
-        "sequences": len(sequences.words.offsets) - 1,
-        "entities": dict(sorted(labels.items())),
-        "cut_sentences": len(cut),
+        "sequences": len(sequences.tokens.lengths),
+        "words": len(sequences.places),
+        "cut_sentences": len(np.unique(np.searchsorted(columns["tokens"].offsets, sequences.cuts))),
+        "entities": Counter(entity.label for one in sentences for entity in entities(one.tags)),
     }
+
+
+def write(folder: Path, data: Annotated, params: Prepare) -> None:
+    """Replaces the prepared folder, whole or not at all, and prints the counts."""
+    features: Features
+    if params.encoder == WORDS:
+        train = [one.words for one in data.splits["train"]]
+        features = WordFeatures.build(train, params.max_words, params.min_count)
+    else:
+        features = PieceFeatures(checkpoint_pieces(find_checkpoint(params.encoder)), params.encoder)
+    manifest: dict[str, Any] = {"source": data.source, "classes": data.classes, "max_tokens": params.max_tokens}
+    manifest["join_sentences"] = params.join_sentences
+    splits = {name: columns_of(sentences, features, data.classes) for name, sentences in data.splits.items()}
+    counts = {name: counts_of(data.splits[name], splits[name], features, manifest) for name in splits}
+    keys = "sentences", "sequences", "words", "cut_sentences"
+    rows = {key.replace("_", " "): {name: split[key] for name, split in counts.items()} for key in keys}
+    rows |= {label: {name: split["entities"][label] for name, split in counts.items()} for label in data.classes}
+    page = blocks.page([blocks.counts(rows)], params=params.model_dump())
+    files = {"features.json": features.config, "page.json": page}
+    write_prepared(folder, splits, manifest, counts=counts, files=files)
+    for line in [f"{data.source}, {len(data.classes)} types of entities", *count_lines(rows)]:
+        print(line)
 
 
 def suggest(root: Path) -> dict[str, Any]:
@@ -166,11 +158,7 @@ def suggest(root: Path) -> dict[str, Any]:
 def main(params: Params) -> None:
     """Reads everything, and only then replaces the prepared data."""
     start, project = time.perf_counter(), Project.of(__file__)
-    manifest = write(project.prepared, read(project.raw, params.prepare), params.prepare)
-    splits = manifest["splits"]
-    print(f"{manifest['source']}, {len(manifest['classes'])} types of entities")
-    for line in count_lines(count_rows(splits, manifest["classes"])):
-        print(line)
+    write(project.prepared, read(project.raw, params.prepare), params.prepare)
     print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
 
 

@@ -22,11 +22,13 @@ from .params import Fetch
 # Not Italian: its towns come in another order in every process (Faker 40.54).
 LOCALES = ("en_US", "de_DE", "fr_FR", "es_ES", "pt_PT", "sv_SE", "pl_PL", "nl_NL")
 NUM_NAMES, NUM_FIRST = 900, 300  # surnames and towns, first names: of all splits
-SHARES = {"train": 0.6, "valid": 0.15, "test": 0.25}  # of the names that appear there first
+SHARES = {"train": (0, 0.6), "valid": (0.6, 0.75), "test": (0.75, 1)}  # of the names: those that appear there first
 KNOWN = 0.7  # share of the mentions in valid and test whose name is one of train's
 USUAL = 0.7  # share of the mentions that have the usual type of their name
 SECOND = 0.6  # share of sentences with a second name
 RARE = 0.15  # share of the clauses whose frame fits every type, so that its one noun decides
+
+TYPES = ["PER", "LOC", "ORG"]
 
 # What decides the type of a name before it.
 BEFORE = {
@@ -73,7 +75,6 @@ LINKS = [", while", ", but", "; meanwhile", ", and", ", although"]
 
 MARK = re.compile(r"([^<[]*)(?:<(\w+) ([^>]+)>|\[(\w+)\]|$)")  # plain text, then <PER Anna Becker> or [widow]
 
-
 Names = tuple[list[str], list[str]]  # first names; surnames and towns
 
 
@@ -93,12 +94,11 @@ def draw_names(seed: int) -> dict[str, Names]:
     # each access of an attribute draws a language: a bound method would keep to one
     first = _single(lambda: fake.first_name(), NUM_FIRST, set())
     last = _single(lambda: fake.last_name() if fake.boolean() else fake.city(), NUM_NAMES, set(first))
-    splits, done = {}, 0.0
-    for split, share in SHARES.items():
-        edges = done, done + share
-        cuts = [[round(edge * len(part)) for edge in edges] for part in (first, last)]
-        splits[split], done = (first[slice(*cuts[0])], last[slice(*cuts[1])]), done + share
-    return splits
+
+    def part(names: list[str], start: float, stop: float) -> list[str]:
+        return names[round(start * len(names)) : round(stop * len(names))]
+
+    return {split: (part(first, *share), part(last, *share)) for split, share in SHARES.items()}
 
 
 def _single(make: Callable[[], str], count: int, taken: set[str]) -> list[str]:
@@ -113,8 +113,8 @@ def _single(make: Callable[[], str], count: int, taken: set[str]) -> list[str]:
 def mention(names: Names, draw: random.Random) -> tuple[str, str]:
     """A type, and a name of one or two words: any type may have any form."""
     first, last = map(draw.choice, names)
-    usual = random.Random(last).choice(list(NOUNS))
-    label = usual if draw.random() < USUAL else draw.choice(list(NOUNS))
+    usual = random.Random(last).choice(TYPES)
+    label = usual if draw.random() < USUAL else draw.choice(TYPES)
     form = draw.random()
     if form < 0.8:
         return label, last
@@ -146,7 +146,7 @@ def sentence(names: dict[str, Names], split: str, draw: random.Random) -> list[s
     """One or two clauses with marks, one name in each; joined they are the sentence."""
     clauses: list[str] = []
     for start in [draw.choice(OPENINGS), draw.choice(LINKS)][: 1 + (draw.random() < SECOND)]:
-        opening = start.format(_noun(draw.choice(list(NOUNS)), draw))
+        opening = start.format(_noun(draw.choice(TYPES), draw))
         pieces = clause(names["train" if draw.random() < KNOWN else split], draw)
         clauses.append(re.sub(r" (?=[,;])", "", " ".join(piece for piece in (opening, *pieces) if piece)))
     clauses[0] = re.sub(r"^(\[?\w)", lambda first: first[0].upper(), clauses[0])

@@ -11,9 +11,11 @@ import numpy as np
 
 from shared.evaluation.intervals import DIGITS, LEVEL, RESAMPLES
 
-from .tags import Entity, entities
+from .tags import Entity, confidence_of, entities
 
-Tags = Sequence[Sequence[str]]
+Tags = Sequence[Sequence[str]]  # of each sentence, one a word
+Words = Sequence[Sequence[str]]
+Names = dict[tuple[str, ...], Counter[str]]  # the words of a name -> how often it has each type
 MISSED = "(none)"  # predicted: nothing here
 BOUNDARY = "(other words)"  # predicted: an entity of some of these words, or of more
 KINDS = {
@@ -60,7 +62,7 @@ class Match(NamedTuple):
     """An entity of the truth with what was predicted there, or a predicted one where there is none.
 
     sentence: its number; entity: of the truth, or for a spurious one the predicted; actual, predicted: a type, MISSED
-    or BOUNDARY; kind: one of KINDS.
+    or BOUNDARY; kind: one of KINDS; confidence: of the tags that were predicted for its words.
     """
 
     sentence: int
@@ -68,23 +70,30 @@ class Match(NamedTuple):
     actual: str
     predicted: str
     kind: str
+    confidence: float
 
 
-def matches(actual: Tags, predicted: Tags) -> list[Match]:
-    """Every entity of the truth, and every predicted one that shares no word with any of these."""
+def matches(actual: Tags, predicted: Tags, probability: Sequence[np.ndarray]) -> list[Match]:
+    """Every entity of the truth, and every predicted one that shares no word with any of these.
+
+    Args:
+        probability: of each sentence (L,), of the predicted tags.
+    """
     found = []
     for sentence, (true, guess) in enumerate(zip(map(entities, actual), map(entities, predicted), strict=True)):
         exact = {(one.start, one.end): one.label for one in guess}
+        rows = []
         for one in true:
             label = exact.get((one.start, one.end))
             if label is not None:
-                found.append(Match(sentence, one, one.label, label, "right" if label == one.label else "type"))
+                rows.append((one, one.label, label, "right" if label == one.label else "type"))
             elif any(_overlap(one, other) for other in guess):
-                found.append(Match(sentence, one, one.label, BOUNDARY, "boundary"))
+                rows.append((one, one.label, BOUNDARY, "boundary"))
             else:
-                found.append(Match(sentence, one, one.label, MISSED, "missed"))
+                rows.append((one, one.label, MISSED, "missed"))
         free = (one for one in guess if not any(_overlap(one, other) for other in true))
-        found += [Match(sentence, one, MISSED, one.label, "spurious") for one in free]
+        rows += [(one, MISSED, one.label, "spurious") for one in free]
+        found += [Match(sentence, *row, confidence_of(row[0], probability[sentence])) for row in rows]
     return found
 
 
@@ -92,10 +101,7 @@ def _overlap(one: Entity, other: Entity) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-Names = dict[tuple[str, ...], Counter[str]]  # the words of a name -> how often it has each type
-
-
-def names_of(words: Sequence[Sequence[str]], tags: Tags) -> Names:
+def names_of(words: Words, tags: Tags) -> Names:
     """All names of some sentences."""
     found: Names = {}
     for text, of_text in zip(words, tags, strict=True):
@@ -104,11 +110,17 @@ def names_of(words: Sequence[Sequence[str]], tags: Tags) -> Names:
     return found
 
 
-def recall_by_seen(found: Sequence[Match], words: Sequence[Sequence[str]], names: Names) -> dict[str, tuple[int, int]]:
-    """right and all entities of the truth, by whether train has the same words with the same type."""
+def count_kinds(found: Sequence[Match], words: Words, names: Names) -> dict[str, Any]:
+    """num_<kind>, and num_ and recall_ of entities of the truth: `seen` where train has the same words with the same
+    type, else `unseen`. No recall of none."""
+    counted: dict[str, Any] = {f"num_{kind}": sum(one.kind == kind for one in found) for kind in KINDS}
     rights: dict[str, list[bool]] = {"seen": [], "unseen": []}
     for one in found:
         if one.kind != "spurious":
             known = names.get(tuple(words[one.sentence][one.entity.start : one.entity.end]), ())
             rights["seen" if one.actual in known else "unseen"].append(one.kind == "right")
-    return {key: (sum(row), len(row)) for key, row in rights.items()}
+    for key, right in rights.items():
+        counted |= {f"num_{key}": len(right)} | (
+            {f"recall_{key}": round(sum(right) / len(right), DIGITS)} if right else {}
+        )
+    return counted

@@ -9,61 +9,51 @@ from torch import Tensor
 from shared.core.predict import Predict
 from shared.data.batches import Padded, cost_shares, unpad
 from shared.data.table import Ragged
+from shared.evaluation.intervals import DIGITS
 from shared.evaluation.records import Records, collect
 from shared.text.align import cut_words
 from shared.training.distributed import World
 
-from .data import NEWLINE, Features, Sequences, by_sentence, load_features
+from .data import Sequences, by_sentence, load_features
 from .model import Tagger
-from .tags import entities
+from .tags import confidence_of, entities
 
-Tagged = tuple[list[list[str]], list[np.ndarray]]  # of each sentence its tags, and (L,) the probability of each
+NO_WORD = {"error": "no word in this text"}
 
 
 def tag(
-    model: Tagger,
-    tokens: Ragged,
-    documents: np.ndarray,
-    features: Features,
-    config: dict[str, Any],
-    batch_size: int,
-    world: World,
-) -> Tagged:
+    model: Tagger, sequences: Sequences, classes: Sequence[str], batch_size: int, world: World
+) -> tuple[list[list[str]], list[np.ndarray]]:
     """Tags sentences of any number and length.
 
     Args:
         model: in eval mode, on the world's device.
-        tokens: of N sentences, each with a word at least, as `features` encodes them.
-        documents: (N,) int64; sentences of one document come in a row.
-        config: of the model.
         batch_size: tokens of one forward, padding included.
 
     Returns:
-        On the first rank; nothing on the others.
+        On the first rank the tags of each sentence, and the probability (L,) of each tag; nothing on the others.
     """
-    sequences = Sequences.of(tokens, documents, features, config)
-    padded = Padded(sequences.take(tokens.values, features.encode([NEWLINE])), world.device)
+    padded = Padded(sequences.tokens, world.device)
 
     def record(index: Tensor) -> Records:
-        numbers, mask = padded(index.to(world.device))
-        emissions = model(numbers, mask)
+        tokens, mask = padded(index.to(world.device))
+        emissions = model(tokens, mask)
         tags = model.crf.decode(emissions, mask)
         probability = model.crf.marginals(emissions, mask).gather(2, tags[:, :, None])[:, :, 0]
         return {"tags": unpad(tags, mask), "probability": unpad(probability.double(), mask)}
 
-    records = collect(record, cost_shares(sequences.words.lengths, batch_size, world), world)
+    records = collect(record, cost_shares(sequences.tokens.lengths, batch_size, world), world)
     if not records:
         return [], []
-    arrays = {name: [row.numpy() for row in records[name]] for name in ("tags", "probability")}
-    tags = by_sentence(sequences.give_back_tags(arrays["tags"]), tokens.offsets, config["classes"])
-    return tags, np.split(sequences.give_back(arrays["probability"]), tokens.offsets[1:-1])
+    tags, probability = sequences.give_back_tags(records["tags"]), sequences.give_back(records["probability"])
+    return by_sentence(tags, classes), [probability.row(sentence) for sentence in range(len(tags.lengths))]
 
 
 def text_predictor(model: Tagger, config: dict[str, Any], batch_size: int, world: World) -> Predict:
     """A function from texts to {"entities": [{"text", "label", "start", "end", "confidence"}]}, or {"error"}.
 
-    Places count characters of the text as it came; the confidence is the least probability of the entity's tags. A text
-    is read as one sentence, cut where it is longer than the training's sequences.
+    Places count characters of the text as it came. A text is read as one sentence, cut where it is longer than the
+    training's sequences.
 
     Args:
         model: in eval mode, on the world's device.
@@ -76,16 +66,13 @@ def text_predictor(model: Tagger, config: dict[str, Any], batch_size: int, world
         cut = [cut_words(text) for text in texts]
         encoded = [features.encode(words) for words, _ in cut if words]
         if not encoded:
-            return [{"error": "no word in this text"} for _ in texts]
-        tokens = Ragged.of(encoded, np.int32)
-        tagged = tag(model, tokens, np.arange(len(encoded)), features, config, batch_size, world)
-        found = iter(zip(*tagged, strict=True))
+            return [NO_WORD for _ in texts]
+        sequences = Sequences(Ragged.of(encoded, np.int32), np.arange(len(encoded)), features, config)
+        found = zip(*tag(model, sequences, config["classes"], batch_size, world), strict=True)
         if not world.is_first:
             return []
-        return [
-            found_in(text, spans, *next(found)) if words else {"error": "no word in this text"}
-            for text, (words, spans) in zip(texts, cut, strict=True)
-        ]
+        pairs = zip(texts, cut, strict=True)
+        return [found_in(text, spans, *next(found)) if words else NO_WORD for text, (words, spans) in pairs]
 
     return predict
 
@@ -95,8 +82,10 @@ def found_in(
 ) -> dict[str, Any]:
     """The entities of one text: spans of its words in it, their tags, and (L,) the probability of each."""
     found = []
-    for first, last, label in entities(tags):
-        start, end = spans[first][0], spans[last - 1][1]
-        confidence = round(float(probability[first:last].min()), 6)
-        found.append({"text": text[start:end], "label": label, "start": start, "end": end, "confidence": confidence})
+    for one in entities(tags):
+        start, end = spans[one.start][0], spans[one.end - 1][1]
+        confidence = round(confidence_of(one, probability), DIGITS)
+        found.append(
+            {"text": text[start:end], "label": one.label, "start": start, "end": end, "confidence": confidence}
+        )
     return {"entities": found}

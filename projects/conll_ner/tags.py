@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from seqeval.metrics.sequence_labeling import get_entities
 
 OUTSIDE = "O"
@@ -43,6 +44,11 @@ def entities(tags: Sequence[str]) -> list[Entity]:
     [Entity(start=0, end=2, label='PER'), Entity(start=3, end=4, label='LOC'), Entity(start=4, end=5, label='LOC')]
     """
     return [Entity(start, end + 1, label) for label, start, end in get_entities(list(tags))]
+
+
+def confidence_of(one: Entity, probability: np.ndarray) -> float:
+    """The least probability (L,) of the tags of an entity's words."""
+    return float(probability[one.start : one.end].min().clip(0, 1))
 
 
 def write_tags(found: Sequence[Entity], length: int, scheme: str = "BIO") -> list[str]:

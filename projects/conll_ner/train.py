@@ -30,8 +30,8 @@ from shared.training.fit import Training, Validation, count_steps
 from shared.training.stage import train_stage
 from shared.training.step import linear
 
-from .data import Features, PieceFeatures, by_sentence, forget, load_features, read_sequences, reader
-from .model import CheckpointTagger, Tagger, build_model
+from .data import PieceFeatures, by_sentence, forget, load_features, read_sequences, reader
+from .model import PRETRAINED, Tagger, build_model
 from .params import Params, Train
 
 
@@ -40,34 +40,30 @@ def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tens
     # DDP wraps forward alone; its hooks see the CRF's gradients all the same
     tagger: Any = getattr(model, "module", model)
     mask = batch["tokens_mask"]
-    return tagger.crf.loss(model(batch["tokens"], mask), mask, batch["tags"]), mask.sum(), {}
+    return tagger.crf.loss(model(batch["tokens"], mask), mask, batch["tags"]).sum(), mask.sum(), {}
 
 
-def validation(
-    prepared: Prepared, features: Features, config: dict[str, Any], batch_size: int, world: World
-) -> Validation | None:
+def validation(prepared: Prepared, config: dict[str, Any], batch_size: int, world: World) -> Validation | None:
     """Loss a word, and F1 of entities, on the validation sentences; None where there are none."""
     if "valid" not in prepared.splits:
         return None
     table = prepared.table("valid")
-    tags, sequences = table.ragged("tags"), read_sequences(table, features, config)
-    read = reader(table, sequences, features, world.device)
-    shares = cost_shares(sequences.words.lengths, batch_size, world)
+    sequences, actual = read_sequences(table, config), by_sentence(table.ragged("tags"), config["classes"])
+    read = reader(table, sequences, world.device)
+    shares = cost_shares(sequences.tokens.lengths, batch_size, world)
 
     def measure(model: Any) -> dict[str, float]:
         def record(index: Tensor) -> Records:
             batch = read(index)
             mask = batch["tokens_mask"]
             emissions = model(batch["tokens"], mask)
-            errors = model.crf.log_partition(emissions, mask) - model.crf.score(emissions, mask, batch["tags"])
-            found = unpad(model.crf.decode(emissions, mask), mask)
-            return {"loss": errors.double(), "words": mask.sum(1), "tags": found}
+            losses = model.crf.loss(emissions, mask, batch["tags"]).double()
+            return {"loss": losses, "words": mask.sum(1), "tags": unpad(model.crf.decode(emissions, mask), mask)}
 
         records = collect(record, shares, world)
         if not records:
             return {}
-        guesses = sequences.give_back_tags([row.numpy() for row in records["tags"]])
-        actual, predicted = (by_sentence(one, tags.offsets, config["classes"]) for one in (tags.values, guesses))
+        predicted = by_sentence(sequences.give_back_tags(records["tags"]), config["classes"])
         mean = records["loss"].sum() / records["words"].sum()
         return {"valid_loss": mean.item(), "valid_f1": float(f1_score(actual, predicted, zero_division=0))}
 
@@ -76,12 +72,11 @@ def validation(
 
 def optimizer(model: Tagger, params: Train) -> AdamW:
     """AdamW; a checkpoint's own weights have a rate of their own."""
-    pretrained = []
-    if isinstance(model, CheckpointTagger):
-        pretrained = [*model.body.parameters(), *model.embed.vectors.parameters()]
-    own = {id(weight) for weight in pretrained}
-    groups: list[dict[str, Any]] = [{"params": [weight for weight in model.parameters() if id(weight) not in own]}]
-    groups += [{"params": pretrained, "lr": params.checkpoint_lr}] if pretrained else []
+    own: list[Tensor] = []
+    pretrained: list[Tensor] = []
+    for name, weight in model.named_parameters():
+        (pretrained if name.startswith(PRETRAINED) else own).append(weight)
+    groups: list[dict[str, Any]] = [{"params": own}, {"params": pretrained, "lr": params.checkpoint_lr}]
     return AdamW(groups, lr=params.lr, weight_decay=params.weight_decay, fused=True)
 
 
@@ -98,10 +93,10 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
     model = build_model(config, body).to(world.device)
 
     table = prepared.table("train")
-    sequences = read_sequences(table, features, config)
+    sequences = read_sequences(table, config)
     batches = Batches(
-        reader(table, sequences, features, "cpu" if workers else world.device),
-        plan=CostBatches(sequences.words.lengths, chosen.batch_size, chosen.micro_batch_size, world),
+        reader(table, sequences, "cpu" if workers else world.device),
+        plan=CostBatches(sequences.tokens.lengths, chosen.batch_size, chosen.micro_batch_size, world),
         seed=chosen.seed,
         world=world,
         augment=None if checkpoint else forget(table.ragged("tokens").values, chosen),
@@ -112,7 +107,7 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
         model=model,
         loss=loss,
         batches=batches,
-        validation=validation(prepared, features, config, chosen.micro_batch_size, world),
+        validation=validation(prepared, config, chosen.micro_batch_size, world),
         optimizers=[optimizer(model, chosen)],
         schedule=linear(updates, warmup=round(chosen.warmup_fraction * updates)),
         config=config,

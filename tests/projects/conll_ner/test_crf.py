@@ -36,12 +36,8 @@ def all_legal(length):
 
 def test_partition_score_best_sequence_and_marginals_equal_brute_force(case):
     crf, emissions, mask, tags = case
-    partition, score, best = (
-        crf.log_partition(emissions, mask),
-        crf.score(emissions, mask, tags),
-        crf.decode(emissions, mask),
-    )
-    marginals = crf.marginals(emissions, mask)
+    partition, score = crf.log_partition(emissions, mask), crf.score(emissions, mask, tags)
+    best, marginals = crf.decode(emissions, mask), crf.marginals(emissions, mask)
     for row, length in enumerate(LENGTHS):
         legal = all_legal(length)
         scores = torch.stack([score_by_hand(crf, emissions[row], sequence) for sequence in legal])
@@ -87,7 +83,8 @@ def test_no_illegal_sequence_is_ever_decoded():
 def test_fp32_under_autocast():
     crf = CRF(NAMES)
     emissions, mask = torch.randn(2, 30, len(NAMES)), torch.ones(2, 30, dtype=torch.bool)
+    tags = torch.zeros(2, 30, dtype=torch.int64)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = crf.loss(emissions, mask, torch.zeros(2, 30, dtype=torch.int64))
+        inside = crf.loss(emissions, mask, tags)
         assert crf.log_partition(emissions.bfloat16(), mask).dtype == torch.float32
-    assert inside == crf.loss(emissions, mask, torch.zeros(2, 30, dtype=torch.int64))
+    assert torch.equal(inside, crf.loss(emissions, mask, tags))

@@ -11,9 +11,10 @@ from projects.conll_ner.data import (
     Sequences,
     WordFeatures,
     blank,
+    by_sentence,
     forget,
     load_features,
-)  # fmt: skip
+)
 from projects.conll_ner.params import Params
 from projects.conll_ner.tags import entities, tag_names
 from shared.core.params import load
@@ -25,15 +26,19 @@ NAMES = tag_names(["LOC", "PER"])
 SENTENCES = [["Anna", "saw", "Bonn"], ["In", "Bonn"], ["Bonn"]]
 WORDS = WordFeatures.build(SENTENCES * 3, 100, 1)
 TOKENS = Ragged.of([WORDS.encode(words) for words in SENTENCES], np.int32)
-DOCUMENTS = np.array([0, 0, 1])
+DOCUMENTS = [0, 0, 1]
 
 
 def arrange(tokens, documents, max_tokens, join):
-    return Sequences.of(tokens, documents, WORDS, {"max_tokens": max_tokens, "join_sentences": join})
+    return Sequences(tokens, np.array(documents), WORDS, {"max_tokens": max_tokens, "join_sentences": join})
 
 
 def listed(rows):
     return [rows.row(row).tolist() for row in range(len(rows.lengths))]
+
+
+def tensors(rows):
+    return [torch.tensor(row) for row in listed(rows)]
 
 
 def test_word_features_and_back_from_their_config():
@@ -48,15 +53,14 @@ def test_word_features_and_back_from_their_config():
 
 def test_sentences_of_one_document_are_joined_and_come_apart_again():
     found = arrange(TOKENS, DOCUMENTS, 50, join=True)
-    assert listed(found.words) == [[0, 1, 2, -1, 3, 4], [5]]
-    line_end = WORDS.encode([NEWLINE])
-    joined = found.take(TOKENS.values, line_end)
-    np.testing.assert_array_equal(joined.row(0), WORDS.encode(["Anna", "saw", "Bonn", NEWLINE, "In", "Bonn"]))
+    assert listed(found.take(np.arange(6), -1)) == [[0, 1, 2, -1, 3, 4], [5]]
+    assert [part.tolist() for part in found.find()] == [[0, 0, 0, 0, 0, 1], [0, 1, 2, 4, 5, 0]]
+    np.testing.assert_array_equal(found.tokens.row(0), WORDS.encode(["Anna", "saw", "Bonn", NEWLINE, "In", "Bonn"]))
     tags = found.take_tags(np.array([3, 0, 1, 0, 1, 1]))
     assert listed(tags) == [[3, 0, 1, 0, 0, 1], [1]]
-    assert found.give_back_tags([tags.row(0), tags.row(1)]).tolist() == [3, 0, 1, 0, 1, 1]
-    assert len(arrange(TOKENS, DOCUMENTS, 50, join=False).words.lengths) == 3
-    assert len(arrange(TOKENS, DOCUMENTS, 5, join=True).words.lengths) == 3
+    assert listed(found.give_back_tags(tensors(tags))) == [[3, 0, 1], [0, 1], [1]]
+    assert len(arrange(TOKENS, DOCUMENTS, 50, join=False).tokens.lengths) == 3
+    assert len(arrange(TOKENS, DOCUMENTS, 5, join=True).tokens.lengths) == 3
 
 
 LONG = ["O", "B-PER", "I-PER", "I-PER", "I-PER", "B-LOC", "B-PER", "O"]
@@ -66,12 +70,12 @@ LONG = ["O", "B-PER", "I-PER", "I-PER", "I-PER", "B-LOC", "B-PER", "O"]
 def test_every_piece_of_a_long_sentence_is_legal_and_its_entities_stay_whole(limit):
     """An I- at the start of a sequence would cost the CRF 10,000, and one entity would count as three."""
     tokens = Ragged.of([WORDS.encode(list("abcdefgh"))], np.int32)
-    found = arrange(tokens, np.array([0]), limit, join=True)
-    assert found.words.lengths.max() <= limit
+    found = arrange(tokens, [0], limit, join=True)
+    assert found.tokens.lengths.max() <= limit
     tags = found.take_tags(np.array([NAMES.index(tag) for tag in LONG]))
     assert not any(NAMES[row[0]].startswith("I-") for row in listed(tags))
-    whole = found.give_back_tags([np.array(row) for row in listed(tags)])
-    assert entities([NAMES[tag] for tag in whole]) == entities(LONG)
+    (whole,) = by_sentence(found.give_back_tags(tensors(tags)), ["LOC", "PER"])
+    assert entities(whole) == entities(LONG)
 
 
 def test_rare_words_are_forgotten_more_often_and_the_same_way_again():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from projects.conll_ner.data import NEWLINE, PieceFeatures, WordFeatures
+from projects.conll_ner.data import NEWLINE, PieceFeatures, Sequences, WordFeatures
 from projects.conll_ner.model import build_model, load_model
 from projects.conll_ner.params import Model
 from projects.conll_ner.tagging import tag, text_predictor
@@ -89,7 +89,7 @@ def test_weights_come_back_and_every_one_has_a_gradient(case, tmp_path):
     loaded, _ = load_model(tmp_path)
     tokens, mask = batch_of(features, TEXTS, 7)
     assert torch.equal(loaded(tokens, mask), model(tokens, mask))
-    model.train().crf.loss(model(tokens, mask), mask, torch.zeros(2, 7, dtype=torch.int64)).backward()
+    model.train().crf.loss(model(tokens, mask), mask, torch.zeros(2, 7, dtype=torch.int64)).sum().backward()
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
 
 
@@ -106,14 +106,15 @@ def test_mentions_of_one_name_tell_each_other():
 def test_tags_do_not_depend_on_batches_or_ranks_and_a_rank_may_have_none(case, monkeypatch):
     model, features, config = case
     tokens = Ragged.of([features.encode(words) for words in TEXTS for _ in range(3)], np.int32)
-    shares = [tag(model, tokens, np.arange(6), features, config, size, local()) for size in (1, 1000)]
+    sequences = Sequences(tokens, np.arange(6), features, config)
+    shares = [tag(model, sequences, config["classes"], size, local()) for size in (1, 1000)]
     assert shares[0][0] == shares[1][0]
     for one, other in zip(shares[0][1], shares[1][1], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
         assert ((one > 0) & (one <= 1 + 1e-6)).all()
     monkeypatch.setattr("shared.evaluation.records.gather_objects", lambda value, world: [])
     idle = World(7, 8, torch.device("cpu"))
-    assert tag(model, tokens, np.arange(6), features, config, 1000, idle) == ([], [])
+    assert tag(model, sequences, config["classes"], 1000, idle) == ([], [])
     assert text_predictor(model, config, 1000, idle)(["Anna saw Bonn"]) == []
 
 
@@ -122,19 +123,15 @@ def test_places_are_those_of_the_raw_text(case, monkeypatch):
     model, _, config = case
     odd = "e\u0301t\u0323\u0307 \r\n\x00Anna\u200b saw AT&T \U0001f468\u200d\U0001f469 Bo\u0308nn"
 
-    def always(model, tokens, *_):
-        return [["B-PER"] * int(size) for size in tokens.lengths], [np.ones(size) for size in tokens.lengths]
+    def always(model, sequences, *_):
+        lengths = sequences.tokens.lengths
+        return [["B-PER"] * int(size) for size in lengths], [np.full(size, 1 + 2e-6) for size in lengths]  # rounding
 
     monkeypatch.setattr("projects.conll_ner.tagging.tag", always)
     found, nothing = text_predictor(model, config, 1000, local())([odd, "\u200b"[:0] or " \n"])
     texts = [one["text"] for one in found["entities"]]
     assert [odd[one["start"] : one["end"]] for one in found["entities"]] == texts
-    assert [text for text in texts if text[0].isalpha()] == [
-        "e\u0301t\u0323\u0307",
-        "Anna",
-        "saw",
-        "AT",
-        "T",
-        "Bo\u0308nn",
-    ]
+    named = ["e\u0301t\u0323\u0307", "Anna", "saw", "AT", "T", "Bo\u0308nn"]
+    assert [text for text in texts if text[0].isalpha()] == named
+    assert {one["confidence"] for one in found["entities"]} == {1.0}
     assert nothing == {"error": "no word in this text"}

@@ -187,4 +187,4 @@ def test_suggestions_and_split_names(raw):
     assert prepare.suggest(raw / "mine.txt")["prepare.join_sentences"] is False
     assert prepare.suggest(raw)["train.batch_size"] == 64
     names = ("x-dev.conll", "TEST.txt", "attest.txt", "training.txt")
-    assert [split_of(raw / name) for name in names] == ["valid", "test", None, "train"]
+    assert [split_of(name) for name in names] == ["valid", "test", None, "train"]

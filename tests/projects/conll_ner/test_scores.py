@@ -34,21 +34,23 @@ def test_the_interval_is_over_sentences():
 
 
 def test_kinds_of_errors():
-    found = scores.matches([TRUE], [SAID])
+    found = scores.matches([TRUE], [SAID], [np.linspace(1, 0.2, 9)])
     assert [(one.kind, one.actual, one.predicted) for one in found] == [
         ("right", "PER", "PER"),
         ("type", "LOC", "ORG"),
         ("boundary", "ORG", scores.BOUNDARY),
         ("spurious", scores.MISSED, "LOC"),
     ]
-    assert [one.kind for one in scores.matches([SAID], [["O"] * 9])] == ["missed"] * 4
+    assert [one.confidence for one in found] == pytest.approx([0.9, 0.7, 0.4, 0.2])
+    assert [one.kind for one in scores.matches([SAID], [["O"] * 9], [np.ones(9)])] == ["missed"] * 4
 
 
 def test_seen_means_the_same_words_with_the_same_type():
     names = scores.names_of([["Paris"], ["Bonn"]], [["B-PER"], ["B-LOC"]])
-    words, true = [["Paris", "in", "Bonn"]], [["B-LOC", "O", "B-LOC"]]
-    found = scores.matches(true, [["O", "O", "B-LOC"]])
-    assert scores.recall_by_seen(found, words, names) == {"seen": (1, 1), "unseen": (0, 1)}
+    found = scores.matches([["B-LOC", "O", "B-LOC"]], [["O", "O", "B-LOC"]], [np.ones(3)])
+    counted = scores.count_kinds(found, [["Paris", "in", "Bonn"]], names)
+    assert {key: counted[f"recall_{key}"] for key in ("seen", "unseen")} == {"seen": 1, "unseen": 0}
+    assert [counted[f"num_{key}"] for key in ("right", "missed", "seen", "unseen")] == [1, 1, 1, 1]
 
 
 def test_the_gazetteer_takes_the_longest_name_and_its_most_frequent_type():

@@ -84,10 +84,10 @@ def read(root: Path, params: PrepareImages, *, labelled: bool = True) -> Labelle
 
 def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -> None:
     """The whole prepare stage: reads everything, then replaces the prepared data, and prints the counts."""
-    leave_images(project, read(project.raw, params, labelled=labelled), params)
+    leave_images(project.prepared, read(project.raw, params, labelled=labelled), params)
 
 
-def leave_images(project: Project, data: LabelledImages, params: PrepareImages) -> None:
+def leave_images(folder: Path, data: LabelledImages, params: PrepareImages) -> None:
     """Replaces the prepared data by what was read, and prints the counts."""
     splits = data.splits(params)
     manifest = {
@@ -103,7 +103,7 @@ def leave_images(project: Project, data: LabelledImages, params: PrepareImages) 
     }
     counts["images"] = {split: len(columns["id"]) for split, columns in splits.items()}
     page: list[str | Counts] = [f"{len(data.classes)} classes, {params.image_size} px a side.", counts]
-    leave_prepared(project, splits, manifest, page, params)
+    leave_prepared(folder, splits, manifest, page, params)
 
 
 def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def prepare(project: Project, params: PrepareTexts) -> None:
     rows = {label: {name: count[label] for name, count in by_class.items()} for label in data.classes}
     rows["texts"] = {name: len(split) for name, split in data.splits.items()}
     page: list[str | Counts] = [rows, *_notes(data, manifest, counts)]
-    leave_prepared(project, splits, manifest, page, params, counts=counts, files={ENCODER: encoder.config})
+    leave_prepared(project.prepared, splits, manifest, page, params, counts=counts, files={ENCODER: encoder.config})
 
 
 def suggest(root: Path) -> dict[str, Any]:

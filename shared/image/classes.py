@@ -3,7 +3,6 @@
 N images, C channels, H height, W width.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +14,15 @@ from PIL import Image
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
-from shared.data.prepared import count_lines, write_prepared
+from shared.data.folder import find_copies
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, select
 from shared.image.files import image_size, read_images, read_mask, to_square
-from shared.image.folder import EVIDENCE, ImageFile, find_copies, scan_folder
+from shared.image.folder import EVIDENCE, ImageFile, scan_folder
 from shared.image.official import is_official, read_official
 from shared.image.params import PrepareImages
-from shared.report import blocks
+from shared.report.prepared import Counts, leave_prepared
 
 SIZES_PX = (32, 48, 64)  # suggested sizes: more pixels cost more than they help a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
@@ -85,8 +84,11 @@ def read(root: Path, params: PrepareImages, *, labelled: bool = True) -> Labelle
 
 def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -> None:
     """The whole prepare stage: reads everything, then replaces the prepared data, and prints the counts."""
-    start = time.perf_counter()
-    data = read(project.raw, params, labelled=labelled)
+    leave_images(project.prepared, read(project.raw, params, labelled=labelled), params)
+
+
+def leave_images(folder: Path, data: LabelledImages, params: PrepareImages) -> None:
+    """Replaces the prepared data by what was read, and prints the counts."""
     splits = data.splits(params)
     manifest = {
         "source": data.source,
@@ -100,13 +102,8 @@ def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -
         for label, name in enumerate(data.classes)
     }
     counts["images"] = {split: len(columns["id"]) for split, columns in splits.items()}
-    drawn = [blocks.text(f"{len(data.classes)} classes, {params.image_size} px a side."), blocks.counts(counts)]
-    files = {"page.json": blocks.page(drawn, params=params.model_dump())}
-    write_prepared(project.prepared, splits, manifest, files=files)
-    print(f"{data.source}, {len(data.classes)} classes")
-    for line in count_lines(counts):
-        print(line)
-    print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
+    page: list[str | Counts] = [f"{len(data.classes)} classes, {params.image_size} px a side.", counts]
+    leave_prepared(folder, splits, manifest, page, params)
 
 
 def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:

@@ -101,19 +101,15 @@ def read_images(paths: Iterable[Path], size: int, channels: int, problems: Probl
     paths = list(paths)
     images = np.empty((len(paths), channels, size, size), dtype=np.uint8)
 
-    def read(index: int) -> UserError | None:
-        try:
+    def read(index: int) -> list[str]:
+        found = Problems(paths[index])
+        with found.collect():
             images[index] = read_image(paths[index], size, channels).transpose(2, 0, 1)
-        except UserError as error:
-            return error
-        return None
+        return found.found
 
     with ThreadPoolExecutor() as pool:
-        done = tqdm(pool.map(read, range(len(paths))), total=len(paths), unit="image", disable=None)
-        for error in done:
-            with problems.collect():
-                if error:
-                    raise error
+        for found in tqdm(pool.map(read, range(len(paths))), total=len(paths), unit="image", disable=None):
+            problems.found += found
     return images
 
 

@@ -3,7 +3,6 @@
 N texts, L tokens, K classes.
 """
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ import numpy as np
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
-from shared.data.prepared import count_lines, write_prepared
+from shared.data.labels import check_classes, class_names
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged
-from shared.report import blocks
+from shared.report.prepared import Counts, leave_prepared
 from shared.text.files import Text, guess_columns, read_folder
 from shared.text.params import PrepareTexts
 from shared.text.pretrained import find_checkpoint
@@ -58,15 +57,15 @@ def read(root: Path, params: PrepareTexts) -> LabelledTexts:
         raise UserError(f"{show(root)}: no such file or folder", fix="run the fetch stage, or put your data there")
     problems = Problems(show(root))
     texts = read_folder(root, params.text_column, params.label_column, problems)
-    classes = _classes(texts)
-    _check_classes(root, texts, classes, problems)
+    classes = class_names(texts)
+    check_classes(root, texts, problems, what="texts", forms=".csv, .tsv or .jsonl files, or <class>/<name>.txt")
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
     rows = divide(
         [text.split for text in texts],
         [text.text for text in texts],  # copies of a text stay together
         fractions={"test": params.test_fraction, "valid": params.valid_fraction},
         seed=params.seed,
-        labels=np.array([classes.index(text.label) for text in texts]),
+        labels=np.array([classes.index(text.class_name) for text in texts]),
     )
     splits = {name: [texts[row] for row in chosen.tolist()] for name, chosen in rows.items()}
     return LabelledTexts(source_of(root), classes, splits)
@@ -78,7 +77,6 @@ def prepare(project: Project, params: PrepareTexts) -> None:
     Columns: id, text, label (N,) int64, tokens (L,) int32; for test spans (L, 2) int32, where the tokens lie in the
     text, and evidence (L,) bool, where the data has it. encoder.json turns texts into tokens (tokens.py).
     """
-    start = time.perf_counter()
     data = read(project.raw, params)
     encoder = make_encoder([text.text for text in data.splits["train"]], params)
     splits: dict[str, dict[str, Column]] = {}
@@ -95,16 +93,11 @@ def prepare(project: Project, params: PrepareTexts) -> None:
         "checkpoint": params.checkpoint if params.tokenizer == "checkpoint" else None,
         "num_shared": data.num_shared,
     }
-    by_class = {name: Counter(text.label for text in split) for name, split in data.splits.items()}
+    by_class = {name: Counter(text.class_name for text in split) for name, split in data.splits.items()}
     rows = {label: {name: count[label] for name, count in by_class.items()} for label in data.classes}
     rows["texts"] = {name: len(split) for name, split in data.splits.items()}
-    notes = _notes(data, manifest, counts)
-    page = blocks.page([blocks.counts(rows), *map(blocks.text, notes)], params=params.model_dump())
-    files = {ENCODER: encoder.config, "page.json": page}
-    write_prepared(project.prepared, splits, manifest, counts=counts, files=files)
-    for line in [f"{data.source}, {len(data.classes)} classes", *count_lines(rows), *notes]:
-        print(line)
-    print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
+    page: list[str | Counts] = [rows, *_notes(data, manifest, counts)]
+    leave_prepared(project.prepared, splits, manifest, page, params, counts=counts, files={ENCODER: encoder.config})
 
 
 def suggest(root: Path) -> dict[str, Any]:
@@ -143,35 +136,13 @@ def make_encoder(texts: Sequence[str], params: PrepareTexts) -> Encoder:
     return WordEncoder(params.tokenizer, Vocabulary.build(words, params.max_words, params.min_count))
 
 
-def _classes(texts: Sequence[Text]) -> list[str]:
-    """Class names in alphabetical order; whole numbers in theirs."""
-    names = {text.label for text in texts}
-    numbers = all(name.lstrip("-").isascii() and name.lstrip("-").isdigit() for name in names)
-    return sorted(names, key=lambda name: (int(name), name)) if numbers else sorted(names)
-
-
-def _check_classes(root: Path, texts: Sequence[Text], classes: Sequence[str], problems: Problems) -> None:
-    trained = {text.label for text in texts if text.split in ("train", None)}
-    if not texts and not problems.found:
-        problems.add(show(root), "no texts; expected .csv, .tsv or .jsonl files, or <class>/<name>.txt")
-    elif texts and not trained:
-        problems.add(show(root), "no texts to train on")
-    elif len(classes) == 1:
-        problems.add(show(root), f"one label only ({classes[0]!r}), expected two or more")
-    for split in ("valid", "test"):
-        counts = Counter(text.label for text in texts if text.split == split)
-        for name in sorted(set(counts) - trained) if trained else ():
-            first = next(text.id for text in texts if text.split == split and text.label == name)
-            problems.add(f"label {name!r}", f"{counts[name]} in {split} (first: {first}), but missing in train")
-
-
 def _columns(
     texts: Sequence[Text], encoded: Sequence[Encoded], classes: Sequence[str], with_spans: bool
 ) -> dict[str, Column]:
     columns: dict[str, Column] = {
         "id": [text.id for text in texts],
         "text": [text.text for text in texts],
-        "label": np.array([classes.index(text.label) for text in texts], np.int64),
+        "label": np.array([classes.index(text.class_name) for text in texts], np.int64),
         "tokens": Ragged.of([one.ids for one in encoded], np.int32),
     }
     if with_spans:  # what explaining needs

@@ -183,27 +183,29 @@ def word_bounds(spans: Sequence[Span], words: Sequence[int]) -> list[Span]:
 
 
 class Pieces(NamedTuple):
-    """Parts of the paths of questions rows (Q,), from low to high (Q,), the value at both ends (Q,), and what the words
-    of the piece add to it (Q, P).
-    """
+    """Parts of the paths of questions rows (Q,), from low to high (Q,): what the words of the piece add to the value
+    (Q, P), and by how much their sum differs from the change of the value (Q,)."""
 
     rows: Tensor
     low: Tensor
     high: Tensor
-    start: Tensor
-    end: Tensor
     words: Tensor
+    missed: Tensor
 
     def where(self, chosen: Tensor) -> "Pieces":
         return Pieces(*(part[chosen] for part in self))
 
     def bad(self, allowed: Tensor) -> Tensor:
         """(Q,) bool: pieces with more error than their share, of questions with more than is allowed (N,)."""
-        missed = (self.words.sum(1) - (self.end - self.start)).abs()
-        total = torch.zeros_like(allowed).index_add_(0, self.rows, missed)
-        count = torch.zeros_like(allowed).index_add_(0, self.rows, torch.ones_like(missed))
+        total = torch.zeros_like(allowed).index_add_(0, self.rows, self.missed)
+        count = torch.zeros_like(allowed).index_add_(0, self.rows, torch.ones_like(self.missed))
         again = (total > allowed) & (count < MANY)
-        return again[self.rows] & (missed > (allowed / count)[self.rows] / 2)
+        return again[self.rows] & (self.missed > (allowed / count)[self.rows] / 2)
+
+    def cut(self) -> tuple[Tensor, Tensor, Tensor]:
+        """rows, low and high of each piece in CUT_INTO."""
+        at = self.low[:, None] + (self.high - self.low)[:, None] * torch.linspace(0, 1, CUT_INTO + 1)
+        return self.rows.repeat_interleave(CUT_INTO), at[:, :-1].flatten(), at[:, 1:].flatten()
 
 
 def layer_integrated_gradients(subject: Subject, seed: int) -> Tensor:
@@ -217,45 +219,33 @@ def layer_integrated_gradients(subject: Subject, seed: int) -> Tensor:
     low = torch.zeros(len(subject))
     allowed = TOLERANCE * subject.change.abs().clamp_min(LEAST_CHANGE * subject.full.std(correction=0))
     with torch.backends.cudnn.flags(enabled=False):
-        pieces = _integrate(subject, subject.rows, low, low + 1, subject.empty, subject.full)
+        pieces = _integrate(subject, subject.rows, low, low + 1)
         for _ in range(CUTS):
             bad = pieces.bad(allowed)
             if not bad.any():
                 break
-            finer = _integrate(subject, *_cut(subject, pieces.where(bad)))
+            finer = _integrate(subject, *pieces.where(bad).cut())
             pieces = Pieces(*map(torch.cat, zip(pieces.where(~bad), finer, strict=True)))
     return torch.zeros(len(subject), subject.num_parts).index_add_(0, pieces.rows, pieces.words)
 
 
-@torch.no_grad()
-def _cut(subject: Subject, pieces: Pieces) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Each piece in CUT_INTO: rows, low, high, and the values at the ends."""
-    share = torch.linspace(0, 1, CUT_INTO + 1)
-    at = pieces.low[:, None] + (pieces.high - pieces.low)[:, None] * share
-    rows, inner = pieces.rows.repeat_interleave(CUT_INTO - 1), at[:, 1:-1].flatten()
-    found = torch.zeros(len(rows))
+def _integrate(subject: Subject, rows: Tensor, low: Tensor, high: Tensor) -> Pieces:
+    words, missed = torch.zeros(len(rows), subject.num_parts), torch.zeros(len(rows))
     for some in subject.scene.chunks(rows):
         path = Path(subject, rows[some])
-        found[some] = path.value(path.vectors(inner[some]), *path.batch.values()).to(found)
-    values = torch.cat([pieces.start[:, None], found.view(-1, CUT_INTO - 1), pieces.end[:, None]], 1)
-    ends = (part.flatten() for part in (at[:, :-1], at[:, 1:], values[:, :-1], values[:, 1:]))
-    low, high, start, end = ends
-    return pieces.rows.repeat_interleave(CUT_INTO), low, high, start, end
-
-
-def _integrate(subject: Subject, rows: Tensor, low: Tensor, high: Tensor, start: Tensor, end: Tensor) -> Pieces:
-    words = torch.zeros(len(rows), subject.num_parts)
-    for some in subject.scene.chunks(rows):
-        path = Path(subject, rows[some])
+        first, last, fields = path.vectors(low[some]), path.vectors(high[some]), tuple(path.batch.values())
         found = IntegratedGradients(path.value).attribute(
-            path.vectors(high[some]).requires_grad_(),
-            path.vectors(low[some]),
-            additional_forward_args=tuple(path.batch.values()),
+            last.requires_grad_(),
+            first,
+            additional_forward_args=fields,
             n_steps=_STEPS,
             internal_batch_size=max(len(some), TOKENS // path.batch["tokens_mask"].shape[1]),
         )
         words[some] = by_word(found.detach().sum(2), path.words, subject.num_parts).to(words)
-    return Pieces(rows, low, high, start, end, words)
+        with torch.no_grad():
+            change = path.value(last, *fields) - path.value(first, *fields)
+        missed[some] = (words[some].sum(1) - change.to(words)).abs()
+    return Pieces(rows, low, high, words, missed)
 
 
 class Path:

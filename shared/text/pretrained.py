@@ -4,7 +4,6 @@ A checkpoint is named by a folder, a folder inside an installed package, or an i
 """
 
 import json
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -60,8 +59,10 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
             positions.
     """
     import transformers  # seconds to import: a network from scratch must not wait for it
+    from transformers.utils import logging
 
-    _quiet()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what it warns of is reported below
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         network, info = getattr(transformers, CLASSES[kind]).from_pretrained(
             find_checkpoint(name),
@@ -119,16 +120,4 @@ def checkpoint_files(name: str) -> list[Path]:
 
     config = cached_file(find_checkpoint(name), "config.json")
     assert config is not None, f"{name} was not loaded"
-    return sorted(_files(Path(config).parent))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    yield from (path for path in folder.iterdir() if path.suffix in READ and path.is_file())
-
-
-def _quiet() -> None:
-    """No progress bars, and no warnings of what `load_pretrained` itself reports."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    return sorted(path for path in Path(config).parent.iterdir() if path.suffix in READ and path.is_file())

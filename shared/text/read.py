@@ -14,7 +14,7 @@ STANDARD_INPUT = Path("-")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_lines(source: BinaryIO) -> Iterator[list[bytes]]:
+def _lines(source: BinaryIO) -> Iterator[list[bytes]]:
     """The lines of a file without their ends, in lists: the complete ones, whenever something has arrived."""
     parts: list[bytes] = []  # of an incomplete line; joined once, or a long line would take quadratic time
     while block := source.read1(READ_BYTES):  # type: ignore[attr-defined]
@@ -27,47 +27,45 @@ def read_lines(source: BinaryIO) -> Iterator[list[bytes]]:
         yield [last]
 
 
-def read_file(path: Path, problems: Problems) -> Iterator[list[Item]]:
-    """The texts of a file, or of standard input for `-`, as they arrive; what cannot be read goes to `problems`."""
+def _items(where: dict[str, Any], data: bytes, problems: Problems) -> Iterator[Item]:
+    """One text, unless it is blank or not UTF-8, which goes to `problems`."""
     try:
-        with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as source:
-            number = 0
-            for block in read_lines(source):
-                numbered = enumerate(block, number + 1)
-                number += len(block)
-                yield [item for count, data in numbered for item in _decoded(path, count, data, problems)]
-    except OSError as error:
-        problems.add(path, (error.strerror or str(error)).lower())
-
-
-def _decoded(path: Path, number: int, data: bytes, problems: Problems) -> Iterator[Item]:
-    where = {"file": str(path), "line": number}
-    try:
-        text = data.removeprefix(BYTE_ORDER_MARK if number == 1 else b"").decode()
+        text = data.decode()
     except UnicodeDecodeError as error:
         problems.add(name_of(where), f"byte {error.start + 1} is not UTF-8")
         return
-    yield from _not_blank(where, text, problems)
-
-
-def _not_blank(where: dict[str, Any], text: str, problems: Problems) -> Iterator[Item]:
     if text.strip():
         yield Item(where, text)
     else:
         problems.add(name_of(where), "empty, expected a text")
 
 
+def _read_file(path: Path, problems: Problems) -> Iterator[list[Item]]:
+    try:
+        with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as source:
+            number = 0
+            for block in _lines(source):
+                found: list[Item] = []
+                for data in block:
+                    number += 1
+                    line = data.removeprefix(BYTE_ORDER_MARK) if number == 1 else data
+                    found += _items({"file": str(path), "line": number}, line, problems)
+                yield found
+    except OSError as error:
+        problems.add(path, (error.strerror or str(error)).lower())
+
+
 def _read(words: Sequence[str], files: Sequence[Path], problems: Problems) -> Iterator[list[Item]]:
     for number, text in enumerate((word for word in words if word != "-"), 1):
         try:
-            text.encode()  # Python keeps what it could not decode as lone surrogates
+            data = text.encode()  # Python keeps what it could not decode as lone surrogates
         except UnicodeEncodeError:
             problems.add(f"text {number}", "not in the encoding of this terminal")
         else:
-            yield list(_not_blank({"text": text}, text, problems))
+            yield list(_items({"text": text}, data, problems))
     from_stdin = "-" in words or not (words or files)
     for path in [*files, *([STANDARD_INPUT] if from_stdin else [])]:
-        yield from read_file(path, problems)
+        yield from _read_file(path, problems)
 
 
 TEXTS = Adapter(_read, "a text; none, or -: standard input, one text a line")

@@ -26,15 +26,14 @@ def show(scene: TextScene, maps: Mapping[str, Tensor], facts: Sequence[Mapping[s
         facts: of each question title, correct, and if wanted question and note.
         folder: unused: texts need no pictures.
     """
-    rows = [_row(scene, row, {title: of[row] for title, of in maps.items()}) | _said(fact)
-            for row, fact in enumerate(facts)]  # fmt: skip
+    rows = [
+        _row(scene, row, {title: of[row] for title, of in maps.items()})
+        | {"title": fact["title"], "good": fact["correct"]}
+        | {key: fact[key] for key in ("question", "note") if key in fact}
+        for row, fact in enumerate(facts)
+    ]
     underlined = "" if scene.evidence is None or not scene.evidence.any() else "evidence"
     return [highlights(rows, underlined=underlined, boxed="the word in question" if "place" in scene.fields else "")]
-
-
-def _said(fact: Mapping[str, Any]) -> dict[str, Any]:
-    optional = {key: fact[key] for key in ("question", "note") if key in fact}
-    return {"title": fact["title"], "good": fact["correct"]} | optional
 
 
 def _row(scene: TextScene, row: int, maps: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -1,16 +1,23 @@
 """Text -> tokens -> ids, with the span of every token in the text. Only this module uses torchtext.
 
-An encoder is what training, evaluation and prediction share: WordEncoder looks words up in a vocabulary, PieceEncoder
-cuts them into the pieces of a checkpoint's own `tokenizers` model. Both are plain values in
-model.json (`config`) and come back from it (`load_encoder`).
+An `Encoder` is what training, evaluation and prediction share: WordEncoder looks words up in a vocabulary, PieceEncoder
+cuts them into the pieces of a checkpoint's own `tokenizers` model. Both have
+
+    len(encoder)     number of different ids
+    blank            id of the neutral token, which replaces a word to test its absence
+    unknown          id of unknown words; None where the vocabulary covers all bytes
+    config           plain values for model.json, from which `load_encoder` makes the same encoder again
+    encode           normalised texts -> the first max_tokens of each; the rest is cut off and counted. A text without
+                     any token becomes one neutral token, so that no sequence is empty
+    is_special       where ids are special tokens such as [CLS], not part of the text
 """
 
 import itertools
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import regex
@@ -34,40 +41,12 @@ class Token(NamedTuple):
     end: int
 
 
-Tokenize = Callable[[str], list[Token]]
-
-
 class Encoded(NamedTuple):
     """ids of the tokens; their (start, end) in the text; how many more were cut off."""
 
     ids: list[int]
     spans: list[tuple[int, int]]
     num_cut: int
-
-
-class Encoder(Protocol):
-    """Text -> ids. A text without any token becomes one unknown token, so that no sequence is empty."""
-
-    def __len__(self) -> int:
-        """Different ids."""
-
-    def encode(self, texts: Iterable[str], max_tokens: int) -> Iterator[Encoded]:
-        """The first tokens of normalised texts; those beyond max_tokens are cut off and counted."""
-
-    @property
-    def blank(self) -> int:
-        """The id of the neutral token, which replaces a word to test its absence."""
-
-    @property
-    def unknown(self) -> int | None:
-        """The id of unknown words; None if the vocabulary covers all bytes."""
-
-    def is_special(self, ids: np.ndarray) -> np.ndarray:
-        """Where ids are special tokens such as [CLS], not part of the text."""
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Plain values from which `load_encoder` makes the same encoder again."""
 
 
 def normalise(text: str) -> str:
@@ -99,7 +78,7 @@ def lower_words(text: str) -> list[Token]:
     return [Token(token.text.lower(), token.start, token.end) for token in words(text)]
 
 
-TOKENIZERS: dict[str, Tokenize] = {"words": words, "lower_words": lower_words}
+TOKENIZERS = {"words": words, "lower_words": lower_words}
 
 
 class Vocabulary:
@@ -151,6 +130,7 @@ class WordEncoder:
     def __init__(self, tokenizer: str, vocabulary: Vocabulary) -> None:
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
         self.blank = self.unknown = UNK
+        self.config: dict[str, Any] = {"tokenizer": tokenizer, "words": vocabulary.words}
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -165,27 +145,24 @@ class WordEncoder:
     def is_special(self, ids: np.ndarray) -> np.ndarray:
         return np.zeros(ids.shape, dtype=bool)
 
-    @property
-    def config(self) -> dict[str, Any]:
-        return {"tokenizer": self.tokenizer, "words": self.vocabulary.words}
-
 
 class PieceEncoder:
     """Pieces of words, by a model of the `tokenizers` library, with the special tokens that it adds.
 
     Args:
-        tokenizer: its own truncation and padding are switched off.
+        tokenizer: its padding is switched off, its truncation set by `encode`.
         blank: the neutral token: "<unk>", or a checkpoint's "[MASK]".
     """
 
     def __init__(self, tokenizer: Tokenizer, blank: str) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        self.tokenizer, self.blank_token = tokenizer, blank
+        model = json.loads(tokenizer.to_str())
+        self.config: dict[str, Any] = {"tokenizer": "pieces", "blank": blank, "model": model}
         found = tokenizer.token_to_id(blank)
         assert found is not None, f"{blank} is no token"
-        self.blank = found
-        unknown = json.loads(tokenizer.to_str())["model"].get("unk_token")
+        self.tokenizer, self.blank = tokenizer, found
+        unknown = model["model"].get("unk_token")
         self.unknown = None if unknown is None else tokenizer.token_to_id(unknown)
         self._added = tokenizer.encode("").ids
 
@@ -195,29 +172,23 @@ class PieceEncoder:
     def encode(self, texts: Iterable[str], max_tokens: int) -> Iterator[Encoded]:
         texts = iter(texts)
         while chunk := list(itertools.islice(texts, _CHUNK)):
-            yield from (self._cut(encoding, max_tokens) for encoding in self.tokenizer.encode_batch(chunk))
+            self.tokenizer.enable_truncation(max_tokens)
+            encodings = self.tokenizer.encode_batch(chunk)
+            self.tokenizer.no_truncation()
+            yield from map(self._encoded, encodings)
 
-    def _cut(self, encoding: Encoding, max_tokens: int) -> Encoded:
-        pairs = list(zip(encoding.ids, encoding.offsets, strict=True))
-        num_cut = max(0, len(pairs) - max_tokens)
-        if num_cut:  # from the end of the text, so that what is added behind it stays
-            last = len(pairs) - self._num_added_behind(encoding)
-            del pairs[last - num_cut : last]
-        if len(pairs) == len(self._added):
-            pairs.insert(len(pairs) - self._num_added_behind(encoding), (self.blank, (0, 0)))
-        ids, spans = zip(*pairs, strict=True)
-        return Encoded(list(ids), list(spans), num_cut)
-
-    def _num_added_behind(self, encoding: Encoding) -> int:
-        marks = encoding.special_tokens_mask
-        return next((count for count, mark in enumerate(reversed(marks)) if not mark), len(self._added) // 2)
+    def _encoded(self, encoding: Encoding) -> Encoded:
+        ids, spans, num_added = encoding.ids, encoding.offsets, len(self._added)
+        if len(ids) == num_added:
+            ids.insert(num_added // 2, self.blank)
+            spans.insert(num_added // 2, (0, 0))
+        return Encoded(ids, spans, sum(len(rest.ids) - num_added for rest in encoding.overflowing))
 
     def is_special(self, ids: np.ndarray) -> np.ndarray:
         return np.isin(ids, self._added)
 
-    @property
-    def config(self) -> dict[str, Any]:
-        return {"tokenizer": "pieces", "blank": self.blank_token, "model": json.loads(self.tokenizer.to_str())}
+
+Encoder = WordEncoder | PieceEncoder
 
 
 def checkpoint_pieces(checkpoint: str) -> PieceEncoder:

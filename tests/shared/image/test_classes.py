@@ -167,6 +167,7 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(
         (None, "no such folder"),
         ([], "no images"),
         (["cat/1.png"], "one class only"),
+        (["cat/1.png", "dog/1.png", "stray.png"], "stray.png: an image outside of a class folder"),
     ],
 )
 def test_data_that_are_none(checkout: Path, names: list[str] | None, message: str) -> None:

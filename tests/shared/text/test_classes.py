@@ -32,7 +32,7 @@ PARAMS = PrepareTexts(
     min_count=1,
     max_tokens=50,
 )
-FORMS = ("reviews.csv", "reviews.tsv", "reviews.jsonl", "reviews.csv.gz", "reviews.jsonl.gz", "folder", "split folder")
+FORMS = ("reviews.csv", "reviews.jsonl.gz", "folder", "split folder")
 
 
 @pytest.fixture
@@ -49,8 +49,6 @@ def some_rows(num: int = 20, first: int = 0) -> list[tuple[str, str]]:
 def table(rows: Sequence[Sequence[str]], name: str) -> bytes:
     if ".jsonl" in name:
         lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
-    elif ".tsv" in name:
-        lines = ["text\tlabel", *("\t".join(row) for row in rows)]
     else:
         lines = ["label,text", *(f'{label},"{text}"' for text, label in rows)]
     data = ("\n".join(lines) + "\n").encode()
@@ -140,16 +138,6 @@ def test_unknown_tokens_are_counted_and_masks_are_not(
     assert splits["test"]["unknown_share"] == pytest.approx(1 / 6, abs=1e-6)
 
 
-def test_quotation_marks_in_a_tsv_quote_only_where_they_match(raw: Path) -> None:
-    plain = [('"Great" is what they say', "good"), ('The "best', "bad"), ('"Never again', "bad"), ("Yes", "good")]
-    save(raw / "a.tsv", table(plain, "a.tsv"))
-    read = text_classes.read(raw, PARAMS.model_copy(update={"valid_fraction": 0.0}))
-    assert sorted(text.text for split in read.splits.values() for text in split) == sorted(text for text, _ in plain)
-    save(raw / "a.tsv", b'text\tlabel\n"Tab\there"\tgood\n"He said ""no"""\tbad\nx\tbad\ny\tgood\n')
-    read = text_classes.read(raw, PARAMS.model_copy(update={"valid_fraction": 0.0}))
-    assert {text.text for split in read.splits.values() for text in split} == {"Tab\there", 'He said "no"', "x", "y"}
-
-
 def test_evidence_marks_the_tokens_it_touches_in_the_normalised_text(raw: Path, checkout: Path) -> None:
     lines = [{"text": "A cafe\u0301 so bad", "label": "bad", "evidence": [[10, 13]]}, {"text": "fine", "label": "good"}]
     for name in ("train", "test"):
@@ -194,12 +182,6 @@ def test_hard_texts_are_no_problem(raw: Path, checkout: Path) -> None:
     assert prepared.manifest["splits"]["test"]["unknown_share"] == 1.0
 
 
-def test_numbers_as_labels_keep_their_order(raw: Path, checkout: Path) -> None:
-    lines = [json.dumps({"text": f"text {number}", "label": number % 11}) for number in range(44)]
-    save(raw / "a.jsonl", "\n".join(lines).encode())
-    assert prepare().manifest["classes"] == [str(number) for number in range(11)]
-
-
 # --- what is wrong ------------------------------------------------------------------------------------------------
 
 GOOD_LINES = [json.dumps({"text": text, "label": label}).encode() for text, label in some_rows(4)]
@@ -212,21 +194,18 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(raw: Path, checkout:
     lines = [
         *GOOD_LINES,
         b'{"text": "", "label": "bad"}',
-        b'{"text": "broken", "label": ',
-        b'["a", "list"]',
         b'{"txt": "a typing error", "label": "bad"}',
-        b'{"text": "caf\xe9", "label": "bad"}',
         b'{"text": 7, "label": "bad"}',
         b'{"text": "no label", "label": null}',
         b'{"text": "outside", "label": "bad", "evidence": [[3, 99]]}',
     ]
     save(raw / "train.jsonl", b"\n".join(lines))
     save(raw / "test.jsonl", b'{"text": "new", "label": "ugly"}')
-    with pytest.raises(UserError, match=r"^error: data/raw/own: 9 problems") as caught:
+    with pytest.raises(UserError, match=r"^error: data/raw/own: 6 problems") as caught:
         prepare()
-    for line, word in enumerate(("empty", "not JSON", "list", "'txt'", "UTF-8", "int", "null", "evidence"), 5):
+    for line, word in enumerate(("empty", "'txt'", "int", "null", "evidence"), 5):
         assert any(f"train.jsonl:{line}:" in row and word in row for row in caught.value.what.splitlines()), word
-    assert "label 'ugly': 1 in test (first: test.jsonl:1), but missing in train" in caught.value.what
+    assert "class 'ugly': 1 in test (first: test.jsonl:1), but missing in train" in caught.value.what
     assert Prepared(Project("own").prepared).manifest == before
     assert everything_below(checkout / "data/prepared")[0] == "own"
 
@@ -235,16 +214,8 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(raw: Path, checkout:
     ("files", "message"),
     [
         ({}, "no texts; expected"),
-        ({"a.csv": b""}, "a.csv: empty, expected a header"),
-        ({"a.csv": b"text,label\n"}, "a.csv: no rows"),
-        ({"a.csv": b"texts,label\nx,y\n"}, r"a.csv:1: no column 'text' .*did you mean 'texts'\?"),
-        ({"a.csv": b"a,b\nx,y\n"}, "no column 'label' .*there are 'a', 'b'"),
-        ({"a.csv": b"text,label\nx,y\nx,y,z\n"}, "a.csv:3: 3 values, expected 2"),
-        ({"a.csv": b'text,label\n"x,y\n'}, "a.csv: the row in line 2: unexpected end of data"),
-        ({"a.csv": b"text,label\nx,y\nz,y\n"}, r"one label only \('y'\)"),
-        ({"a.csv": b"text,label\nx,y\n\xff,y\n"}, "a.csv:3: text: bytes that are not UTF-8"),
-        ({"a.csv.gz": b"text,label\n"}, "a.csv.gz: cannot be read: Not a gzipped file"),
-        ({"train.csv": b"text,label\nx,y\nu,v\n", "more.csv": b"text,label\nx,y\n"}, "more.csv: beside train"),
+        ({"a.csv": b"texts,label\nx,y\n"}, r"a.csv:1: no column 'text' \(prepare.text_column\)"),
+        ({"a.csv": b"text,label\nx,y\nz,y\n"}, r"one class only \('y'\)"),
         ({"val.csv": b"text,label\nx,y\nu,v\n"}, "no texts to train on"),
         ({"good/1.txt": b"x", "bad/1.txt": b"\xff"}, "bad/1.txt: bytes that are not UTF-8"),
         ({"good/1.txt": b"x", "bad/1.txt": b" \n"}, "bad/1.txt: empty"),

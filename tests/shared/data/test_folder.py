@@ -1,43 +1,48 @@
-"""Folders of images: classes, splits, copies, and every problem named."""
+"""Folders of samples: classes, splits, copies, and every problem named."""
 
 import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from shared.core.errors import Problems
-from shared.image.folder import find_copies, scan_folder
+from shared.data.folder import Scan, find_copies, scan_classes
+from shared.data.labels import check_classes, class_names
 
 
 def fill(root: Path, *names: str) -> Path:
-    """Writes one small picture a name, all different."""
+    """Writes one file a name, all different and of one size."""
     root.mkdir(exist_ok=True)
     for name in names:
-        pixels = np.frombuffer(os.fsencode(name).ljust(300)[:300], dtype=np.uint8)
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.reshape(10, 10, 3)).save(root / name)
+        (root / name).write_bytes(os.fsencode(name).ljust(99))
     return root
+
+
+def scan_pictures(root: Path, problems: Problems, default_class: str = "") -> Scan:
+    return scan_classes(
+        root, lambda path: path.suffix.lower() in {".png", ".jpg"}, problems,
+        what="pictures", beside="evidence", default_class=default_class,
+    )  # fmt: skip
 
 
 def scan(root: Path) -> tuple[list[str], list[tuple[str, str, str | None]], list[str]]:
     problems = Problems("data")
-    found = scan_folder(root, problems)
-    find_copies(found.images, problems)
-    return found.classes, [(image.id, image.class_name, image.split) for image in found.images], problems.found
+    files = scan_pictures(root, problems).files
+    check_classes(root, files, problems, what="pictures", forms="<class>/<picture>")
+    find_copies(files, problems)
+    return class_names(files), [(file.id, file.class_name, file.split) for file in files], problems.found
 
 
 def test_a_folder_a_class(tmp_path: Path) -> None:
-    fill(
-        tmp_path, "rose/1.png", "rose/deep/2.JPG", "tulip/1.bmp", ".hidden/3.png", "tulip/.4.png", "evidence/rose/1.png"
-    )
+    hidden = ".hidden/3.png", "__MACOSX/1.png", "tulip/.4.png", "evidence/rose/1.png"
+    fill(tmp_path, "rose/1.png", "rose/deep/2.JPG", "tulip/1.png", *hidden)
     (tmp_path / "README.md").write_text("mine")
     classes, images, problems = scan(tmp_path)
     assert classes == ["rose", "tulip"]
-    assert images == [("rose/1.png", "rose", None), ("rose/deep/2.JPG", "rose", None), ("tulip/1.bmp", "tulip", None)]
+    assert images == [("rose/1.png", "rose", None), ("rose/deep/2.JPG", "rose", None), ("tulip/1.png", "tulip", None)]
     assert problems == []
 
 
@@ -63,39 +68,48 @@ def test_names_in_any_script_are_fine_and_composed(tmp_path: Path) -> None:
     assert (images[1][0], problems) == ("猫/写真.png", [])
 
 
-def test_what_is_no_image_is_left_out_and_listed(tmp_path: Path) -> None:
-    fill(tmp_path, "a/1.png", "b/1.png")
-    (tmp_path / "a/notes.txt").write_text("mine")
-    (tmp_path / "a/Thumbs.db").write_text("litter")
-    assert scan_folder(tmp_path, Problems("data")).ignored == [tmp_path / "a/notes.txt"]
+def test_numbers_as_classes_keep_their_order(tmp_path: Path) -> None:
+    assert scan(fill(tmp_path, *(f"{number}/1.png" for number in range(11))))[0] == [str(n) for n in range(11)]
+    assert scan(fill(tmp_path, "--5/1.png"))[0][0] == "--5"
+
+
+def test_without_classes(tmp_path: Path) -> None:
+    problems = Problems("data")
+    files = scan_pictures(fill(tmp_path, "train/1.png", "test/2.png"), problems, default_class="all").files
+    assert [(file.id, file.class_name, file.split) for file in files] == [
+        ("test/2.png", "all", "test"),
+        ("train/1.png", "all", "train"),
+    ]
+    assert problems.found == []
+
+
+def test_other_files_and_those_outside_of_classes_are_listed(tmp_path: Path) -> None:
+    found = scan_pictures(
+        fill(tmp_path, "a/1.png", "a/notes.txt", "a/Thumbs.db", "stray.png", "x.md"), Problems("data")
+    )
+    assert (found.ignored, found.strays) == ([tmp_path / "a/notes.txt"], [tmp_path / "stray.png"])
 
 
 @pytest.mark.parametrize(
     ("names", "problem"),
     [
-        ([], "no images; expected <class>/<image>"),
-        (["only/1.png"], "one class only (only)"),
-        (["1.png", "a/1.png", "b/1.png"], "1.png: an image outside of a class folder"),
-        (["train/a/1.png", "train/b/1.png", "test/c/1.png"], "class c: in test, but missing in train"),
+        ([], "no pictures; expected <class>/<picture>"),
+        (["only/1.png"], "one class only ('only')"),
+        (["train/a/1.png", "train/b/1.png", "test/c/1.png"], "class 'c': 1 in test (first: test/c/1.png), but missing"),
         (["train/a/1.png", "train/b/1.png", "extra/c/1.png"], "extra: beside train, expected only"),
         (["train/a/1.png", "train/b/1.png", "val/a/2.png", "valid/a/3.png"], "valid is already in val"),
-        (["test/a/1.png", "test/b/1.png"], "no images to train on; expected train/<class>/<image>"),
+        (["test/a/1.png", "test/b/1.png"], "no pictures to train on"),
         (["Rose/1.png", "rose/2.png"], "data: 'Rose' and 'rose' differ only in case"),
         (["a/x.png", "a/X.png", "b/1.png"], "data/a: 'X.png' and 'x.png' differ only in case"),
         (["a/\u00e9.png", "a/e\u0301.png", "b/1.png"], "'e\\u0301.png' and '\\xe9.png' differ only in case or Unicode"),
         (["a/\udcff.png", "a/2.png", "b/1.png"], "a file name that is not text"),
+        (["a/1.png", "b/1.png", "empty/notes.txt"], "data/empty: a class without pictures"),
     ],
 )
 def test_each_problem_is_named(tmp_path: Path, names: list[str], problem: str) -> None:
     found = scan(fill(tmp_path / "data", *names))[2]
     assert any(problem in line for line in found), found
     assert len(found) == 1
-
-
-def test_a_class_folder_without_images(tmp_path: Path) -> None:
-    fill(tmp_path, "a/1.png", "b/1.png")
-    (tmp_path / "empty").mkdir()
-    assert scan(tmp_path)[2] == [f"{tmp_path}/empty: a class without images"]
 
 
 def copy(root: Path, name: str, of: str) -> None:
@@ -120,7 +134,7 @@ def test_copies_within_a_class_share_a_key(tmp_path: Path) -> None:
     fill(tmp_path, "a/1.png", "b/1.png")
     copy(tmp_path, "a/2.png", "a/1.png")
     problems = Problems("data")
-    assert find_copies(scan_folder(tmp_path, problems).images, problems) == ["a/1.png", "a/1.png", "b/1.png"]
+    assert find_copies(scan_pictures(tmp_path, problems).files, problems) == ["a/1.png", "a/1.png", "b/1.png"]
     assert problems.found == []
 
 

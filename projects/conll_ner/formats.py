@@ -15,10 +15,10 @@ from pydantic import AliasChoices, BaseModel, Field, StrictInt, StrictStr, Valid
 
 from shared.core.errors import Problems
 from shared.core.paths import show
+from shared.data.rows import read_text, suffix_of
 from shared.data.source import NOTE
 from shared.data.split import SPLIT_NAMES
 from shared.text.align import align
-from shared.text.files import kind, read_text
 from shared.text.tokens import normalise, words
 
 from .tags import EXPECTED, OUTSIDE, Entity, entities, faults, read_tag, recognise, write_tags
@@ -80,12 +80,12 @@ def read_folder(root: Path, problems: Problems, notes: Problems) -> list[Sentenc
         name = path.relative_to(root if root.is_dir() else root.parent).as_posix()
         if name.startswith(".") or "/." in name or name == NOTE:
             continue
-        if kind(path) not in COLUMN_SUFFIXES | {".jsonl"}:
+        if suffix_of(path) not in COLUMN_SUFFIXES | {".jsonl"}:
             notes.add(show(path), "left out, not annotated text")
             continue
         num_files, before = num_files + 1, (len(found), len(problems.found))
         lines = _lines(path, name, problems)
-        if kind(path) == ".jsonl":
+        if suffix_of(path) == ".jsonl":
             found += [one for where, line in lines if (one := _from_json(where, line, problems))]
         else:
             scheme, sentences = read_columns(lines, problems, notes)

@@ -16,7 +16,6 @@ from shared.core.cli import answer_help
 
 answer_help(__name__, __doc__, __file__)  # before torchtext is imported, which takes seconds
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +27,10 @@ import numpy as np
 from shared.core.cli import run_stage
 from shared.core.errors import MAX_LISTED, Problems, UserError
 from shared.core.paths import Project, show
-from shared.data.prepared import count_lines, write_prepared
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged
-from shared.report import blocks
+from shared.report.prepared import leave_prepared
 from shared.text.pretrained import find_checkpoint
 from shared.text.tokens import checkpoint_pieces
 
@@ -131,11 +129,7 @@ def write(folder: Path, data: Annotated, params: Prepare) -> None:
     keys = "sentences", "sequences", "words", "cut_sentences"
     rows = {key.replace("_", " "): {name: split[key] for name, split in counts.items()} for key in keys}
     rows |= {label: {name: split["entities"][label] for name, split in counts.items()} for label in data.classes}
-    page = blocks.page([blocks.counts(rows)], params=params.model_dump())
-    files = {"features.json": features.config, "page.json": page}
-    write_prepared(folder, splits, manifest, counts=counts, files=files)
-    for line in [f"{data.source}, {len(data.classes)} types of entities", *count_lines(rows)]:
-        print(line)
+    leave_prepared(folder, splits, manifest, [rows], params, counts=counts, files={"features.json": features.config})
 
 
 def suggest(root: Path) -> dict[str, Any]:
@@ -157,9 +151,8 @@ def suggest(root: Path) -> dict[str, Any]:
 
 def main(params: Params) -> None:
     """Reads everything, and only then replaces the prepared data."""
-    start, project = time.perf_counter(), Project.of(__file__)
+    project = Project.of(__file__)
     write(project.prepared, read(project.raw, params.prepare), params.prepare)
-    print(f"prepare: -> {show(project.prepared)} in {time.perf_counter() - start:.1f} s")
 
 
 if __name__ == "__main__":

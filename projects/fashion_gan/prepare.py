@@ -9,11 +9,10 @@ Accepts, and recognises by itself:
     {train,valid,test}/...           either, split already; valid and test may be missing
 
 What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Everything wrong
-with the data is listed at once, and nothing is left then.
+with the data is listed at once, and nothing is written then.
 """
 
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from typing import Any
 from shared.core.cli import answer_help, run_stage
 from shared.core.errors import UserError
 from shared.core.paths import Project, show
-from shared.data.prepared import Prepared
 from shared.image import classes
 
 from .params import Params, num_doublings
@@ -75,13 +73,9 @@ def suggest(root: Path) -> dict[str, Any]:
 def main(params: Params) -> None:
     project = Project.of(__file__)
     check_size(params.prepare.image_size)
-    classes.prepare(project, params.prepare, labelled=False)
-    splits = Prepared(project.prepared).manifest["splits"]
-    try:
-        check_counts(project.raw, {name: split["count"] for name, split in splits.items()})
-    except UserError:
-        shutil.rmtree(project.prepared)
-        raise
+    data = classes.read(project.raw, params.prepare, labelled=False)
+    check_counts(project.raw, {name: len(split["id"]) for name, split in data.splits(params.prepare).items()})
+    classes.leave_images(project.prepared, data, params.prepare)
 
 
 if __name__ == "__main__":

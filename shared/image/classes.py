@@ -82,9 +82,9 @@ def read(root: Path, params: PrepareImages, *, labelled: bool = True) -> Labelle
     return _from_official(root, params) if is_official(root) else _from_folder(root, params, labelled)
 
 
-def prepare(project: Project, params: PrepareImages, *, labelled: bool = True) -> None:
+def prepare(project: Project, params: PrepareImages) -> None:
     """The whole prepare stage: reads everything, then replaces the prepared data, and prints the counts."""
-    leave_images(project.prepared, read(project.raw, params, labelled=labelled), params)
+    leave_images(project.prepared, read(project.raw, params), params)
 
 
 def leave_images(folder: Path, data: LabelledImages, params: PrepareImages) -> None:

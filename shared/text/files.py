@@ -13,8 +13,6 @@ from shared.data.rows import ID, Row, find_tables, is_utf8, read_rows, read_tabl
 from shared.text.align import align
 from shared.text.tokens import normalise
 
-__all__ = ["read_text"]  # and `kind`: for conll_ner, until it imports them from data/rows.py
-kind = suffix_of
 Place = tuple[int, int]
 TEXT_SUFFIX = ".txt"
 EVIDENCE = "evidence"  # an optional column

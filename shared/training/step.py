@@ -8,6 +8,7 @@ batches differ in size.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -97,14 +98,13 @@ def update(
         scaler.unscale_(optimizer)
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     divisor, is_empty = _divisor(count, world)
-    skipped = is_empty
+    # Decided as the scaler does, so that it lowers its scale: the 2-norm of finite gradients may be infinite
+    overflowed = scaler.is_enabled() and not bool(nn.utils.get_total_norm(gradients, inf).isfinite())
+    skipped = is_empty or overflowed
     if not skipped:
         torch._foreach_div_(gradients, divisor)
-        if clip_norm or scaler.is_enabled():
-            norm = nn.utils.get_total_norm(gradients)
-            skipped = scaler.is_enabled() and not bool(norm.isfinite())
-            if clip_norm and not skipped:
-                nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
+        if clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, clip_norm, nn.utils.get_total_norm(gradients))
     for optimizer in optimizers:
         if not skipped:
             scaler.step(optimizer)

@@ -6,13 +6,14 @@ batches differ in size.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import inf
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.optim import Optimizer
 
 from shared.core.seed import derive
@@ -63,7 +64,7 @@ def accumulate(
             if share:
                 share(index)
             seed_default(derive(seed, index, world.rank), world.device)
-            with _no_sync(model, index < last):
+            with model.no_sync() if isinstance(model, DDP) and index < last else nullcontext():
                 with autocast(precision, world.device):
                     total, count, extras = loss(model, batch)
                 scaler.scale(total).backward()  # type: ignore[no-untyped-call]
@@ -174,12 +175,5 @@ def _divisor(count: int | Tensor, world: World) -> tuple[float | Tensor, bool]:
     are none. A rank that has items knows that there are some, and does not wait for the others' number."""
     if world.size == 1:
         return count, not count
-    total = torch.as_tensor(count, dtype=torch.float64 if world.device.type != "mps" else None, device=world.device)
-    total = reduce_sum(total, world)
+    total = reduce_sum(torch.as_tensor(count, dtype=world.widest, device=world.device), world)
     return total / world.size, not count and not total
-
-
-def _no_sync(model: nn.Module, active: bool) -> AbstractContextManager[None]:
-    if active and isinstance(model, nn.parallel.DistributedDataParallel):
-        return model.no_sync()
-    return nullcontext()

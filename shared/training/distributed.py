@@ -172,10 +172,10 @@ def launch(module: str, words: Sequence[str], processes: int) -> int:
 
     When one fails the others are ended: they would wait for it in the next collective.
     """
-    with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
+    with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory() as folder:
         shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), FIRST_ERROR: str(Path(folder) / "reported")}
         sizes = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
         children = [

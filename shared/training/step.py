@@ -147,8 +147,8 @@ def cross_entropy(logits: Tensor, label: Tensor, label_smoothing: float = 0.0) -
     return total, len(label), {"accuracy": (logits.argmax(1) == label).sum()}
 
 
-def linear(total: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
-    """Linear warm-up over `warmup` updates, then linear decay to `floor`.
+def linear(total: int, warmup: int = 0) -> Schedule:
+    """Linear warm-up over `warmup` updates, then linear decay to 0.
 
     >>> rate = linear(total=10, warmup=2)
     >>> [round(rate(step), 2) for step in (0, 1, 2, 6, 9)]
@@ -158,7 +158,7 @@ def linear(total: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / warmup
-        return max(floor, 1 - (1 - floor) * (step - warmup) / max(1, total - warmup))
+        return max(0.0, 1 - (step - warmup) / max(1, total - warmup))
 
     return factor
 

@@ -118,4 +118,4 @@ def test_the_linear_rate_stays_in_zero_to_one_and_ends_low():
         assert all(0 < rate <= 1 for rate in rates)
         assert max(rates) == 1.0
         assert rates[-1] <= 1 / (total - warmup) + 1e-9
-    assert linear(10, 2, floor=0.5)(100) == 0.5
+    assert linear(10, 2)(100) == 0.0

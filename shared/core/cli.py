@@ -76,7 +76,7 @@ def _reports() -> bool:
     if not path:
         return True
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        Path(path).touch(exist_ok=False)
     except FileExistsError:
         return False
     return True

@@ -212,13 +212,12 @@ def _known(value: str) -> bool:
 def _run(results: Results, params: dict[str, list[tuple[str, str, bool]]]) -> dict[str, str]:
     """Facts about the run as text; unknown ones are left out."""
     run, model = results.json("train", "run.json"), results.json("train", "model.json")
-    where, network = run.get("hardware", {}), model.get("model", {})
+    where, network = run.get("hardware", {}), flatten(model.get("model", {}))
     clean = {True: "no uncommitted changes", False: "with uncommitted changes"}.get(run.get("clean"))
-    network = flatten(network) if isinstance(network, dict) else {"": network}
     changed = [f"{stage}.{key} = {value}" for stage, keys in params.items() for key, value, new in keys if new]
     facts = {
-        "Trained": run.get("date", "")[:16].replace("T", " "),
-        "Commit": _joined(run.get("commit", "")[:10], clean),
+        "Trained": run.get("date", ""),
+        "Commit": _joined(run.get("commit"), clean),
         "Model": _joined(*(f"{'' if key == 'name' else key} {value}" for key, value in network.items())),
         "Weights": f"{run['num_weights']:,}" if "num_weights" in run else "",
         "Seed": next((value for key, value, _ in params.get("train", []) if key == "seed"), ""),

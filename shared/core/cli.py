@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,35 +44,30 @@ def run_stage(main: Callable[[P], None], params: type[P], file: str, words: Sequ
     """Runs `main(params)` for `python -m projects.<name>.<stage> [section.key=value ...]`.
 
     Args:
-        main: the stage.
         params: the project's model of all sections.
         file: the stage's `__file__`; params.yaml lies beside it.
         words: of the command line; None: sys.argv.
-
-    Exits 2 with one block of text on a UserError; lets a bug show its traceback.
     """
     with errors_for_people():
         main(load_params(params, file, words))
 
 
-class errors_for_people:
-    """`with errors_for_people():` prints a UserError and exits 2. Ctrl-C and `| head` end it without a traceback."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UserError):
-            sys.stdout.flush()
-            if _reports():
-                print(error, file=sys.stderr)
-            raise SystemExit(2) from None
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-            raise SystemExit(141) from None
-        if isinstance(error, KeyboardInterrupt):
-            print("interrupted", file=sys.stderr)
-            raise SystemExit(130) from None
+@contextmanager
+def errors_for_people() -> Iterator[None]:
+    """Prints a UserError and exits 2. Ctrl-C and `| head` end the program without a traceback."""
+    try:
+        yield
+    except UserError as error:
+        sys.stdout.flush()
+        if _reports():
+            print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        raise SystemExit(141) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def _reports() -> bool:
@@ -80,7 +76,7 @@ def _reports() -> bool:
     if not path:
         return True
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        Path(path).touch(exist_ok=False)
     except FileExistsError:
         return False
     return True

@@ -6,6 +6,8 @@ Everything else is a bug and keeps its traceback.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 MAX_LISTED = 20
 
@@ -31,12 +33,8 @@ class UserError(Exception):
             lines.append(f"  to do: {self.fix}")
         return "\n".join(lines)
 
-    def __reduce__(self):  # type: ignore[no-untyped-def]  # so that it can be pickled between processes
-        return _rebuild, (self.what, self.expected, self.fix)
-
-
-def _rebuild(what: str, expected: str, fix: str) -> UserError:
-    return UserError(what, expected=expected, fix=fix)
+    def __reduce__(self) -> tuple[Any, ...]:  # it crosses to other processes
+        return partial(UserError, expected=self.expected, fix=self.fix), (self.what,)
 
 
 class Problems:

@@ -95,15 +95,15 @@ def _alive(process: int) -> bool:
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Writes a file atomically: temporary file, fsync, rename. A full disk is a UserError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{show(path)}: cannot be written: {error.strerror}", fix="free space or permissions") from None
+    with writing(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -123,13 +123,4 @@ def write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 def checksum_of(path: Path, like: str) -> str:
     """The checksum of a file, in hexadecimal, by the algorithm that `like` was made with: md5 or sha256."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm(like)).hexdigest()
-
-
-def algorithm(checksum: str) -> str:
-    """The algorithm of a hexadecimal checksum, from its length.
-
-    >>> algorithm("c58f30108f718f92721af3b95e74349a")
-    'md5'
-    """
-    return {32: "md5", 64: "sha256"}[len(checksum)]
+        return hashlib.file_digest(file, {32: "md5", 64: "sha256"}[len(like)]).hexdigest()

@@ -39,20 +39,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def parse_value(text: str) -> Any:
-    """The value of a `key=value` word, by the rules of YAML 1.2 (so `1e-3` is a number, `no` a string)."""
-    try:
-        return YAML(typ="safe").load(text)
-    except YAMLError:
-        raise UserError(f"{text!r}: not a YAML value", fix="quote it for the shell: 'key=\"value\"'") from None
-
-
-def parse_override(word: str) -> tuple[str, Any]:
-    """`train.epochs=2` -> ("train.epochs", 2)."""
+def _parse_override(word: str) -> tuple[str, Any]:
+    """`train.epochs=2` -> ("train.epochs", 2), the value by the rules of YAML 1.2."""
     key, separator, value = word.partition("=")
     if not separator or not key:
         raise UserError(f"{word!r}: not an override", expected="section.key=value, such as train.epochs=2")
-    return key, parse_value(value)
+    try:
+        return key, YAML(typ="safe").load(value)
+    except YAMLError:
+        raise UserError(f"{value!r}: not a YAML value", fix="quote it for the shell: 'key=\"value\"'") from None
 
 
 def override(tree: dict[str, Any], key: str, value: Any) -> None:
@@ -77,7 +72,7 @@ def load(model: type[P], path: Path, overrides: Iterable[str] = ()) -> P:
     """Reads params.yaml, applies overrides and checks every key. Raises one UserError with all problems."""
     tree = read_yaml(path)
     for word in overrides:
-        override(tree, *parse_override(word))
+        override(tree, *_parse_override(word))
     return check_params(model, tree, show(path))
 
 

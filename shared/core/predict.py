@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +18,14 @@ from shared.core.paths import ROOT
 
 BATCH_ITEMS = 256  # predicted at once
 BATCH_CHARACTERS = 1 << 20  # or fewer, where they are long
+READ_BYTES = 1 << 20  # read at once; a pipe gives what it has
+STANDARD_INPUT = Path("-")
 
 Predict = Callable[[list[Any]], list[dict[str, Any]]]  # inputs -> the prediction for each, or {"error": why}
 
 
 class Item(NamedTuple):
-    """An input, and its name in the output: {"text": ...}, {"file": ...}, {"file": ..., "line": ...}."""
+    """An input, and its name in the output: {"file": ...}, {"file": ..., "line": ...} or {kind: the word itself}."""
 
     where: dict[str, Any]
     value: Any
@@ -38,6 +41,56 @@ class Adapter(NamedTuple):
 
     read: Callable[[Sequence[str], Sequence[Path], Problems], Iterator[list[Item]]]
     inputs: str
+
+
+def line_adapter(kind: str, parse: Callable[[str], Any] = str) -> Adapter:
+    """Reads words of the command line, files and pipes with one item a line, as they arrive.
+
+    Args:
+        kind: what an item is called in the output and in messages: "text".
+        parse: a line that is not blank -> the item. Raises ValueError where it is none.
+    """
+
+    def items(where: dict[str, Any], line: bytes, problems: Problems) -> Iterator[Item]:
+        try:
+            text = line.decode("utf-8-sig").removesuffix("\r")
+            if not text.strip():
+                raise ValueError(f"empty, expected a {kind}")
+            yield Item(where, parse(text))
+        except UnicodeDecodeError as error:
+            problems.add(name_of(where), f"byte {error.start + 1} is not UTF-8")
+        except ValueError as error:
+            problems.add(name_of(where), str(error))
+
+    def read(words: Sequence[str], files: Sequence[Path], problems: Problems) -> Iterator[list[Item]]:
+        for word in words:
+            if word != "-":
+                yield list(items({kind: word}, word.encode(errors="surrogateescape"), problems))
+        from_stdin = "-" in words or not (words or files)
+        for path in [*files, STANDARD_INPUT] if from_stdin else files:
+            where = {"file": str(path)}
+            try:
+                for lines in _numbered_lines(path):
+                    yield [item for number, line in lines for item in items(where | {"line": number}, line, problems)]
+            except OSError as error:
+                problems.add(path, (error.strerror or str(error)).lower())
+
+    return Adapter(read, f"a {kind}; none, or -: standard input, one {kind} a line")
+
+
+def _numbered_lines(path: Path) -> Iterator[list[tuple[int, bytes]]]:
+    """The lines of a file, or of standard input, in lists: the complete ones, whenever something has arrived."""
+    number, parts = 1, list[bytes]()  # of an incomplete line; joined once, or a long one would take quadratic time
+    with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as source:
+        while block := source.read1(READ_BYTES):  # type: ignore[union-attr]
+            first, *rest = block.split(b"\n")
+            parts.append(first)
+            if rest:
+                yield list(enumerate((b"".join(parts), *rest[:-1]), number))
+                number += len(rest)
+                parts = [rest[-1]]
+    if last := b"".join(parts):
+        yield [(number, last)]
 
 
 def ranked(probabilities: Sequence[float], classes: Sequence[str]) -> dict[str, Any]:
@@ -88,9 +141,10 @@ def predict_main(
                         continue
                     if "top" in found:
                         found = found | {"top": found["top"][: arguments.top]}
-                    print(
-                        _as_json(item, found) if arguments.json else f"{line(found)}  {name_of(item.where)}", flush=True
-                    )
+                    if arguments.json:
+                        print(json.dumps(item.where | found, ensure_ascii=False), flush=True)
+                    else:
+                        print(f"{line(found)}  {name_of(item.where)}", flush=True)
         problems.raise_if_any()
 
 
@@ -126,15 +180,11 @@ def _batches(arrived: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _as_json(item: Item, found: dict[str, Any]) -> str:
-    return json.dumps(item.where | found, ensure_ascii=False)
-
-
 def name_of(where: dict[str, Any]) -> str:
     """The name of an input in messages."""
     if "file" in where:
         return printable(f"{where['file']}:{where['line']}" if "line" in where else str(where["file"]))
-    text = str(where["text"])
+    (text,) = where.values()
     return repr(text if len(text) <= 60 else f"{text[:60]}...")
 
 

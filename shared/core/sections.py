@@ -12,7 +12,7 @@ class TrainParams(Section):
 
     seed: int = Field(ge=0)
     epochs: float = Field(gt=0)  # passes over the training data; a fraction ends inside one
-    batch_size: int = Field(ge=1)  # images, or tokens with padding, of one update: all processes and micro-batches
+    batch_size: int = Field(ge=1)  # samples, or their padded cost, of one update: all processes and micro-batches
     micro_batch_size: int = Field(ge=1)  # the same of one forward in one process; batch norm groups are this large
     precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"]
     ema_decay: float = Field(ge=0, lt=1)  # of the averaged weights that are validated and kept; 0: none
@@ -23,7 +23,7 @@ class FitParams(TrainParams):
 
     clip_norm: float = Field(ge=0)  # largest gradient norm; 0: no clipping
     validate_epochs: float = Field(gt=0)  # from one validation to the next
-    monitor: str  # the validation metric that chooses; *_loss and *_error are better lower, others higher
+    monitor: str  # the validation metric that chooses; its name says which values are better (headline.py)
     keep: Literal["best", "last"]  # which weights are the result
     patience: int = Field(ge=0)  # validations without improvement before training stops; 0: never stops early
 
@@ -40,7 +40,7 @@ class Runtime(Section):
 
 
 class Explain(Section):
-    """A project's `explain` section. Each question is about an image, a text, or an entity in one."""
+    """The keys of a project's `explain` section."""
 
     seed: int = Field(ge=0)
     methods: list[str] = Field(min_length=1)

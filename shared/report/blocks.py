@@ -4,8 +4,7 @@
 
 A block is a plain dict that JSON can hold; `shared/report/html.py` renders it. Texts are escaped: nothing in
 them is markup. Numbers may be Python's or numpy's; NaN and infinities are shown as missing. Pictures and sounds are
-named relative to the stage's results folder. An `id` must be unique on the page; an `href` is "#" and an id; that of a
-chart is `<stage>-<name>`.
+named relative to the stage's results folder.
 """
 
 import json
@@ -98,24 +97,20 @@ def headline(metrics: Mapping[str, Any]) -> list[Block]:
     return [*made, bars("headline", f"{name}, against the baselines", rows, (found.low, found.high))]
 
 
-def cell(
-    value: str | float | None, good: bool | None = None, note: str = "", href: str = "", id: str = ""
-) -> dict[str, Any]:
+def cell(value: str | float | None, good: bool | None = None, note: str = "") -> dict[str, Any]:
     """A cell of a table.
 
     Args:
         value: a text, a number or None for nothing.
         good: marks the note, or the value where there is no note, as good (True) or bad (False).
         note: a smaller line below the value.
-        href: "#" and the id of what the value links to.
-        id: anchor to link to.
     """
-    return {"value": value, "good": good, "note": note, "href": href, "id": id}
+    return {"value": value, "good": good, "note": note}
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], intro: str = "", caption: str = "") -> Block:
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], intro: str = "") -> Block:
     """A table. Cells are texts, numbers, None or `cell(...)`; the first of a row is its heading."""
-    return {"block": "table", "columns": columns, "rows": rows, "intro": intro, "caption": caption}
+    return {"block": "table", "columns": columns, "rows": rows, "intro": intro}
 
 
 def lines(
@@ -154,26 +149,17 @@ def scatter(
     return {"block": "scatter", "name": name, "title": title, **drawn}
 
 
-def matrix(
-    name: str,
-    title: str,
-    counts: Sequence[Sequence[float]] | np.ndarray,
-    names: Sequence[str],
-    row: str = "actual",
-    column: str = "predicted",
-) -> Block:
-    """K x K counts, coloured by their share of the row; `row` and `column` label the axes."""
-    return {
-        "block": "matrix", "name": name, "title": title, "counts": counts, "names": names, "row": row, "column": column
-    }  # fmt: skip
+def matrix(name: str, title: str, counts: Sequence[Sequence[float]] | np.ndarray, names: Sequence[str]) -> Block:
+    """K x K counts of actual (rows) and predicted (columns) classes, coloured by their share of the row."""
+    return {"block": "matrix", "name": name, "title": title, "counts": counts, "names": names}
 
 
 def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, large: bool = False) -> Block:
     """A grid of pictures, or one below the other.
 
     Args:
-        rows: {"file", "caption"} and, if wanted, "note", "alt", "id", "href", and "still": the file that stands for a
-            moving picture on paper and for readers who want nothing to move. PNG, WebP, JPEG or GIF.
+        rows: {"file", "caption"} and, if wanted, "note" and "still": the file that stands for a moving picture
+            on paper and for readers who want nothing to move. PNG, WebP, JPEG or GIF.
         sharp: small pictures are enlarged in sharp squares.
         large: as wide as the text.
     """
@@ -184,7 +170,7 @@ def strips(rows: Sequence[Mapping[str, Any]], sharp: bool = False) -> Block:
     """Rows of several small pictures, which stack on a phone.
 
     Args:
-        rows: {"title", "good": bool | None, "pictures": [{"file", "caption"}]} and, if wanted, "note", "id", "href".
+        rows: {"title", "good": bool | None, "pictures": [{"file", "caption"}]} and, if wanted, "note".
         sharp: small pictures are enlarged in sharp squares.
     """
     return {"block": "strips", "rows": rows, "sharp": sharp}
@@ -195,26 +181,20 @@ def highlights(rows: Sequence[Mapping[str, Any]], underlined: str = "", boxed: s
 
     Args:
         rows: {"title", "good": bool | None, "pieces": [str], "marks": {label: [-1 to 1, one a piece]}} and, if wanted,
-            "question", "underlined": [bool], "boxed": [bool], "unread": str (the rest, cut off), "note",
-            "id", "href".
+            "question", "underlined": [bool], "boxed": [bool], "unread": str (the rest, cut off), "note".
         underlined, boxed: what underlined and boxed pieces mean.
     """
     return {"block": "highlights", "rows": rows, "underlined": underlined, "boxed": boxed}
 
 
 def sounds(rows: Sequence[Mapping[str, Any]]) -> Block:
-    """Audio players, one for each {"file", "caption"}; "id" and "href" if wanted. WAV, OGG or FLAC."""
+    """Audio players, one for each {"file", "caption"}. WAV, OGG or FLAC."""
     return {"block": "sounds", "rows": rows}
 
 
-def fold(title: str, blocks: Sequence[Block]) -> Block:
-    """Blocks, not sections, that are collapsed until a reader opens them."""
-    return {"block": "fold", "title": title, "blocks": blocks}
-
-
-def article(title: str, text: str, note: str = "", good: bool | None = None, id: str = "", href: str = "") -> Block:
+def article(title: str, text: str, note: str = "", good: bool | None = None) -> Block:
     """One text of the data with its title, such as an error of a classifier."""
-    return {"block": "article", "title": title, "text": text, "note": note, "good": good, "id": id, "href": href}
+    return {"block": "article", "title": title, "text": text, "note": note, "good": good}
 
 
 def as_words(key: str) -> str:

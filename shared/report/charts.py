@@ -48,16 +48,6 @@ _STYLE = {
 }
 
 
-def chart(block: Block, name: str) -> Markup:
-    """A block of one of the kinds in `DRAW` as an <svg> element.
-
-    Args:
-        block: as made by `blocks.lines`, `bars`, `scatter` or `matrix`.
-        name: of word characters and hyphens, unique on the page; keeps the ids inside two charts apart.
-    """
-    return DRAW[block["block"]](block, name)
-
-
 @contextmanager
 def _drawing(size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure, Axes]]:
     with matplotlib.rc_context(_STYLE):
@@ -172,7 +162,7 @@ def _matrix(block: Block, name: str) -> Markup:
         if len(names) <= NAMES_UP_TO:
             axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 4 else 0)
             axes.set_yticks(range(len(names)), names)
-        axes.set(xlabel=block["column"], ylabel=block["row"])
+        axes.set(xlabel="predicted", ylabel="actual")
         axes.tick_params(length=0)
         return _svg(drawn, name, block["title"])
 
@@ -182,6 +172,7 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
+# Kind of block -> the block, and a name of word characters and hyphens, unique on the page, as an <svg> element
 DRAW: dict[str, Callable[[Block, str], Markup]] = {
     "lines": _lines,
     "bars": _bars,

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from shared.core.paths import show
 
 from .blocks import Block, as_words, figure
-from .charts import DRAW, chart
+from .charts import DRAW
 
 KEEP_BYTES, SMALL_PX, LARGE_PX = 16_000, 320, 900  # pictures with more bytes are made smaller
 LEVELS = 8  # of colour, for and against
@@ -34,13 +34,7 @@ _templates = Environment(
 )
 
 
-def _anchor(href: str) -> str:
-    """Links stay on the page: any other address is a bug of a stage."""
-    assert href.startswith("#"), f"not a link to an anchor: {href}"
-    return href
-
-
-_templates.filters |= {"anchor": _anchor, "figure": figure, "words": as_words}
+_templates.filters |= {"figure": figure, "words": as_words}
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -76,8 +70,6 @@ class Renderer:
             return self._chart(block)
         if kind == "table":
             block = block | {"numeric": [_numeric(column) for column in zip(*block["rows"], strict=True)]}
-        elif kind == "fold":
-            block = block | {"html": self.blocks(block["blocks"])}
         elif kind in ROWS:
             block = block | {"rows": [self._row(kind, row, bool(block.get("large"))) for row in block["rows"]]}
         else:
@@ -88,7 +80,7 @@ class Renderer:
         name = re.sub(r"[^\w-]", "-", f"{self._stage}-{block['name']}")
         assert name not in self._names, f"two charts are called {name}"
         self._names.add(name)
-        return Markup(self._macros.chart(block, name, chart(block, name)))
+        return Markup(self._macros.chart(block, name, DRAW[block["block"]](block, name)))
 
     def _row(self, kind: str, row: Mapping[str, Any], large: bool) -> dict[str, Any]:
         """A row with what the templates need of it: files as `uri` (and `still_uri`), highlighted texts."""
@@ -114,27 +106,23 @@ def data_uri(folder: Path, file: str, large: bool = False) -> str:
     path = (folder / file).resolve()
     assert path.is_relative_to(folder.resolve()), f"{show(path)} is not in {show(folder)}"
     data, media = path.read_bytes(), MEDIA[path.suffix]
-    if (
-        media.startswith("image/")
-        and len(data) > KEEP_BYTES
-        and (small := _smaller(data, LARGE_PX if large else SMALL_PX))
-    ):
-        data, media = small, "image/webp"
+    if media.startswith("image/") and len(data) > KEEP_BYTES:
+        data, media = _smaller(data, media, LARGE_PX if large else SMALL_PX)
     return f"data:{media};base64,{base64.b64encode(data).decode()}"
 
 
-def _smaller(data: bytes, px: int) -> bytes:
-    """The picture as a WebP of at most `px` a side; nothing for one that moves."""
+def _smaller(data: bytes, media: str, px: int) -> tuple[bytes, str]:
+    """The picture as a WebP of at most `px` a side, or as it is where it moves."""
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as image:
         if getattr(image, "is_animated", False):
-            return b""
+            return data, media
         whole = image.convert("RGBA" if image.has_transparency_data else "RGB")
     whole.thumbnail((px, px))
     small = io.BytesIO()
     whole.save(small, "WEBP", quality=80, method=4)
-    return small.getvalue()
+    return small.getvalue(), "image/webp"
 
 
 def highlighted(row: Mapping[str, Any], label: str) -> Markup:

@@ -25,14 +25,15 @@ def projects(root: Path) -> list[Results]:
 def build_index(root: Path = ROOT) -> Path:
     """Writes the gallery and returns its path. Projects that have not run yet are listed with the command to run."""
     cards = [
-        {"project": one, "records": _records(one), "thumbnails": _thumbnails(one), "ran": _page(one).exists()}
+        {
+            "project": one,
+            "records": _records(one),
+            "thumbnails": _thumbnails(one),
+            "ran": (one.folder / "results" / "report.html").exists(),
+        }
         for one in projects(root)
     ]
     return write_page(root / "report" / "index.html", render("index.html", cards=cards))
-
-
-def _page(results: Results) -> Path:
-    return results.folder / "results" / "report.html"
 
 
 def _records(results: Results) -> list[dict[str, Any]]:

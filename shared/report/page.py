@@ -67,8 +67,8 @@ class Results:
         if not path.exists():
             return {}
         with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = list(csv.reader(file, delimiter="\t")) or [[]]
-        return {key: [row[number] for row in rows] for number, key in enumerate(header)}
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        return {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
 
     @cached_property
     def pages(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def write_blocks(path: Path, title: str, blocks: Sequence[Block], folder: Path) 
     Args:
         folder: what the names of files in the blocks are relative to.
     """
-    sections = list(titled(Renderer(folder, "page"), title, blocks))
+    sections = list(_titled(Renderer(folder, "page"), title, blocks))
     values = {"on_sample": False, "run": {}, "summary": ""}
     return write_page(path, render("page.html", project="", title=title, sections=sections, **values))
 
@@ -173,10 +173,10 @@ def _sections(results: Results, stage: str) -> Iterator[tuple[str, Markup]]:
     """Title and content of each section of a stage; blocks before its first one stand under the stage's own title."""
     left = results.pages.get(stage, {}).get("blocks", [])
     blocks: list[Block] = [*_learning(results), *left] if stage == "train" else left
-    return titled(Renderer(results.of(stage), stage), STAGES[stage], blocks)
+    return _titled(Renderer(results.of(stage), stage), STAGES[stage], blocks)
 
 
-def titled(renderer: Renderer, title: str, blocks: Sequence[Block]) -> Iterator[tuple[str, Markup]]:
+def _titled(renderer: Renderer, title: str, blocks: Sequence[Block]) -> Iterator[tuple[str, Markup]]:
     """Title and content of each section; `title` is for blocks before the first one."""
     held = list[Block]()
     for block in [*blocks, section("")]:
@@ -212,13 +212,12 @@ def _known(value: str) -> bool:
 def _run(results: Results, params: dict[str, list[tuple[str, str, bool]]]) -> dict[str, str]:
     """Facts about the run as text; unknown ones are left out."""
     run, model = results.json("train", "run.json"), results.json("train", "model.json")
-    where, network = run.get("hardware", {}), model.get("model", {})
+    where, network = run.get("hardware", {}), flatten(model.get("model", {}))
     clean = {True: "no uncommitted changes", False: "with uncommitted changes"}.get(run.get("clean"))
-    network = flatten(network) if isinstance(network, dict) else {"": network}
     changed = [f"{stage}.{key} = {value}" for stage, keys in params.items() for key, value, new in keys if new]
     facts = {
-        "Trained": run.get("date", "")[:16].replace("T", " "),
-        "Commit": _joined(run.get("commit", "")[:10], clean),
+        "Trained": run.get("date", ""),
+        "Commit": _joined(run.get("commit"), clean),
         "Model": _joined(*(f"{'' if key == 'name' else key} {value}" for key, value in network.items())),
         "Weights": f"{run['num_weights']:,}" if "num_weights" in run else "",
         "Seed": next((value for key, value, _ in params.get("train", []) if key == "seed"), ""),
@@ -234,8 +233,8 @@ def _run(results: Results, params: dict[str, list[tuple[str, str, bool]]]) -> di
 
 def _run_line(run: dict[str, str]) -> str:
     """The most important of it."""
-    start = {"Trained": "Trained {}", "Commit": "commit {}", "Weights": "{} weights", "Training time": "{}"}
-    parts = [text.format(run[name]) for name, text in (start | {"Hardware": "{}"}).items() if name in run]
+    words = {"Trained": "Trained {}", "Commit": "commit {}", "Weights": "{} weights", "Training time": "{}"}
+    parts = [text.format(run[name]) for name, text in (words | {"Hardware": "{}"}).items() if name in run]
     return " · ".join(parts) or "What was run"
 
 

@@ -42,36 +42,32 @@ class Checkpoint:
 
     def load(self) -> dict[str, Any] | None:
         """The first rank's state, on every rank; None where there is none. Only tensors and plain values are read."""
-        return broadcast(self._read() if self.world.is_first else None, self.world)
-
-    def _read(self) -> dict[str, Any] | None:
-        if not self.path.exists():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds, which all mean an unreadable file
-            raise UserError(
-                f"{show(self.path)}: cannot be read: {error}", fix=f"delete it to start anew: rm {show(self.path)}"
-            ) from None
-        return state
+        state: dict[str, Any] | None = None
+        if self.world.is_first and self.path.exists():
+            try:
+                state = torch.load(self.path, map_location="cpu", weights_only=True)
+            except Exception as error:  # torch raises many kinds, which all mean an unreadable file
+                raise UserError(
+                    f"{show(self.path)}: cannot be read: {error}", fix=f"delete it to start anew: rm {show(self.path)}"
+                ) from None
+        return broadcast(state, self.world)
 
 
 @contextmanager
 def open_checkpoint(
-    project: Project, stage: str, params: Mapping[str, Any], world: World, files: Sequence[Path] = ()
+    project: Project, params: Mapping[str, Any], world: World, files: Sequence[Path] = ()
 ) -> Iterator[Checkpoint]:
     """The checkpoint of this configuration, locked for this run; removed when the block ends without an error.
 
     Args:
-        project: whose dvc.yaml names the code the stage depends on.
-        stage: name of the stage.
-        params: plain values of all sections that the stage's result depends on.
+        project: whose dvc.yaml names the code that its train stage depends on.
+        params: plain values of all sections that the result depends on.
         files: that training starts from, such as a pretrained checkpoint's.
 
     Raises:
         UserError: another run of the same configuration is alive, such as the child of a killed DVC.
     """
-    folder = original_root() / ".checkpoints" / project.name / fingerprint(project, stage, params, files)
+    folder = original_root() / ".checkpoints" / project.name / fingerprint(project, params, files)
     if not world.is_first:
         yield Checkpoint(folder / "last.pt", world)
         return
@@ -83,10 +79,10 @@ def open_checkpoint(
         shutil.rmtree(folder)
 
 
-def fingerprint(project: Project, stage: str, params: Mapping[str, Any], files: Sequence[Path] = ()) -> str:
-    """16 hex digits over params, the stage's code deps, the manifest of the prepared data, and files' contents."""
+def fingerprint(project: Project, params: Mapping[str, Any], files: Sequence[Path] = ()) -> str:
+    """16 hex digits over params, the code, the manifest of the prepared data, and files' contents."""
     digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode())
-    for path in [*code_deps(project, stage), *sorted(files)]:
+    for path in [*code_deps(project), *sorted(files)]:
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
         digest.update(name.encode() + b"\0" + path.read_bytes())
     manifest = project.prepared / "manifest.json"
@@ -94,10 +90,10 @@ def fingerprint(project: Project, stage: str, params: Mapping[str, Any], files: 
     return digest.hexdigest()[:16]
 
 
-def code_deps(project: Project, stage: str) -> list[Path]:
-    """The Python files among a stage's deps in the project's dvc.yaml, folders walked."""
-    stages = read_yaml(project.folder / "dvc.yaml")["stages"]
-    deps = [ROOT / str(dep).replace("${project}", project.name) for dep in stages[stage].get("deps", ())]
+def code_deps(project: Project) -> list[Path]:
+    """The Python files among the train stage's deps in the project's dvc.yaml, folders walked."""
+    train = read_yaml(project.folder / "dvc.yaml")["stages"]["train"]
+    deps = [ROOT / str(dep).replace("${project}", project.name) for dep in train.get("deps", ())]
     files = [file for dep in deps for file in (dep.rglob("*.py") if dep.is_dir() else [dep])]
     return sorted(file for file in files if file.suffix == ".py")
 

@@ -50,20 +50,10 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype) if dtype else nullcontext()  # a disabled one costs 3 us a step
 
 
-def use_threads(processes_here: int) -> None:
-    """Gives each process its share of the cores: torchrun sets OMP_NUM_THREADS to 1, whatever the machine has."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores // processes_here))
-
-
 def hardware(device: torch.device) -> dict[str, Any]:
     """Processor, cores and the flags that decide speed and rounding, and the GPU's name where it computed."""
     name, flags = _cpu()
-    found: dict[str, Any] = {
-        "cpu": name,
-        "cores": os.cpu_count(),
-        "flags": [flag for flag in CPU_FLAGS if flag in flags],
-    }
+    found = {"cpu": name, "cores": os.cpu_count(), "flags": [flag for flag in CPU_FLAGS if flag in flags]}
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
     return found

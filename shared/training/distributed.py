@@ -22,11 +22,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel as DDP
 
 from shared.core.cli import FIRST_ERROR
 from shared.core.paths import ROOT
 from shared.core.sections import Runtime
-from shared.training.device import pick_device, use_threads
+from shared.training.device import pick_device
 
 T = TypeVar("T")
 
@@ -42,6 +43,11 @@ class World:
     @property
     def is_first(self) -> bool:
         return self.rank == 0
+
+    @property
+    def widest(self) -> torch.dtype:
+        """The widest dtype of the device, for sums of many numbers."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
 
 
 def local(device: str = "cpu") -> World:
@@ -59,7 +65,9 @@ def join(runtime: Runtime) -> Iterator[World]:
     if size == 1:
         yield World(0, 1, device)
         return
-    use_threads(int(os.environ.get("LOCAL_WORLD_SIZE", size)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes_here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+    torch.set_num_threads(max(1, cores // processes_here))  # torchrun would give each one thread
     backend = "nccl" if device.type == "cuda" else "gloo"
     store, rank, size = next(rendezvous("env://"))
     dist.init_process_group(backend, store=_own_part(store, rank, size), rank=rank, world_size=size)
@@ -96,7 +104,7 @@ def wrap(model: nn.Module, world: World) -> nn.Module:
     if world.size == 1:
         return model
     ids = [world.device.index] if world.device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+    return DDP(model, device_ids=ids, broadcast_buffers=False)
 
 
 def reduce_sum(tensor: Tensor, world: World) -> Tensor:
@@ -139,28 +147,24 @@ def broadcast(value: T, world: World) -> T:
     return held[0]
 
 
-def start_processes(runtime: Runtime, file: str, words: Sequence[str]) -> None:
+def start_processes(runtime: Runtime, file: str, words: Sequence[str] | None) -> None:
     """Starts the stage again in as many processes as runtime.processes says, and ends with their exit status.
 
     Does nothing where one process is enough, or under torchrun.
 
+    Args:
+        file: of the stage's module.
+        words: of its command line; None: sys.argv.
+
     Raises:
         SystemExit: the processes have ended.
     """
-    processes = count_processes(runtime)
-    if processes > 1:
+    processes = runtime.processes
+    if processes == "auto":
+        processes = torch.cuda.device_count() if runtime.device in ("auto", "cuda") else 1
+    if processes > 1 and "RANK" not in os.environ:
         module = Path(file).resolve().relative_to(ROOT).with_suffix("")
-        raise SystemExit(launch(".".join(module.parts), words, processes))
-
-
-def count_processes(runtime: Runtime) -> int:
-    """How many processes a stage should start itself: 1 under torchrun, else as runtime.processes says."""
-    if "RANK" in os.environ:
-        return 1
-    if runtime.processes != "auto":
-        return runtime.processes
-    on_gpus = runtime.device in ("auto", "cuda") and torch.cuda.is_available()
-    return max(1, torch.cuda.device_count()) if on_gpus else 1
+        raise SystemExit(launch(".".join(module.parts), sys.argv[1:] if words is None else words, processes))
 
 
 def launch(module: str, words: Sequence[str], processes: int) -> int:
@@ -168,10 +172,10 @@ def launch(module: str, words: Sequence[str], processes: int) -> int:
 
     When one fails the others are ended: they would wait for it in the next collective.
     """
-    with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
+    with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory() as folder:
         shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), FIRST_ERROR: str(Path(folder) / "reported")}
         sizes = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
         children = [

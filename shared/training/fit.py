@@ -174,8 +174,7 @@ def fit(
                 history.read()
                 _average_buffers(run, world)
                 progress.seconds = time.perf_counter() - clock
-                if world.is_first:
-                    checkpoint.save(run.state())
+                checkpoint.save(run.state())
             if progress.stopped:
                 break
     history.close()

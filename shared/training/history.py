@@ -118,8 +118,8 @@ class History:
     def _column(self, values: Sequence[Any]) -> Tensor:
         """One term of all steps kept, converted as a whole: one by one that cost some 4 us a step more."""
         if isinstance(values[0], Tensor):
-            return torch.stack(tuple(values)).to(_wide(self.world))
-        return torch.tensor(values, device=self.world.device, dtype=_wide(self.world))
+            return torch.stack(tuple(values)).to(self.world.widest)
+        return torch.tensor(values, device=self.world.device, dtype=self.world.widest)
 
     def _put(self, rows: list[Row], row: Row) -> None:
         rows.append(row)
@@ -128,7 +128,3 @@ class History:
         if self._plain or rows is self.validation:
             self.say(line)
         self._bar.set_postfix_str("  ".join(words), refresh=False)
-
-
-def _wide(world: World) -> torch.dtype:
-    return torch.float32 if world.device.type == "mps" else torch.float64

@@ -1,7 +1,6 @@
 """The stages around a model: train, and those that use the trained model."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,14 +76,14 @@ def train_stage(
     project = Project.of(file)
     with errors_for_people():
         loaded: Any = load_params(params, file, words)
-        start_processes(loaded.runtime, file, sys.argv[1:] if words is None else words)
+        start_processes(loaded.runtime, file, words)
         section, runtime = loaded.train, loaded.runtime
         torch.set_default_dtype(torch.float64 if section.precision == "fp64" else torch.float32)
         prepared = Prepared(project.prepared)
         with join(runtime) as world:
             training = describe(loaded, prepared, world)
             depends_on = {"train": section.model_dump()}
-            with open_checkpoint(project, "train", depends_on, world, training.files) as checkpoint:
+            with open_checkpoint(project, depends_on, world, training.files) as checkpoint:
                 done = loop(training, section, runtime, world, checkpoint, ROOT / ".profile" / project.name)
                 if world.is_first:
                     results = project.results("train")
@@ -162,7 +161,7 @@ def trained_stage(
     project = Project.of(file)
     with errors_for_people():
         loaded: Any = load_params(params, file, words)
-        start_processes(loaded.runtime, file, sys.argv[1:] if words is None else words)
+        start_processes(loaded.runtime, file, words)
         model, config = load_model(project.results("train"))
         prepared = Prepared(project.prepared)
         check_data(project, config, prepared)

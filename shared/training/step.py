@@ -6,12 +6,14 @@ batches differ in size.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.optim import Optimizer
 
 from shared.core.seed import derive
@@ -62,7 +64,7 @@ def accumulate(
             if share:
                 share(index)
             seed_default(derive(seed, index, world.rank), world.device)
-            with _no_sync(model, index < last):
+            with model.no_sync() if isinstance(model, DDP) and index < last else nullcontext():
                 with autocast(precision, world.device):
                     total, count, extras = loss(model, batch)
                 scaler.scale(total).backward()  # type: ignore[no-untyped-call]
@@ -97,14 +99,13 @@ def update(
         scaler.unscale_(optimizer)
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     divisor, is_empty = _divisor(count, world)
-    skipped = is_empty
+    # Decided as the scaler does, so that it lowers its scale: the 2-norm of finite gradients may be infinite
+    overflowed = scaler.is_enabled() and not bool(nn.utils.get_total_norm(gradients, inf).isfinite())
+    skipped = is_empty or overflowed
     if not skipped:
         torch._foreach_div_(gradients, divisor)
-        if clip_norm or scaler.is_enabled():
-            norm = nn.utils.get_total_norm(gradients)
-            skipped = scaler.is_enabled() and not bool(norm.isfinite())
-            if clip_norm and not skipped:
-                nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
+        if clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, clip_norm, nn.utils.get_total_norm(gradients))
     for optimizer in optimizers:
         if not skipped:
             scaler.step(optimizer)
@@ -146,8 +147,8 @@ def cross_entropy(logits: Tensor, label: Tensor, label_smoothing: float = 0.0) -
     return total, len(label), {"accuracy": (logits.argmax(1) == label).sum()}
 
 
-def linear(total: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
-    """Linear warm-up over `warmup` updates, then linear decay to `floor`.
+def linear(total: int, warmup: int = 0) -> Schedule:
+    """Linear warm-up over `warmup` updates, then linear decay to 0.
 
     >>> rate = linear(total=10, warmup=2)
     >>> [round(rate(step), 2) for step in (0, 1, 2, 6, 9)]
@@ -157,7 +158,7 @@ def linear(total: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / warmup
-        return max(floor, 1 - (1 - floor) * (step - warmup) / max(1, total - warmup))
+        return max(0.0, 1 - (step - warmup) / max(1, total - warmup))
 
     return factor
 
@@ -174,12 +175,5 @@ def _divisor(count: int | Tensor, world: World) -> tuple[float | Tensor, bool]:
     are none. A rank that has items knows that there are some, and does not wait for the others' number."""
     if world.size == 1:
         return count, not count
-    total = torch.as_tensor(count, dtype=torch.float64 if world.device.type != "mps" else None, device=world.device)
-    total = reduce_sum(total, world)
+    total = reduce_sum(torch.as_tensor(count, dtype=world.widest, device=world.device), world)
     return total / world.size, not count and not total
-
-
-def _no_sync(model: nn.Module, active: bool) -> AbstractContextManager[None]:
-    if active and isinstance(model, nn.parallel.DistributedDataParallel):
-        return model.no_sync()
-    return nullcontext()

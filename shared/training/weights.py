@@ -30,7 +30,7 @@ def save_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
     write_json(folder / "model.json", config)
 
 
-def read_config(folder: Path, model: type[Section] | None = None) -> dict[str, Any]:
+def read_config(folder: Path, model: type[Section]) -> dict[str, Any]:
     """model.json. Raises UserError where there is none or another project's.
 
     Args:
@@ -43,8 +43,7 @@ def read_config(folder: Path, model: type[Section] | None = None) -> dict[str, A
         raise UserError(f"{show(folder)}: no trained model here", fix=command)
     try:
         config: dict[str, Any] = json.loads(path.read_text())
-        if model:
-            model.model_validate(config["model"])
+        model.model_validate(config["model"])
     except (ValueError, KeyError, TypeError):  # of json and of pydantic
         raise UserError(f"{show(path)}: describes no model of this project", fix=command) from None
     return config

@@ -41,11 +41,3 @@ def test_the_best_baseline_depends_on_the_direction() -> None:
     assert found.best_baseline == ("a", 5.0)
     assert [found.against(value) for value in (5.0, 6.0, 7.0)] == ["worse", "", "better"]
     assert headline_of(gap | {"direction": {"gap": "higher"}}).best_baseline == ("b", 7.0)
-
-
-def test_a_lower_word_error_rate_is_better() -> None:
-    metrics = {"word_error_rate": 0.1, "word_error_rate_low": 0.08, "word_error_rate_high": 0.12}
-    found = headline_of(metrics | {"baseline": {"nearest_word_error_rate": 0.5, "copy_word_error_rate": 0.9}})
-    assert found.direction == "lower"
-    assert found.best_baseline == ("nearest", 0.5)
-    assert [found.against(value) for value in (0.5, 0.05)] == ["better", "worse"]

@@ -54,7 +54,7 @@ def text_of(results: Results) -> str:
 
 def every_kind(word: str) -> list[Block]:
     """One block of each kind, with a word of the data wherever one may stand."""
-    row = {"file": "pictures/a.png", "caption": word, "alt": word, "note": word}
+    row = {"file": "pictures/a.png", "caption": word, "note": word}
     words = {"title": word, "good": False, "note": word, "pictures": [row]}
     marks = {"pieces": [word, word], "marks": {word: [1.0, -0.5]}, "unread": word, "question": word}
     curve = {word: ([0, 1], [0.2, None]), "other": (np.arange(3), np.arange(3.0))}
@@ -62,16 +62,16 @@ def every_kind(word: str) -> list[Block]:
         blocks.section(word),
         blocks.text(word, "note"),
         blocks.number(word, word, word),
-        blocks.table([word, "n"], [[word, 1], [blocks.cell(word, True, word, href="#here"), None]], word, word),
+        blocks.table([word, "n"], [[word, 1], [blocks.cell(word, True, word), None]], word),
         blocks.lines("lines", word, curve, word, word, dashed=["other"]),
         blocks.bars("bars", word, {word: 0.5, "nothing": None}, (0.4, 0.6)),
         blocks.scatter("scatter", word, [0.1, 0.9], [0.2, 0.8], [1, 9], word, word, diagonal=True),
         blocks.matrix("matrix", word, np.eye(2, dtype=int).tolist(), [word, "other"]),
-        blocks.pictures([row | {"id": "here"}], sharp=True),
+        blocks.pictures([row], sharp=True),
         blocks.strips([words]),
         blocks.highlights([words | marks | {"underlined": [True, False], "boxed": [False, True]}], word, word),
         blocks.sounds([{"file": "a.wav", "caption": word}]),
-        blocks.fold(word, [blocks.text(word), blocks.article(word, word, word, good=True)]),
+        blocks.article(word, word, word, good=True),
     ]
 
 
@@ -152,12 +152,6 @@ def test_a_file_outside_the_folder_is_refused(results: Results, file: str) -> No
         left(results, "evaluate", blocks.pictures([{"file": file, "caption": ""}]))
 
 
-@pytest.mark.parametrize("href", ["javascript:alert(1)", "https://example.org"])
-def test_a_link_stays_on_the_page(results: Results, href: str) -> None:
-    with pytest.raises(AssertionError, match="not a link to an anchor"):
-        left(results, "evaluate", blocks.table(["a"], [[blocks.cell("a", href=href)]]))
-
-
 def test_large_pictures_are_made_smaller(results: Results) -> None:
     picture(results.of("evaluate") / "large.png", 1000)
     text = left(results, "evaluate", blocks.pictures([{"file": "large.png", "caption": ""}]))
@@ -214,13 +208,13 @@ def test_learning_curves_leave_out_what_never_changes(results: Results) -> None:
 
 
 def test_it_says_what_was_run(results: Results) -> None:
-    run = {"date": "2026-03-01T12:34:56+00:00", "commit": "1a2b3c4d5e6f", "clean": False, "num_weights": 1234567}
+    run = {"date": "2026-03-01", "commit": "1a2b3c4d5e", "clean": False, "num_weights": 1234567}
     run |= {"seconds": 572.4, "steps": 288, "processes": 1, "hardware": {"cpu": "EPYC", "cores": 2}}
     model = {"model": {"name": "compact"}, "trained_on": "abcd" * 16, "params": {"seed": 3, "lr": 0.1}}
     write(results.of("train") / "run.json", run)
     write(results.of("train") / "model.json", model)
     text = left(results, "train", blocks.text("trained"), params={"seed": 0})
-    line = "Trained 2026-03-01 12:34 · commit 1a2b3c4d5e, with uncommitted changes · 1,234,567 weights · 9 min 32 s"
+    line = "Trained 2026-03-01 · commit 1a2b3c4d5e, with uncommitted changes · 1,234,567 weights · 9 min 32 s"
     assert f"<summary>{line} · 2 cores of EPYC</summary>" in text
     for fact in ("<dd>compact</dd>", "288 steps", "digest abcdabcdabcdabcd", "train.seed = 3", "<strong>3</strong>"):
         assert fact in text

@@ -35,29 +35,29 @@ def test_the_fingerprint_covers_params_code_data_and_the_content_of_files(projec
     outside = tmp_path_factory.mktemp("package") / "model.safetensors"
     outside.write_text("weights")
     files = [outside]
-    prints = [fingerprint(project, "train", {"rate": 1}), fingerprint(project, "train", {"rate": 1}, files)]
-    prints.append(fingerprint(project, "train", {"rate": 2}, files))
+    prints = [fingerprint(project, {"rate": 1}), fingerprint(project, {"rate": 1}, files)]
+    prints.append(fingerprint(project, {"rate": 2}, files))
     for file in (tmp_path / "core/loop.py", project.folder / "train.py", project.prepared / "manifest.json", outside):
         file.write_text(file.read_text() + " ")
-        prints.append(fingerprint(project, "train", {"rate": 1}, files))
+        prints.append(fingerprint(project, {"rate": 1}, files))
     assert len(set(prints)) == 7
-    assert prints[-1] == fingerprint(project, "train", {"rate": 1}, files)
+    assert prints[-1] == fingerprint(project, {"rate": 1}, files)
 
 
 def test_a_finished_run_leaves_nothing_an_interrupted_one_its_checkpoint(project, tmp_path):
-    with suppress(KeyboardInterrupt), open_checkpoint(project, "train", {}, local()) as checkpoint:
+    with suppress(KeyboardInterrupt), open_checkpoint(project, {}, local()) as checkpoint:
         checkpoint.save({"step": 7, "weights": torch.ones(2)})
         raise KeyboardInterrupt
-    with open_checkpoint(project, "train", {}, local()) as checkpoint:
+    with open_checkpoint(project, {}, local()) as checkpoint:
         assert checkpoint.load()["step"] == 7
-    with open_checkpoint(project, "train", {}, local()) as checkpoint:
+    with open_checkpoint(project, {}, local()) as checkpoint:
         assert checkpoint.load() is None
     assert not list((tmp_path / ".checkpoints/flowers").iterdir())
 
 
 def try_to_open(project, queue):
     try:
-        with open_checkpoint(project, "train", {}, local()):
+        with open_checkpoint(project, {}, local()):
             queue.put("opened")
     except UserError as error:
         queue.put(str(error))
@@ -66,7 +66,7 @@ def try_to_open(project, queue):
 def test_a_second_run_of_the_same_configuration_says_who_trains(project):
     fork = multiprocessing.get_context("fork")
     queue = fork.Queue()
-    with open_checkpoint(project, "train", {}, local()):
+    with open_checkpoint(project, {}, local()):
         child = fork.Process(target=try_to_open, args=(project, queue))
         child.start()
         child.join()
@@ -85,4 +85,4 @@ def test_a_broken_or_hostile_checkpoint_is_named_and_not_run(tmp_path, content):
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_the_train_stage_names_its_own_script_among_its_code(name):
-    assert Project(name).folder / "train.py" in code_deps(Project(name), "train")
+    assert Project(name).folder / "train.py" in code_deps(Project(name))

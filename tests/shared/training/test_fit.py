@@ -38,13 +38,6 @@ def test_killed_and_run_again_ends_with_the_same_bits(tmp_path, uninterrupted, d
     assert resumed.history.validation == uninterrupted.history.validation
 
 
-def test_the_log_says_from_which_step_it_resumed(tmp_path, capsys):
-    with pytest.raises(Killed):
-        train(tmp_path, die_at=8)
-    train(tmp_path)
-    assert "resumed from step 6" in capsys.readouterr().out
-
-
 def test_death_inside_a_checkpoint_write_leaves_the_one_before(tmp_path, uninterrupted, monkeypatch):
     fsync, calls = os.fsync, []
 

@@ -45,13 +45,13 @@ def prepare(label):
 
 
 def describe(params, prepared, world):
-    return replace(tiny.describe(params.train), config={"classes": prepared.manifest["classes"]})
+    return replace(tiny.describe(params.train), config={"model": {}, "classes": prepared.manifest["classes"]})
 
 
 def load_model(folder):
     model = tiny.net()
     load_weights(folder, model)
-    return model.eval(), read_config(folder)
+    return model.eval(), read_config(folder, Section)
 
 
 def test_a_training_leaves_weights_rows_and_what_it_was_run_with(stage, checkout):

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from shared.core.params import parse_value, read_yaml
+from ruamel.yaml import YAML
+
+from shared.core.params import read_yaml
 from shared.core.paths import ROOT
 
 PROJECTS = sorted(path.parent.name for path in ROOT.glob("projects/*/params.yaml"))
@@ -12,5 +14,5 @@ def stages(project: str) -> dict[str, Any]:
     """The stages of projects/<name>/dvc.yaml with the project's name filled in."""
     path = ROOT / "projects" / project / "dvc.yaml"
     name = read_yaml(path)["vars"][0]["project"]
-    found: dict[str, Any] = parse_value(path.read_text().replace("${project}", name))["stages"]
+    found: dict[str, Any] = YAML(typ="safe").load(path.read_text().replace("${project}", name))["stages"]
     return found

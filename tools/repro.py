@@ -17,11 +17,13 @@ import subprocess
 import sys
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from shared.core.cli import errors_for_people
 from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.headline import headline_of
-from shared.core.params import Section, check_params, flatten, override, parse_value, read_yaml
+from shared.core.params import Section, check_params, flatten, override, read_yaml
 from shared.core.paths import ROOT, Project, show
 from tools import readme
 
@@ -118,7 +120,7 @@ def read_run(project: Project, revision: str) -> dict[str, Any]:
         json.loads(text(f"results/{path}.json"))
         for path in ("evaluate/metrics", "explain/metrics", "train/run", "evaluate/run")
     )
-    lock, params = parse_value(text("dvc.lock")), parse_value(text("params.yaml"))
+    lock, params = (YAML(typ="safe").load(text(name)) for name in ("dvc.lock", "params.yaml"))
     stages = [lock["stages"][stage] for stage in ("fetch", "prepare") if stage in lock["stages"]]  # own data: no fetch
     return {
         "seed": params["train"]["seed"],

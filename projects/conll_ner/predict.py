@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.paths import Project
-from shared.core.predict import Predict, predict_main, printable
-from shared.text.read import TEXTS
+from shared.core.predict import Predict, line_adapter, predict_main, printable
 
 BATCH = 8000  # tokens with their padding, tagged at once
 
@@ -44,4 +43,4 @@ def line(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    predict_main(load_predictor, TEXTS, __file__, __doc__, line=line)
+    predict_main(load_predictor, line_adapter("text"), __file__, __doc__, line=line)

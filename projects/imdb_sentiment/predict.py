@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.paths import Project
-from shared.core.predict import Predict, predict_main, ranked
-from shared.text.read import TEXTS
+from shared.core.predict import Predict, line_adapter, predict_main, ranked
 
 BATCH_TOKENS = 16384  # of one forward, padding included
 
@@ -62,4 +61,4 @@ def load_predictor(folder: Path | None = None) -> Predict:
 
 
 if __name__ == "__main__":
-    predict_main(load_predictor, TEXTS, __file__, __doc__)
+    predict_main(load_predictor, line_adapter("text"), __file__, __doc__)

@@ -79,7 +79,7 @@ def show_images(folder: Path, images: Sequence[np.ndarray | Tensor], captions: S
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         name = f"{number:03}.png"
         save_picture(picture(image), folder / name)
-        rows.append({"file": f"pictures/{name}", "caption": caption, "alt": caption})
+        rows.append({"file": f"pictures/{name}", "caption": caption})
     return pictures_block(rows)
 
 

@@ -1,6 +1,8 @@
 """The stages around a model: train, and those that use the trained model."""
 
+import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +27,6 @@ from shared.training.distributed import World, join, start_processes
 from shared.training.fit import fit
 from shared.training.history import History
 from shared.training.weights import save_model
-
-PACKAGES = ("torch", "torchvision", "transformers", "numpy", "captum", "dvc")
 
 P = TypeVar("P", bound=Section)
 
@@ -109,8 +109,14 @@ def run_info(done: Done, params: Any, world: World) -> dict[str, Any]:
         "processes": world.size,
         "precision": resolve_precision(params.precision, world.device),
         "hardware": hardware(world.device),
-        "versions": {"python": python_version()} | {name: version(name) for name in PACKAGES},
+        "versions": {"python": python_version()} | {name: version(name) for name in _dependencies()},
     }
+
+
+def _dependencies() -> list[str]:
+    """The packages that pyproject.toml lists."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [re.split(r"[^\w.-]", one)[0] for one in project["dependencies"]]
 
 
 def _commit() -> tuple[str, bool | None]:

@@ -78,5 +78,5 @@ def test_a_grid_of_images(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     block = show_images(folder, list(IMAGE[None]), ["cat, not dog"])
-    assert block["rows"] == [{"file": "pictures/000.png", "caption": "cat, not dog", "alt": "cat, not dog"}]
+    assert block["rows"] == [{"file": "pictures/000.png", "caption": "cat, not dog"}]
     assert (folder / "000.png").exists()

@@ -9,20 +9,18 @@ Accepts, and recognises by itself:
     {train,valid,test}/...           either, split already; valid and test may be missing
 
 What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Everything wrong
-with the data is listed at once, and nothing is left then.
+with the data is listed at once, and what was prepared before stays as it was.
 """
 
 import math
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from shared.core.cli import answer_help, run_stage
 from shared.core.errors import UserError
 from shared.core.paths import Project, show
-from shared.data.prepared import Prepared
 from shared.image import classes
+from shared.image.params import PrepareImages
 
 from .params import Params, num_doublings
 
@@ -42,8 +40,10 @@ def check_size(side: int) -> None:
         )
 
 
-def check_counts(root: Path, counts: Mapping[str, int]) -> None:
-    """Raises UserError where a split has too few images."""
+def count_images(root: Path, params: PrepareImages) -> dict[str, int]:
+    """The images of each split. Raises UserError where a split has too few to learn from."""
+    splits = classes.read(root, params, labelled=False).splits(params)
+    counts = {name: len(columns["id"]) for name, columns in splits.items()}
     for split, least in LEAST.items():
         found = counts.get(split, 0)
         if found < least:
@@ -52,19 +52,17 @@ def check_counts(root: Path, counts: Mapping[str, int]) -> None:
                 expected=f"at least {LEAST['train']} for train and {LEAST['test']} for test; hundreds to learn from",
                 fix="add images",
             )
+    return counts
 
 
 def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of your own images. Raises one UserError with everything that is wrong."""
     values = classes.suggest(root, labelled=False)
-    side = max(size for size in range(8, values["prepare.image_size"] + 1) if num_doublings(size))
-    splits = classes.read(root, classes.SUGGESTED_SPLITS, labelled=False).splits(classes.SUGGESTED_SPLITS)
-    counts = {name: len(columns["id"]) for name, columns in splits.items()}
-    check_counts(root, counts)
-    batch = min(BATCH_SIZE, counts["train"] // 2)
-    epochs = math.ceil(UPDATES / (counts["train"] // batch))
+    num_train = count_images(root, classes.SUGGESTED_SPLITS)["train"]
+    batch = min(BATCH_SIZE, num_train // 2)
+    epochs = math.ceil(UPDATES / (num_train // batch))
     return values | {
-        "prepare.image_size": side,
+        "prepare.image_size": max(size for size in range(8, values["prepare.image_size"] + 1) if num_doublings(size)),
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
         "train.epochs": float(epochs),
@@ -75,13 +73,8 @@ def suggest(root: Path) -> dict[str, Any]:
 def main(params: Params) -> None:
     project = Project.of(__file__)
     check_size(params.prepare.image_size)
+    count_images(project.raw, params.prepare)  # before anything is replaced
     classes.prepare(project, params.prepare, labelled=False)
-    splits = Prepared(project.prepared).manifest["splits"]
-    try:
-        check_counts(project.raw, {name: split["count"] for name, split in splits.items()})
-    except UserError:
-        shutil.rmtree(project.prepared)
-        raise
 
 
 if __name__ == "__main__":

@@ -45,8 +45,7 @@ def count_images(root: Path, params: PrepareImages) -> dict[str, int]:
     splits = classes.read(root, params, labelled=False).splits(params)
     counts = {name: len(columns["id"]) for name, columns in splits.items()}
     for split, least in LEAST.items():
-        found = counts.get(split, 0)
-        if found < least:
+        if (found := counts.get(split, 0)) < least:
             raise UserError(
                 f"{show(root)}: {found} image{'' if found == 1 else 's'} for {split}",
                 expected=f"at least {LEAST['train']} for train and {LEAST['test']} for test; hundreds to learn from",

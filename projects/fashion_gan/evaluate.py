@@ -19,16 +19,17 @@ answer_help(__name__, __doc__, __file__)  # before torch is imported, which take
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
 from sklearn.metrics import roc_auc_score
-from torch import Tensor, nn
-from torchvision.utils import make_grid
+from torch import Tensor
+from torchvision.utils import save_image
 
-from shared.core.files import replace_folder, write_json
+from shared.core.files import replace_folder
+from shared.evaluation.comparison import leave_evaluation
 from shared.evaluation.intervals import DIGITS
+from shared.image.augment import to_float
 from shared.report import blocks
 from shared.report.blocks import Block
 from shared.training.stage import Trained, trained_stage
@@ -40,7 +41,7 @@ from .model import generate, load_model, logits_of
 from .params import Params
 
 ROWS, MAX_COLUMNS, PAIRS = 5, 20, 12  # of a grid of images, a class a column; pairs of an image and its nearest
-WHITE = 255  # between the images of a grid
+WHITE = 255  # where a class has fewer images
 BATCH = 250  # images that the discriminator gets at once
 MEMORISED = 0.03  # by which the discriminator's area under the curve is larger on training images
 TITLES = {  # of metrics, and which values are good
@@ -52,77 +53,77 @@ TITLES = {  # of metrics, and which values are good
     "copied_share": ("Nearer to a training image than 1% of unseen real images", "near 0.01"),
 }
 
-Images = Mapping[str, Tensor]  # kind of images -> (N, C, S, S), or what there is of each, (N, ...)
-Labelled = tuple[Tensor, Tensor]  # images (N, C, S, S) uint8 and their labels (N,)
-Near = tuple[Tensor, Tensor]  # (N,) distances of generated images to the nearest training image, and its index (N,)
-Pictures = dict[str, Block]
 
-
-def measure(
-    features: Images, labels: Images, train: Tensor, wanted: Tensor | None, seed: int
-) -> tuple[dict[str, Any], Near]:
-    """The metrics, and how near the generated images are to training images.
+class Images(NamedTuple):
+    """Images of one kind, and what the metrics need of them.
 
     Args:
-        features, labels: (N, D) and (N,) of generated, floor (training images), pca_gaussian and real (held out); no
-            labels where the data have no classes.
-        train: (M, D) features of all training images.
-        wanted: (N,) the class that each image was generated for; None: the generator is not conditional.
+        pixels: (N, C, S, S) uint8.
+        features, label: (N, D) and the class (N,) that the classifier predicts.
+        distance, nearest: (N,) to the nearest training image by features, and its index.
     """
-    real, found = features["real"], {}
-    near = {name: metrics.nearest(points, train) for name, points in features.items()}
-    for name, points in features.items():
-        values = {"frechet_distance": metrics.frechet_distance(points, real), **metrics.precision_recall(points, real)}
-        if labels:
-            spread, truth = (metrics.within_class_variance(features[one], labels[one]) for one in (name, "real"))
-            values["within_class_variance_ratio"] = spread / truth if truth else 1.0
-        if labels and name == "generated" and wanted is not None:
-            values["class_agreement_score"] = (labels[name] == wanted).double().mean().item()
-        if name != "floor":  # which is at a distance of 0
-            values["copied_share"] = metrics.copied_share(near[name][0], near["real"][0])
-        found[name] = rounded(values)
-    low, high = metrics.frechet_interval(features["generated"], real, seed)
-    baseline = {f"pca_gaussian_{key}": value for key, value in found["pca_gaussian"].items()}
-    compared = {"floor": found["floor"], "baseline": baseline, "num_samples": len(real), "unit": "images"}
-    interval = rounded({"frechet_distance_low": low, "frechet_distance_high": high})
-    return found["generated"] | interval | compared, near["generated"]
+
+    pixels: Tensor
+    features: Tensor
+    label: Tensor
+    distance: Tensor
+    nearest: Tensor
 
 
-def rounded(figures: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(float(value), DIGITS) for name, value in figures.items()}
+def measure(some: Images, real: Images, has_classes: bool) -> dict[str, float]:
+    """How close some images are to held-out real ones."""
+    found = {"frechet_distance": metrics.frechet_distance(some.features, real.features)}
+    found |= metrics.precision_recall(some.features, real.features)
+    found["copied_share"] = metrics.copied_share(some.distance, real.distance)
+    if has_classes:
+        spread, truth = (metrics.within_class_variance(kind.features, kind.label) for kind in (some, real))
+        found["within_class_variance_ratio"] = spread / truth if truth else 1.0
+    return found
 
 
-def class_grid(images: Tensor, label: Tensor, num_classes: int) -> Tensor:
-    """The first images of each class, a class a column, or the first images where there is one class, as one picture
-    (3, H, W) uint8."""
+def area(real: Tensor, generated: Tensor) -> float:
+    """Area under the ROC curve of the discriminator's logits, (M,) and (N,)."""
+    both = torch.cat([real, generated])
+    return float(roc_auc_score(torch.arange(len(both)) < len(real), both))
+
+
+def rounded(figures: dict[str, float], prefix: str = "") -> dict[str, float]:
+    return {prefix + name: round(value, DIGITS) for name, value in figures.items()}
+
+
+def class_grid(images: Images, num_classes: int) -> tuple[Tensor, int]:
+    """The first images of each class, a class a column, or the first images where there is one class: images row by
+    row, and the number of columns."""
+    if num_classes == 1:
+        return images.pixels[: ROWS * PAIRS], PAIRS
     columns = min(num_classes, MAX_COLUMNS)
-    found = [images[label == number][:ROWS] for number in range(columns)]
-    filled = [torch.cat([some, some.new_full((ROWS - len(some), *some.shape[1:]), WHITE)]) for some in found]
-    chosen = torch.stack(filled, 1).flatten(0, 1) if columns > 1 else images[: ROWS * PAIRS]
-    grid: Tensor = make_grid(chosen, columns if columns > 1 else PAIRS, padding=1, pad_value=WHITE)
-    return grid
+    cells = images.pixels.new_full((ROWS, columns, *images.pixels.shape[1:]), WHITE)
+    for column in range(columns):
+        some = images.pixels[images.label == column][:ROWS]
+        cells[: len(some), column] = some
+    return cells.flatten(0, 1), columns
 
 
-def save(folder: Path, name: str, image: Tensor, caption: str) -> Block:
-    """Writes a picture (3, H, W) uint8 and returns its block, as wide as the text."""
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / name)
-    return blocks.pictures([{"file": f"pictures/{name}", "caption": caption}], sharp=True, large=True)
-
-
-def draw(folder: Path, images: Images, labels: Images, near: Near, train: Tensor, classes: Sequence[str]) -> Pictures:
-    """Writes grids of generated, real and PCA-Gaussian images, and the generated images that are nearest to a training
-    image with that image below."""
+def draw(folder: Path, images: Mapping[str, Images], train: Tensor, classes: Sequence[str]) -> dict[str, Block]:
+    """Writes grids of generated, real and PCA-Gaussian images, and the generated images that are nearest to one of the
+    training images (M, C, S, S), with that image below. Returns their blocks, as wide as the text."""
     order = f" Columns: {', '.join(classes[:MAX_COLUMNS])}." if len(classes) > 1 else ""
-    titles = {"generated": f"Generated: the first ones drawn.{order}", "real": "Real, held out."}
-    titles["pca_gaussian"] = "Drawn from the PCA-Gaussian."
-    made = {
-        name: save(folder, f"{name}.png", class_grid(images[name], labels[name], len(classes)), title)
-        for name, title in titles.items()
+    captions = {
+        "generated": f"Generated: the first ones drawn.{order}",
+        "real": "Real, held out.",
+        "pca_gaussian": "Drawn from the PCA-Gaussian.",
+        "nearest": "Above: of all generated images those nearest to a training image, by features. Below: that image.",
     }
-    rows = near[0].argsort()[:PAIRS]
-    pairs = make_grid(torch.cat([images["generated"][rows], train[near[1][rows]]]), len(rows), 1, pad_value=WHITE)
-    caption = "Above: of all generated images those nearest to a training image, by features. Below: that image."
-    return made | {"nearest": save(folder, "nearest.png", pairs, caption)}
+    made = images["generated"]
+    rows = made.distance.argsort()[:PAIRS]
+    pairs = torch.cat([made.pixels[rows], train[made.nearest[rows]]])
+    drawn = {}
+    for name, caption in captions.items():
+        grid, columns = class_grid(images[name], len(classes)) if name in images else (pairs, len(rows))
+        save_image(to_float(grid), folder / f"{name}.png", nrow=columns, padding=1, pad_value=1)
+        row = {"file": f"pictures/{name}.png", "caption": caption}
+        drawn[name] = blocks.pictures([row], sharp=True, large=True)
+    return drawn
 
 
 def summary(found: dict[str, Any], generated: Block) -> list[Block]:
@@ -141,11 +142,10 @@ def comparison(found: dict[str, Any]) -> list[Block]:
         for name, (title, better) in TITLES.items()
         if name in found
     ]
+    right = f"{found['classifier_accuracy']:.1%}"
     intro = f"{found['num_samples']:,} images of each kind against as many held-out ones, in the features of a "
-    intro += (
-        f"classifier that was trained on the same data, right about {found['classifier_accuracy']:.1%} of the test "
-    )
-    intro += "images. The PCA-Gaussian draws from one normal distribution over the principal components of pixels."
+    intro += f"classifier that was trained on the same data, right about {right} of the test images. The PCA-Gaussian "
+    intro += "draws from one normal distribution over the principal components of pixels."
     train, test = (found[f"discriminator_{name}_auc_score"] for name in ("train", "test"))
     words = "The discriminator's logit separates training images from generated ones with an area under the ROC curve "
     words += f"of {train:.3f}, and held-out images with {test:.3f} (1 is perfect, 0.5 is chance): it has "
@@ -154,28 +154,16 @@ def comparison(found: dict[str, Any]) -> list[Block]:
     return [blocks.table(columns, rows, intro=intro), blocks.text(words)]
 
 
-def class_table(labels: Images, wanted: Tensor | None, classes: Sequence[str]) -> list[Block]:
-    """Shares of the classes by the classifier, and how many of those generated for a class are classified as it."""
-    rows: list[list[Any]] = []
+def class_table(real: Tensor, made: Tensor, wanted: Tensor | None, classes: Sequence[str]) -> list[Block]:
+    """Shares of the classes among real and generated images as the classifier sees them, (N,) each, and how many of
+    those generated for a class are classified as it."""
+    rows = []
     for number, name in enumerate(classes):
-        shares = [(labels[kind] == number).double().mean().item() for kind in ("real", "generated")]
-        mine = labels["generated"][wanted == number] if wanted is not None else torch.empty(0)
-        rows.append([name, *shares, (mine == number).double().mean().item() if len(mine) else None])
+        mine = made[wanted == number] if wanted is not None else made[:0]  # none: NaN, not shown
+        rows.append([name, *((label == number).double().mean().item() for label in (real, made, mine))])
     columns = ["Class", "Share of real", "Share of generated", "Right, of those asked for"]
-    return [
-        blocks.section("Classes of the generated images"),
-        blocks.table(columns, rows, intro="As the classifier sees them."),
-    ]
-
-
-def discriminator_areas(discriminator: nn.Module, reals: Mapping[str, Labelled], made: Labelled) -> dict[str, float]:
-    """Area under the ROC curve of the discriminator's logits, of each kind of real images against generated ones."""
-    logits = logits_of(discriminator, *made, BATCH)
-    found = {}
-    for name, real in reals.items():
-        both = torch.cat([logits_of(discriminator, *real, BATCH), logits])
-        found[f"discriminator_{name}_auc_score"] = float(roc_auc_score(torch.arange(len(both)) < len(real[0]), both))
-    return found
+    table = blocks.table(columns, rows, intro="As the classifier sees them.")
+    return [blocks.section("Classes of the generated images"), table]
 
 
 def main(trained: Trained[Params]) -> None:
@@ -183,41 +171,51 @@ def main(trained: Trained[Params]) -> None:
         return
     start, chosen, config = time.perf_counter(), trained.params.evaluate, trained.config
     classes, seed, size = config["classes"], chosen.seed, chosen.batch_size
+    generator, discriminator = (trained.model.get_submodule(name) for name in ("generator", "discriminator"))
     train, test = (trained.prepared.table(name) for name in ("train", "test"))
     seen, unseen = (
         (torch.from_numpy(table.fixed("image")), torch.from_numpy(table.fixed("label"))) for table in (train, test)
     )
     number = min(chosen.num_images, len(train), len(test))
     latent = Latents(config, seed).draw(number, "evaluate")
-    real, floor = (pick(table, number, seed) for table in (test, train))
-    images = {
-        "generated": generate(trained.model.get_submodule("generator"), latent, size),
-        "floor": floor[0],
-        "pca_gaussian": metrics.pca_gaussian(seen[0], number, seed),
-        "real": real[0],
+    labelled = {
+        "generated": (generate(generator, latent, size), latent["label"]),
+        "train": pick(train, number, seed),
+        "test": pick(test, number, seed),
     }
     classifier = train_classifier(*seen, len(classes), chosen, trained.world.device)
-    described = {name: describe_images(classifier, some, size) for name, some in images.items()}
-    features, labels = ({name: one[part] for name, one in described.items()} for part in (0, 1))
-    wanted = latent["label"] if config["model"]["conditional"] else None
-    known = describe_images(classifier, seen[0], size)[0]
-    found, near = measure(features, labels if len(classes) > 1 else {}, known, wanted, seed)
-    made, discriminator = (images["generated"], latent["label"]), trained.model.get_submodule("discriminator")
-    areas = discriminator_areas(discriminator, {"train": floor, "test": real}, made)
-    found |= rounded({"classifier_accuracy": accuracy(classifier, *unseen, size)} | areas)
-    found |= {"source": trained.prepared.manifest["source"]}
+    known, _ = describe_images(classifier, seen[0], size)
 
-    results = trained.project.results("evaluate")
-    with replace_folder(results / "pictures") as folder:
-        columns = labels if wanted is None else labels | {"generated": wanted}
-        drawn = draw(folder, images, columns, near, seen[0], classes)
+    def described(pixels: Tensor) -> Images:
+        features, label = describe_images(classifier, pixels, size)
+        return Images(pixels, features, label, *metrics.nearest(features, known))
+
+    made, floor, real = (described(pixels) for pixels, _ in labelled.values())
+    gaussian = described(metrics.pca_gaussian(seen[0], number, seed))
+    has_classes = len(classes) > 1
+    wanted = latent["label"] if config["model"]["conditional"] else None
+    of_made, of_floor, of_gaussian = (measure(some, real, has_classes) for some in (made, floor, gaussian))
+    del of_floor["copied_share"]  # these are training images
+    low, high = metrics.frechet_interval(made.features, real.features, seed)
+    of_made |= {"frechet_distance_low": low, "frechet_distance_high": high}
+    of_made["classifier_accuracy"] = accuracy(classifier, *unseen, size)
+    if has_classes and wanted is not None:
+        of_made["class_agreement_score"] = (made.label == wanted).double().mean().item()
+    logits = {name: logits_of(discriminator, *some, BATCH) for name, some in labelled.items()}
+    for name in ("train", "test"):
+        of_made[f"discriminator_{name}_auc_score"] = area(logits[name], logits["generated"])
+    found: dict[str, Any] = rounded(of_made)
+    found |= {"floor": rounded(of_floor), "baseline": rounded(of_gaussian, "pca_gaussian_")}
+    found |= {"num_samples": number, "unit": "images", "source": trained.prepared.manifest["source"]}
+
+    by_wanted = made if wanted is None else made._replace(label=wanted)
+    with replace_folder(trained.project.results("evaluate") / "pictures") as folder:
+        shown = {"generated": by_wanted, "real": real, "pca_gaussian": gaussian}
+        drawn = draw(folder, shown, seen[0], classes)
     page = [blocks.section("Beside real images and a simple model"), drawn["real"], drawn["pca_gaussian"]]
-    page += [*comparison(found), *(class_table(labels, wanted, classes) if len(classes) > 1 else [])]
+    page += [*comparison(found), *(class_table(real.label, made.label, wanted, classes) if has_classes else [])]
     page += [blocks.section("Nearest training images"), drawn["nearest"]]
-    blocks.leave(results, page, summary=summary(found, drawn["generated"]), params=chosen.model_dump())
-    write_json(results / "metrics.json", found)
-    write_json(results / "run.json", {"predict_seconds": round(time.perf_counter() - start, 1)})
-    print("\n".join(f"{name:30}{found[name]:>12.4f}" for name in TITLES if name in found))
+    leave_evaluation(trained, found, page, summary(found, drawn["generated"]), time.perf_counter() - start)
 
 
 if __name__ == "__main__":

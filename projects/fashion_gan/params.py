@@ -51,9 +51,5 @@ def num_doublings(side: int) -> int | None:
     >>> num_doublings(28), num_doublings(64), num_doublings(30)
     (2, 4, None)
     """
-    number = 0
-    while side > 7:
-        if side % 2:
-            return None
-        side, number = side // 2, number + 1
-    return number or None
+    number = side.bit_length() - 3  # 4 to 7 have three bits
+    return number if number > 0 and side % 2**number == 0 else None

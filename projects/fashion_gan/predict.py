@@ -34,10 +34,7 @@ def load_sampler(folder: Path | None = None) -> "Callable[..., Tensor]":
     of classes as frequent as in the training images. Raises UserError on a class that the generator does not know.
 
     Args:
-        folder: of model.safetensors and model.json; by default what the train stage left.
-
-    Raises:
-        UserError: there are no weights, with the command that makes them.
+        folder: of the weights; None: what the train stage left. Raises UserError where there are none.
     """
     import torch
     from torch.nn import functional as F
@@ -59,13 +56,13 @@ def load_sampler(folder: Path | None = None) -> "Callable[..., Tensor]":
     return sample
 
 
-def class_index(name: str, classes: Sequence[str]) -> int:
+def class_index(name: str, classes: list[str]) -> int:
     """Raises UserError where there is no such class."""
-    if name not in classes:
-        near = difflib.get_close_matches(name, classes, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "" if classes else "leave it out: the generator has no classes"
-        raise UserError(f"no class {name!r}", expected=", ".join(classes), fix=hint)
-    return list(classes).index(name)
+    if name in classes:
+        return classes.index(name)
+    near = difflib.get_close_matches(name, classes, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "" if classes else "leave it out: the generator has no classes"
+    raise UserError(f"no class {name!r}", expected=", ".join(classes), fix=hint)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -5,9 +5,8 @@
     python -m projects.fashion_gan.train runtime.processes=2       # two processes on this machine
     torchrun --nproc-per-node 2 -m projects.fashion_gan.train      # the same; torchrun starts several machines too
 
-The rate holds for the global batch size given: n processes take 1/n of it each. An interrupted run goes on from its
-last checkpoint when the same command is given again. Two networks are trained in turn, so the loop is written out here,
-of the pieces that `shared/training/fit.py` is made of.
+An interrupted run goes on from its last checkpoint when the same command is given again. Two networks are trained in
+turn, so the loop is written out here, of the pieces that `shared/training/fit.py` is made of.
 """
 
 from shared.core.cli import answer_help
@@ -25,9 +24,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Adam
+from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from shared.core.errors import UserError
@@ -45,7 +44,7 @@ from shared.training.distributed import World, wrap
 from shared.training.fit import Progress, count_steps, make_average, profiler
 from shared.training.history import Diverged, History, Row
 from shared.training.stage import train_stage
-from shared.training.step import Loss, Sums, accumulate, linear, make_scaler, set_rates, update
+from shared.training.step import Sums, accumulate, linear, make_scaler, set_rates, update
 
 from .data import Latents, pick, share
 from .losses import discriminator_loss, generator_loss
@@ -59,6 +58,7 @@ ROWS, COLUMNS, GREY = 8, 10, 96  # of a grid of samples, and between them
 FRAMES, FRAME_MS, LAST_MS, QUALITY = 24, 300, 2500, 70  # of the animation: at most; of WebP
 
 Validate = Callable[[nn.Module], Row]
+Draw = Callable[[str, int], list[Batch]]  # network, step -> this rank's micro-batches of noise and labels
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ class Training:
     Args:
         networks: discriminator and generator, untrained, on the world's device.
         reals: real images by step: image as float in [0, 1], and label.
-        latents: noise and labels by step.
         validate: discriminator -> mean logits of real images; None: there are no validation images.
         results: folder for the samples over training.
         config: plain values from which the networks are built again.
@@ -84,21 +83,17 @@ class Training:
 
 
 class Network:
-    """A network with its optimizer and scaler. The two networks step one after the other, so each has a scaler and a
-    skipped fp16 step of its own: nothing is shared that one could step and the other skip."""
+    """A network with its optimizer and a scaler of its own: where fp16 overflows in one, the other steps all the same.
+    `accumulate` and `update` are those of step.py for this network."""
 
     def __init__(self, module: nn.Module, params: Train, world: World) -> None:
-        self.module, self.world, self.wrapped = module, world, wrap(module, world)
-        self.precision = resolve_precision(params.precision, world.device)
-        self.scaler = make_scaler(self.precision, world.device, params.micro_batch_size)
-        self.optimizer = Adam(module.parameters(), lr=params.lr, betas=BETAS, fused=True)
-
-    def update(self, loss: Loss, micro_batches: Sequence[Batch], seed: int) -> tuple[Sums, bool]:
-        """One step of the optimizer. Returns the sums, and False for a step that fp16 skipped."""
-        common: dict[str, Any] = {"scaler": self.scaler, "world": self.world}
-        sums = accumulate(self.wrapped, loss, micro_batches, precision=self.precision, seed=seed, **common)
-        weights = list(self.module.parameters())
-        return sums, update(weights, [self.optimizer], sums.count, clip_norm=0.0, **common)
+        precision = resolve_precision(params.precision, world.device)
+        self.module, self.optimizer = module, Adam(module.parameters(), lr=params.lr, betas=BETAS, fused=True)
+        self.scaler = make_scaler(precision, world.device, params.micro_batch_size)
+        self.accumulate = partial(accumulate, wrap(module, world), scaler=self.scaler, precision=precision, world=world)
+        self.update = partial(
+            update, list(module.parameters()), [self.optimizer], scaler=self.scaler, clip_norm=0.0, world=world
+        )
 
 
 @dataclass
@@ -126,6 +121,29 @@ class Run:
         self.history.say(f"resumed from step {self.progress.step}")
 
 
+def train_step(
+    discriminator: Network, generator: Network, reals: Sequence[Batch], draw: Draw, params: Train, step: int
+) -> tuple[Sums, bool]:
+    """Updates the discriminator, then the generator. Returns the sums for the log, and False where fp16 skipped the
+    generator's update."""
+    seed = derive(params.seed, "discriminator", step)
+    penalised = params.r1_weight > 0 and step % params.r1_steps == 0
+    loss = partial(discriminator_loss, generator=generator.module, params=params, seed=seed, penalised=penalised)
+    pairs = zip(reals, draw("discriminator", step), strict=True)
+    both = [latent | {"image": real["image"], "real_label": real["label"]} for real, latent in pairs]
+    sums = discriminator.accumulate(loss, both, seed=seed)
+    discriminator.update(sums.count)
+
+    seed = derive(params.seed, "generator", step)
+    loss = partial(generator_loss, discriminator=discriminator.module, params=params, seed=seed)
+    discriminator.module.requires_grad_(False)  # not the wrapped one: DDP would wait for its gradients
+    made = generator.accumulate(loss, draw("generator", step), seed=seed)
+    discriminator.module.requires_grad_(True)
+    updated = generator.update(made.count)
+    losses = {"discriminator_loss": sums.loss, "generator_loss": made.loss}
+    return Sums(sums.loss + made.loss, sums.count, losses | sums.extras), updated
+
+
 def train_networks(
     training: Training, params: Train, runtime: Runtime, world: World, checkpoint: Checkpoint, scratch: Path
 ) -> Run:
@@ -151,47 +169,33 @@ def train_networks(
     kept = average.module if average else generator.module
     place = torch.arange(ROWS * COLUMNS, device=world.device)
     shown = latents.draw(len(place), "shown") | {"label": place % COLUMNS % len(training.config["classes"])}
-    of_discriminator = partial(discriminator_loss, generator=generator.module, params=params)
-    of_generator = partial(generator_loss, discriminator=discriminator.module, params=params)
+    draw = partial(share, latents, params, world)
     clock = time.perf_counter() - progress.seconds
 
     with profiler(runtime.profile and world.is_first, scratch) as profile, naming_divergence(progress, len(reals)):
         for micro_batches in reals.stream(progress.step, total):
-            step = progress.step
             set_rates([discriminator.optimizer, generator.optimizer], schedule(progress.updates))
-            seed, penalised = derive(params.seed, "discriminator", step), step % params.r1_steps == 0
-            loss = partial(of_discriminator, seed=seed, penalised=penalised and params.r1_weight > 0)
-            pairs = zip(micro_batches, share(latents, params, world, "discriminator", step), strict=True)
-            both = [latent | {"image": real["image"], "real_label": real["label"]} for real, latent in pairs]
-            sums, _ = discriminator.update(loss, both, seed)
-
-            seed = derive(params.seed, "generator", step)
-            discriminator.module.requires_grad_(False)  # not the wrapped one: DDP would wait for its gradients
-            drawn = share(latents, params, world, "generator", step)
-            made, updated = generator.update(partial(of_generator, seed=seed), drawn, seed)
-            discriminator.module.requires_grad_(True)
+            sums, updated = train_step(discriminator, generator, micro_batches, draw, params, progress.step)
             progress.updates += updated
             if updated and average:
                 average.update_parameters(generator.module)
-
-            losses = {"discriminator_loss": sums.loss, "generator_loss": made.loss}
-            history.add(Sums(sums.loss + made.loss, sums.count, losses | sums.extras))
-            progress.step = step = step + 1
+            history.add(sums)
+            progress.step = step = progress.step + 1
             if profile:
                 profile.step()
+
             every = runtime.log_steps, sample_steps, runtime.checkpoint_steps
             log, sample, save = (step == total or step % steps == 0 for steps in every)
             if log or sample or save:
                 history.read()
             if log:
                 history.log(step, step / len(reals), generator.optimizer.param_groups[0]["lr"])
-            if sample:
-                if world.is_first:
-                    images = generate(kept_generator(kept, latents, group), shown, group)
-                    run.grids.append(make_grid(images, COLUMNS, padding=1, pad_value=GREY))
-                    write_samples(training.results, run.grids)
-                if training.validate:
-                    history.validated(step, step / len(reals), training.validate(discriminator.module))
+            if sample and world.is_first:
+                images = generate(kept_generator(kept, latents, group), shown, group)
+                run.grids.append(make_grid(images, COLUMNS, padding=1, pad_value=GREY))
+                write_samples(training.results, run.grids)
+            if sample and training.validate:
+                history.validated(step, step / len(reals), training.validate(discriminator.module))
             if save:
                 progress.seconds = time.perf_counter() - clock
                 checkpoint.save(run.state())
@@ -225,7 +229,7 @@ def write_samples(results: Path, grids: Sequence[Tensor]) -> None:
     """samples/moving.webp, an animation of the grids that rests on the last one, that one as still.png, and their
     place on the page."""
     places = np.linspace(0, len(grids) - 1, min(FRAMES, len(grids))).round().astype(int).tolist()
-    frames = [Image.fromarray(grids[place].permute(1, 2, 0).numpy()) for place in places]
+    frames = [to_pil_image(grids[place]) for place in places]
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
     moving, still = io.BytesIO(), io.BytesIO()
     animated: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}

@@ -24,6 +24,11 @@ def run(*words: str) -> None:
     prepare.main(load(Params, YAML, words))
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Of all files and folders below, hidden ones too."""
+    return {path: path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
 def fill(folder: Path, number: int, side: int = 16) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(number):
@@ -71,13 +76,31 @@ def test_a_side_that_no_network_makes_is_refused_before_anything_is_read(
 
 
 @pytest.mark.parametrize(
-    ("number", "problem"), [(1, "no sample is left"), (19, "15 images for train"), (45, "9 images for test")]
+    ("number", "words", "problem"),
+    [
+        (1, (), "no sample is left"),
+        (19, (), "15 images for train"),
+        (45, (), "9 images for test"),
+        (50, ("prepare.image_size=9",), "9 px cannot be made"),
+    ],
 )
-def test_too_few_images_are_refused(checkout: Path, number: int, problem: str) -> None:
+def test_what_is_refused_leaves_what_was_prepared_before(
+    checkout: Path, number: int, words: tuple[str, ...], problem: str
+) -> None:
+    def refused() -> None:
+        with pytest.raises(UserError, match=problem):
+            run("prepare.valid_fraction=0.0", *words)
+
     fill(checkout / RAW, number)
-    with pytest.raises(UserError, match=problem):
-        run("prepare.valid_fraction=0.0")
-    assert not (checkout / PREPARED).exists()
+    refused()
+    assert not (checkout / "data/prepared").exists()
+    fill(checkout / RAW, 50)
+    run()
+    before = contents(checkout / "data/prepared")
+    for image in sorted((checkout / RAW).iterdir())[number:]:
+        image.unlink()
+    refused()
+    assert contents(checkout / "data/prepared") == before
 
 
 @pytest.mark.parametrize("side", [16, 20, 33, 60])

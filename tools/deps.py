@@ -104,6 +104,9 @@ def updated(path: Path, root: Path = ROOT) -> str:
         UserError: a stage runs no module of the repository.
     """
     tree = commented_yaml().load(path)
+    if path.parent == root:
+        pages = {file.parent.name: page_stage(file.parent.name, root) for file in root.glob("projects/*/dvc.yaml")}
+        tree["stages"] |= {f"projects/{name}": stage for name, stage in sorted(pages.items())}
     project = next((one["project"] for one in tree.get("vars", ()) if "project" in one), "")
     for name, stage in tree["stages"].items():
         words = stage["cmd"].replace("${project}", project).split()
@@ -115,10 +118,6 @@ def updated(path: Path, root: Path = ROOT) -> str:
         if project:
             found = sorted(dep.replace(f"projects/{project}/", "projects/${project}/") for dep in found)
         stage.setdefault("deps", [])[:] = found
-    if path.parent == root:
-        for file in sorted(root.glob("projects/*/dvc.yaml")):
-            if (stage_name := f"projects/{file.parent.name}") not in tree["stages"]:
-                tree["stages"][stage_name] = page_stage(file.parent.name, root)
     return written(tree)
 
 

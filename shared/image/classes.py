@@ -14,12 +14,12 @@ from PIL import Image
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
-from shared.data.folder import find_copies
+from shared.data.folder import SampleFile, find_copies
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, select
 from shared.image.files import image_size, read_images, read_mask, to_square
-from shared.image.folder import EVIDENCE, ImageFile, scan_folder
+from shared.image.folder import EVIDENCE, scan_folder
 from shared.image.official import is_official, read_official
 from shared.image.params import PrepareImages
 from shared.report.prepared import Counts, leave_prepared
@@ -173,7 +173,7 @@ def _suggested_size(paths: Sequence[Path]) -> int:
     return max([size for size in SIZES_PX if size <= side], default=SIZES_PX[0])
 
 
-def _read_evidence(root: Path, images: Sequence[ImageFile], size: int, problems: Problems) -> dict[str, np.ndarray]:
+def _read_evidence(root: Path, images: Sequence[SampleFile], size: int, problems: Problems) -> dict[str, np.ndarray]:
     """The masks of the test images; of all that have one where the folder has no splits. A mask has the name of its
     image; its suffix may differ."""
     masks: dict[str, np.ndarray] = {}

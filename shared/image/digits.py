@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
 
 NUM_TEST = 360
 INK = 16  # the darkest value in the set
@@ -16,6 +15,8 @@ INK = 16  # the darkest value in the set
 
 def write_digits(folder: Path) -> None:
     """Writes the digits as an image folder, {train,test}/<digit>/<number>.png: white ink on black, as in MNIST."""
+    from sklearn.datasets import load_digits  # takes seconds: --help must not wait for it
+
     digits = load_digits()
     images = (digits.images * (255 / INK)).round().astype(np.uint8)
     for number, (image, label) in enumerate(zip(images, digits.target.tolist(), strict=True)):

@@ -11,14 +11,13 @@ from shared.image.files import IMAGE_SUFFIXES
 
 EVIDENCE = "evidence"  # the folder of masks, beside the classes or splits
 NO_CLASS = "images"  # the one class of images without classes
-ImageFile = SampleFile
 
 
 @dataclass(frozen=True)
 class ImageFolder:
     """The content of a folder: images in the order of their ids, class names, files that are not images."""
 
-    images: list[ImageFile]
+    images: list[SampleFile]
     classes: list[str]
     ignored: list[Path]
 

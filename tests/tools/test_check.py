@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from shared.core.paths import ROOT
-from shared.image.folder import ImageFile
+from shared.data.folder import SampleFile
 from tools.check.__main__ import locate, main
 from tools.check.findings import Findings, examine, find_hints
 from tools.check.near_copies import LEAST_LIKENESS, SIDE, align, find_pairs, likeness, warp
@@ -183,9 +183,9 @@ def test_a_wrong_label_is_hinted_at() -> None:
     patterns = DRAW.integers(0, 200, (2, 4, 4, 3)).repeat(SIDE // 4, axis=1).repeat(SIDE // 4, axis=2)
     labels = np.repeat([0, 1], 150)
     images = (patterns[labels] + DRAW.integers(0, 55, (300, SIDE, SIDE, 3))).astype(np.uint8)
-    files = [ImageFile(Path(str(number)), str(number), "ab"[label], None) for number, label in enumerate(labels)]
+    files = [SampleFile(Path(str(number)), str(number), "ab"[label], None) for number, label in enumerate(labels)]
     assert find_hints(files, images, np.arange(300)) == ([], 1.0)
-    files[7] = ImageFile(Path("7"), "7", "b", None)
+    files[7] = SampleFile(Path("7"), "7", "b", None)
     hints, trust = find_hints(files, images, np.arange(300))
     assert (hints, trust) == ([(files[7], "a")], pytest.approx(299 / 300))
     assert find_hints(files, images, np.arange(10, 15)) == ([], None)

@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from shared.core.paths import show
+from shared.data.folder import SampleFile
 from shared.image.files import REDUCING_GAP, image_size
-from shared.image.folder import ImageFile
 from shared.report.blocks import Block, cell, pictures, section, strips, table, text
 
 from .findings import SPLITS, Findings, Group, load
@@ -91,7 +91,7 @@ def _strip(group: Group, leaks: bool, album: Path) -> dict[str, Any]:
     }
 
 
-def _shown(file: ImageFile, album: Path, note: str) -> dict[str, Any]:
+def _shown(file: SampleFile, album: Path, note: str) -> dict[str, Any]:
     """Read once more: thumbnails are too small to look at."""
     small = load(file.path, SHOWN_PX)
     small.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)

@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import show
+from shared.data.folder import SampleFile
 from shared.image.files import REDUCING_GAP, opaque, opened
-from shared.image.folder import ImageFile, scan_folder
+from shared.image.folder import scan_folder
 
 from .near_copies import SIDE, describe, find_pairs
 
@@ -38,7 +39,7 @@ class Group(NamedTuple):
     """
 
     kind: str
-    members: list[ImageFile]
+    members: list[SampleFile]
     likeness: float
 
     @property
@@ -65,12 +66,12 @@ class Findings:
         trust: accuracy of the classifier behind the hints, on images it has not seen; None with too few images.
     """
 
-    images: list[ImageFile]
+    images: list[SampleFile]
     problems: list[str]
     damaged: list[str]
     ignored: list[Path]
     groups: list[Group]
-    hints: list[tuple[ImageFile, str]]
+    hints: list[tuple[SampleFile, str]]
     trust: float | None
 
     @property
@@ -96,7 +97,7 @@ def examine(root: Path) -> Findings:
     if not folder.images:
         expected = "<class>/<image>, or {train,valid,test}/<class>/<image>; archives and tables cannot be checked"
         raise UserError(f"{show(root)}: no folder of labelled images", expected=expected)
-    damaged, read = Problems(show(root)), list[tuple[ImageFile, np.ndarray, bytes]]()
+    damaged, read = Problems(show(root)), list[tuple[SampleFile, np.ndarray, bytes]]()
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(_read, file) for file in folder.images]
         for result in tqdm(waiting, unit="image", disable=None):
@@ -111,7 +112,7 @@ def examine(root: Path) -> Findings:
     return Findings(list(images), problems.found, damaged.found, folder.ignored, groups, hints, trust)
 
 
-def _read(file: ImageFile) -> tuple[ImageFile, np.ndarray, bytes]:
+def _read(file: SampleFile) -> tuple[SampleFile, np.ndarray, bytes]:
     """The whole image as a thumbnail (S, S, 3) uint8, whatever its shape, and the digest of its file."""
     small = load(file.path, SIDE)
     if small.size != (SIDE, SIDE):
@@ -131,7 +132,7 @@ def load(path: Path, px: int) -> Image.Image:
 
 
 def find_groups(
-    images: Sequence[ImageFile], thumbnails: np.ndarray, digests: Sequence[bytes]
+    images: Sequence[SampleFile], thumbnails: np.ndarray, digests: Sequence[bytes]
 ) -> tuple[np.ndarray, list[Group]]:
     """(N,) numbers that copies share, and the groups: in two splits first, then those under two classes."""
     count = len(images)
@@ -153,8 +154,8 @@ def find_groups(
 
 
 def find_hints(
-    images: Sequence[ImageFile], thumbnails: np.ndarray, kept: np.ndarray
-) -> tuple[list[tuple[ImageFile, str]], float | None]:
+    images: Sequence[SampleFile], thumbnails: np.ndarray, kept: np.ndarray
+) -> tuple[list[tuple[SampleFile, str]], float | None]:
     """Labels worth a look, by logistic regression on coarse form and colour, cross-validated.
 
     Args:

@@ -29,7 +29,7 @@ WORDS = [
 @pytest.fixture
 def prepared(checkout: Path) -> Path:
     """A checkout with a small sample, prepared."""
-    params, project = load(Params, Path(FILE).with_name("params.yaml"), WORDS), Project("imdb_sentiment")
+    params, project = load(Params, Path(FILE).with_name("params.yaml"), WORDS), Project.of(FILE)
     write_sample(project.raw, params.fetch)
     prepare.main(params)
     project.folder.mkdir(parents=True)

@@ -4,7 +4,8 @@
     python -m tools.deps --check   # exit 2 when a list is stale
 
 Only the entries that end in .py are written; data, results and templates among the deps stay as they are. Imports are
-read from the code, which is not run. A project without a stage in the root's dvc.yaml gets one, which builds its page.
+read from the code, which is not run. The root's dvc.yaml has a stage for each project, which builds its page: it is
+written whole, from the outs of the project's own stages.
 """
 
 import argparse

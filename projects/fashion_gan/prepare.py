@@ -56,7 +56,8 @@ def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of your own images. Raises one UserError with everything that is wrong."""
     values = classes.suggest(root, labelled=False)
     side = max(size for size in range(8, values["prepare.image_size"] + 1) if num_doublings(size))
-    splits = classes.read(root, classes.SUGGESTED_SPLITS, labelled=False).splits(classes.SUGGESTED_SPLITS)
+    meant = classes.as_suggested(values)
+    splits = classes.read(root, meant, labelled=False).splits(meant)
     counts = {name: len(columns["id"]) for name, columns in splits.items()}
     check_counts(root, counts)
     batch = min(BATCH_SIZE, counts["train"] // 2)

@@ -3,6 +3,7 @@
 N images, C channels, H height, W width.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from shared.report.prepared import Counts, leave_prepared
 SIZES_PX = (32, 48, 64)  # suggested sizes: more pixels cost more than they help a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
 _UPDATES = 300  # and about how many updates: what the samples take
+LEAST_TO_MIRROR, MOST_TO_MIRROR = 8, 100  # images of a class to have a mean, and classes that are compared
+MIRRORED = 0.25  # of the distance of a class to its own mirror image; where nothing is exchanged, it is about 1 or more
 WIDE = 0.34  # mean share of the area that a crop cuts, above which suggest keeps the whole: 3:2 and 4:3 are cropped
 WHITES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of floats, 8, 10, 12, 14 and 16 bits
 LEAST_BORDERS = 0.5  # share of the images whose borders must agree, to be the ground of transparent ones
@@ -123,8 +126,9 @@ def leave_images(folder: Path, data: LabelledImages, params: PrepareImages) -> N
     leave_prepared(folder, splits, manifest, page, params)
 
 
-def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
-    """Params that suit a folder of images: how to read them from the files, batch and epochs from their number.
+def suggest(root: Path, *, labelled: bool = True) -> tuple[dict[str, Any], LabelledImages]:
+    """Params that suit a folder of images: how to read them from the files, batch and epochs from their number; and the
+    images, read for SUGGESTED_SPLITS.
 
     Reads every image once, and prints what was taken for what and what is lost. Raises one UserError with everything
     that is wrong.
@@ -141,17 +145,27 @@ def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
         print(line)
     batch = min(max(8, num_train // 20), 125, num_train)
     updates_an_epoch = max(1, num_train // batch)
-    return {f"prepare.{key}": value for key, value in reading.model_dump().items()} | {
+    values = {f"prepare.{key}": value for key, value in reading.model_dump().items()} | {
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
         "train.epochs": float(min(max(8, round(_UPDATES / updates_an_epoch)), 100)),
     }
+    return values, data
 
 
-def as_suggested(values: dict[str, Any]) -> PrepareImages:
-    """The section `prepare` that `suggest` means."""
-    section = {key.removeprefix("prepare."): value for key, value in values.items() if key.startswith("prepare.")}
-    return SUGGESTED_SPLITS.model_copy(update=section)
+def mirrored_classes(data: LabelledImages) -> list[tuple[str, str]]:
+    """Pairs of classes that mirroring exchanges, such as arrows to the left and to the right: the mirrored mean image
+    of one is much closer to that of the other than to its own."""
+    counts = np.bincount(data.labels, minlength=len(data.classes))
+    some = np.flatnonzero(counts >= LEAST_TO_MIRROR)
+    means = np.stack([data.images[data.labels == label].mean(axis=0) for label in some]) if len(some) else np.empty(0)
+    pairs = []
+    for first, second in itertools.combinations(range(min(len(some), MOST_TO_MIRROR)), 2):
+        mirror = means[first][..., ::-1]
+        own = min(np.square(one - one[..., ::-1]).mean() for one in (means[first], means[second]))
+        if np.square(mirror - means[second]).mean() < MIRRORED * own:
+            pairs.append((data.classes[some[first]], data.classes[some[second]]))
+    return pairs
 
 
 def _taken(data: LabelledImages) -> str:

@@ -202,7 +202,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
             try:
                 opened_image = Image.open(file)
             except UnidentifiedImageError:
-                raise _not_an_image(path, file.seek(0) or file.read(256)) from None
+                file.seek(0)
+                raise _not_an_image(path, file.read(256)) from None
             with opened_image as image:
                 _check_size(path, image)
                 yield image
@@ -258,7 +259,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 def _is_clear(image: Image.Image) -> bool:
     """Whether some pixel lets see what is behind it."""
-    alpha: Any = image.convert("RGBA").getextrema()[3]
+    alpha: Any = image.convert("RGBA").getchannel("A").getextrema()
     return bool(alpha[0] < 255)
 
 

@@ -12,7 +12,7 @@ from shared.core.paths import Project
 from shared.data.prepared import Prepared
 from shared.data.table import Table
 from shared.image import classes as image_classes
-from shared.image.classes import suggest
+from shared.image.classes import mirrored_classes, suggest
 from shared.image.params import PrepareImages
 from tests.empty_root import checkout, everything_below
 
@@ -245,7 +245,7 @@ def test_small_squares_keep_their_size_and_grey_needs_one_channel(raw: Path) -> 
     for label, name in enumerate(("a", "b")):
         for number in range(20):
             save(raw / name / f"{number}.png", some_pixels(100 * label + number, 28, 28))
-    assert suggest(raw) == {
+    assert suggest(raw)[0] == {
         "prepare.image_size": 28,
         "prepare.channels": 1,
         "prepare.fit": "crop",
@@ -263,7 +263,7 @@ def test_other_sizes_are_rounded_down_to_what_is_worth_its_time(
 ) -> None:
     for number in range(8):
         save(raw / "ab"[number % 2] / f"{number}.png", some_pixels(number, *sides, 3))
-    suggested = suggest(raw)
+    suggested = suggest(raw)[0]
     assert (suggested["prepare.image_size"], suggested["prepare.channels"]) == (expected, 3)
     assert suggested["train.batch_size"] == 4  # all there are to train on
 
@@ -271,7 +271,7 @@ def test_other_sizes_are_rounded_down_to_what_is_worth_its_time(
 def test_many_images_need_fewer_epochs(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(raw, num=60)
     monkeypatch.setattr(image_classes, "_UPDATES", 100)
-    assert suggest(raw)["train.epochs"] == round(100 / (86 // 8))
+    assert suggest(raw)[0]["train.epochs"] == round(100 / (86 // 8))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_many_images_need_fewer_epochs(raw: Path, monkeypatch: pytest.MonkeyPatc
 def test_how_to_read_is_suggested_by_the_files(raw: Path, pixels: Any, key: str, value: object) -> None:
     for number in range(8):
         save(raw / "ab"[number % 2] / f"{number}.tiff", pixels(number))
-    assert suggest(raw)[f"prepare.{key}"] == value
+    assert suggest(raw)[0][f"prepare.{key}"] == value
 
 
 def test_what_was_taken_is_said(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -302,3 +302,28 @@ def test_what_was_taken_is_said(raw: Path, capsys: pytest.CaptureFixture[str]) -
         "10 images of 2 classes: cat (5), dog (5); splits: train 6, test 4; first: pets/test/cat/50.png.",
         "read from data/raw/own/pets, the only folder there.",
     ]
+
+
+def ramp(seed: int, low: int, high: int) -> np.ndarray:
+    """Brighter from left to right, or from right to left, and noise."""
+    noise = np.random.default_rng(seed).integers(-20, 21, (24, 24))
+    return (np.linspace(low, high, 24).round().astype(int)[None] + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("ends", "pairs"),
+    [
+        ([(60, 190), (190, 60)], [("a", "b")]),
+        ([(60, 190), (60, 190)], []),
+        ([(60, 190), (125, 125), (190, 60)], [("a", "c")]),
+        ([(125, 125), (125, 125)], []),
+        ([(60, 190), (110, 125)], []),
+    ],
+)
+def test_classes_that_mirroring_exchanges_are_found(
+    raw: Path, ends: list[tuple[int, int]], pairs: list[tuple[str, str]]
+) -> None:
+    for label, (low, high) in enumerate(ends):
+        for number in range(12):
+            save(raw / "abc"[label] / f"{number}.png", ramp(100 * label + number, low, high))
+    assert mirrored_classes(suggest(raw)[1]) == pairs

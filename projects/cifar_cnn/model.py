@@ -21,11 +21,24 @@ from .params import Model
 
 PATCH = 2  # px, side of the patches that the first layer whitens
 WHITEN_EPS = 5e-4  # added to the eigenvalues, so that flat directions are not amplified
+OTHER_SIDES = (
+    32,
+    48,
+    64,
+    96,
+    112,
+    128,
+    160,
+    192,
+    224,
+    256,
+    299,
+)  # px, proposed where a network cannot take smaller images
 BATCH_NORM_MOMENTUM = 0.4  # of the running statistics: short trainings need recent ones
 
 
 class Normalise(nn.Module):
-    """(x - mean) / std by channel."""
+    """(x - mean) / std by channel; 0 where all training pixels were equal, so that nothing was learned of them."""
 
     mean: Tensor
     std: Tensor
@@ -33,7 +46,7 @@ class Normalise(nn.Module):
     def __init__(self, mean: list[float], std: list[float]) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor([one or torch.inf for one in std]).view(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std
@@ -103,29 +116,77 @@ def whiten_from(model: nn.Sequential, images: Tensor) -> None:
     net.whiten.weight.copy_(torch.cat([filters, -filters]))
 
 
-def torchvision_classifier(name: str, num_classes: int, channels: int) -> nn.Module:
-    """Any classifier of torchvision, from scratch. Raises UserError on an unknown name."""
+def torchvision_classifier(name: str, num_classes: int, side: int) -> nn.Module:
+    """A classifier of torchvision, from scratch, that gives logits alone. Raises UserError on an unknown name.
+
+    Args:
+        side: px of the images: vision transformers are made for one size.
+    """
     from torchvision import models  # takes seconds to import, so only on demand
 
     if name not in models.list_models(module=models):
         raise UserError(f"train.model.name: unknown network {name!r}", expected="compact, or a torchvision classifier")
-    if channels != 3:
-        raise UserError(f"{name} takes 3 channels, the data has {channels}", fix="train.model.name=compact")
-    network: nn.Module = models.get_model(name, weights=None, num_classes=num_classes)
+    options: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):  # whose further heads would need a loss of their own
+        options = {"aux_logits": False, "init_weights": True}
+    elif name.startswith("vit_"):
+        options = {"image_size": side}
+    elif name.startswith("maxvit"):
+        options = {"input_size": (side, side)}
+    network: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
     return network
+
+
+def takes(name: str, built_for: int, side: int) -> str:
+    """Why a torchvision classifier for images of one size cannot take those of a size; "" where it can.
+
+    Tried on the meta device: nothing is computed and no random number drawn.
+    """
+    try:
+        with torch.device("meta"):
+            network = torchvision_classifier(name, 2, built_for)
+            output = network(torch.zeros(2, 3, side, side))
+    except UserError:
+        raise
+    except NotImplementedError:  # RegNet computes its widths with tensors, which the meta device cannot
+        return ""
+    except Exception as error:  # each network checks its input in its own way, or not at all
+        return " ".join(str(error).split())[:120] or type(error).__name__
+    return "" if isinstance(output, Tensor) and output.shape == (2, 2) else "it gives no logits"
+
+
+def check_side(name: str, built_for: int, side: int, key: str) -> None:
+    """Raises UserError, with a size that would do, where a network cannot train on images of a size.
+
+    Args:
+        key: the param that says the size.
+    """
+    if name == "compact" or not (why := takes(name, built_for, side)):
+        return
+    if side == built_for:
+        fits = next((size for size in OTHER_SIDES if size > side and not takes(name, size, size)), None)
+        fix = f"prepare.image_size={fits}" if fits else "train.model.name=resnet18"
+        raise UserError(f"{name} cannot take images of {side} px ({key}): {why}", fix=fix)
+    raise UserError(f"{name} for {built_for} px cannot take {side} px ({key}): {why}", fix="train.small_epochs=0")
 
 
 def build_model(config: Mapping[str, Any]) -> nn.Sequential:
     """Normalisation and network: (N, C, H, W) float in [0, 1] -> (N, K) logits.
 
     Args:
-        config: model (see params.py), classes, channels, mean, std: what model.json holds.
+        config: model (see params.py), classes, channels, image_size, mean, std: what model.json holds.
+
+    Raises:
+        UserError: there is no such network, or it cannot take images of these channels or this size.
     """
     params, channels, num_classes = Model(**config["model"]), config["channels"], len(config["classes"])
     if params.name == "compact":
         net: nn.Module = CompactNet(channels, num_classes, params.width)
     else:
-        net = torchvision_classifier(params.name, num_classes, channels)
+        check_side(params.name, config["image_size"], config["image_size"], "prepare.image_size")
+        if channels != 3:
+            raise UserError(f"{params.name} takes 3 channels, the data has {channels}", fix="train.model.name=compact")
+        net = torchvision_classifier(params.name, num_classes, config["image_size"])
     return nn.Sequential(Normalise(config["mean"], config["std"]), net)
 
 

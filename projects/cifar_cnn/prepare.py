@@ -8,7 +8,8 @@ Accepts, and detects automatically:
     {train,valid,test}/<class>/...   the same, split already; valid and test may be missing
     evidence/<class>/<image>         beside either: masks of the object, for every test image
 
-What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Everything wrong
+What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Files become
+squares as prepare.fit, prepare.ground and prepare.white say; what is lost is counted and printed. Everything wrong
 with the data is listed at once, and nothing is written then.
 """
 
@@ -26,8 +27,11 @@ SMALL = 0.75  # of the side: how much smaller the first epochs may see the image
 
 def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of your own images. Raises one UserError with everything that is wrong."""
-    values = classes.suggest(root)
-    return values | {"train.small_px": max(16, round(SMALL * values["prepare.image_size"]))}
+    values, data = classes.suggest(root)
+    values |= {"train.small_px": max(16, round(SMALL * values["prepare.image_size"]))}
+    for first, second in (pairs := classes.mirrored_classes(data)):
+        print(f"{first} mirrored looks like {second}: train.flip is false, so that training mirrors none.")
+    return values | ({"train.flip": False} if pairs else {})
 
 
 def main(params: Params) -> None:

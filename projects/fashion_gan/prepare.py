@@ -8,7 +8,8 @@ Accepts, and recognises by itself:
     <class>/...                      a folder a class
     {train,valid,test}/...           either, split already; valid and test may be missing
 
-What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Everything wrong
+What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Files become
+squares as prepare.fit, prepare.ground and prepare.white say; what is lost is counted and printed. Everything wrong
 with the data is listed at once, and nothing is written then.
 """
 
@@ -54,10 +55,9 @@ def check_counts(root: Path, counts: Mapping[str, int]) -> None:
 
 def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of your own images. Raises one UserError with everything that is wrong."""
-    values = classes.suggest(root, labelled=False)
+    values, data = classes.suggest(root, labelled=False)
     side = max(size for size in range(8, values["prepare.image_size"] + 1) if num_doublings(size))
-    splits = classes.read(root, classes.SUGGESTED_SPLITS, labelled=False).splits(classes.SUGGESTED_SPLITS)
-    counts = {name: len(columns["id"]) for name, columns in splits.items()}
+    counts = {name: len(split["id"]) for name, split in data.splits(classes.SUGGESTED_SPLITS).items()}
     check_counts(root, counts)
     batch = min(BATCH_SIZE, counts["train"] // 2)
     epochs = math.ceil(UPDATES / (counts["train"] // batch))

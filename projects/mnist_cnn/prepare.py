@@ -8,7 +8,8 @@ Accepts, and detects automatically:
     {train,valid,test}/<class>/...   the same, split already; valid and test may be missing
     evidence/<class>/<image>         beside either: masks of the object, for every test image
 
-What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Everything wrong
+What has no valid or test folder is split by prepare.valid_fraction and prepare.test_fraction. Files become
+squares as prepare.fit, prepare.ground and prepare.white say; what is lost is counted and printed. Everything wrong
 with the data is listed at once, and nothing is written then.
 """
 
@@ -24,7 +25,7 @@ from .params import Params
 
 def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of your own images. Raises one UserError with everything that is wrong."""
-    return classes.suggest(root)
+    return classes.suggest(root)[0]
 
 
 def main(params: Params) -> None:

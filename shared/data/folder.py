@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,10 @@ from shared.core.errors import Problems
 from shared.core.paths import show
 from shared.data.split import SPLIT_NAMES
 
-_LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left by operating systems, besides hidden files
+_LITTER = {  # left by operating systems and network drives, besides hidden files
+    "thumbs.db", "desktop.ini", "__macosx", "lost+found", "$recycle.bin", "system volume information",
+    "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,24 @@ class SampleFile:
 
 @dataclass(frozen=True)
 class Scan:
-    """The content of a folder: samples in the order of their ids, samples outside of any class, other files."""
+    """The content of a folder.
+
+    Args:
+        files: the samples in the order of their ids.
+        strays: samples outside of any class.
+        ignored: other files.
+        root: where the splits or classes and what lies beside them were found: the folder or, of an archive in a
+            folder of its own, one below.
+        folders: split -> the folder of its classes.
+        notes: what was taken for what, where the names alone do not say it.
+    """
 
     files: list[SampleFile]
     strays: list[Path]
     ignored: list[Path]
+    root: Path
+    folders: dict[str | None, Path]
+    notes: list[str]
 
 
 def scan_classes(
@@ -53,29 +70,36 @@ def scan_classes(
 ) -> Scan:
     """Finds the samples below `root` without reading any.
 
-    A class is a folder, with folders inside it or not. Hidden files are left out. Splits are recognised when all
-    folders have names of splits, or a folder `train` holds folders and no samples.
+    A class is a folder, with folders inside it or not. Hidden files are left out, links are followed. Splits are
+    recognised when all folders have names of splits, or a folder `train` holds folders, or names differ in nothing but
+    the split (`seg_train`, `seg_test`). A folder that holds nothing but one folder of folders is that folder.
 
     Args:
         is_sample: whether a file is one, by its name.
-        problems: gets an empty class, a folder that is no split, names that differ only in case or Unicode form, a
-            name that is not text, an unreadable folder.
+        problems: gets an empty class, a folder that is no split, splits inside of classes, names that differ only in
+            case or Unicode form, a name that is not text, an unreadable folder.
         what: the samples in messages: "images".
         beside: a folder at the root that is neither a class nor a split.
         default_class: of samples in a folder without classes; "" accepts none.
     """
+    walk = _Walk(is_sample, problems, beside, what)
+    top = walk.unwrapped(root) if not default_class else root
+    notes = [] if top == root else [f"read from {show(top)}, the only folder there."]
     strays: list[Path] = []
     ignored: list[Path] = []
     found: list[SampleFile] = []
-    for split, folder in _splits(root, is_sample, problems, beside):
-        folders, inside = _entries(folder, is_sample, problems, beside)
+    folders_of = walk.splits(top, notes)
+    for split, folder in folders_of.items():
+        folders, inside = walk.entries(folder)
         classes = [(_composed(path.name), path) for path in folders]
         if default_class and not folders:
             classes = [(default_class, folder)]
         else:
             strays += inside
+        if not default_class and walk.hold_splits(folders):
+            problems.add(show(folder), "splits inside of classes, expected {train,valid,test}/<class>/...")
         for name, class_folder in classes:
-            files = sorted(_files_below(class_folder, problems))
+            files = sorted(files_below(class_folder, walk.unreadable))
             samples = [path for path in files if is_sample(path)]
             ignored += [path for path in files if not is_sample(path)]
             if not samples:
@@ -88,7 +112,29 @@ def scan_classes(
                     found.append(SampleFile(path, identity, name, split))
     found.sort(key=lambda file: file.id)
     _check_names(root, found, problems)
-    return Scan(found, strays, ignored)
+    return Scan(found, strays, ignored, top, folders_of, notes)
+
+
+def files_below(folder: Path, unreadable: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Every file below a folder, without hidden files and litter. Links are followed, each folder is entered once, and
+    never one that holds the folder itself.
+
+    Args:
+        unreadable: is called for each folder that cannot be listed.
+    """
+    seen = {_inode(parent) for parent in folder.resolve().parents}
+    for parent, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        if (inode := _inode(Path(parent))) in seen:
+            folders.clear()
+            continue
+        seen.add(inode)
+        folders[:] = sorted(name for name in folders if not _litter(name))
+        yield from (Path(parent, name) for name in sorted(names) if not _litter(name))
+
+
+def _inode(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def visible(folder: Path) -> list[Path]:
@@ -136,48 +182,110 @@ def _sha256(path: Path) -> bytes:
         return os.fsencode(path)
 
 
-def _splits(
-    root: Path, is_sample: Callable[[Path], bool], problems: Problems, beside: str
-) -> list[tuple[str | None, Path]]:
-    """The folders that hold class folders, with their split; `root` itself where there are no splits."""
-    split_of = {path: SPLIT_NAMES.get(path.name.lower()) for path in _entries(root, is_sample, problems, beside)[0]}
-    if not split_of or not all(split_of.values()):
-        train = next((folder for folder, split in split_of.items() if split == "train"), None)
-        folders, samples = _entries(train, is_sample, problems) if train else ([], [])
-        if samples or not folders:
-            return [(None, root)]  # `train` may be a class, beside `bus` and `car`
-    seen: dict[str | None, Path] = {}
-    for folder, split in split_of.items():
-        if split is None:
-            problems.add(show(folder), f"beside train, expected only train, valid, test{beside and f' and {beside}'}")
-        elif split in seen:
-            problems.add(show(folder), f"{split} is already in {seen[split].name}")
-        else:
-            seen[split] = folder
-    return list(seen.items())
+@dataclass(frozen=True)
+class _Walk:
+    """What folders are, by their names and content; see `scan_classes` for the fields."""
+
+    is_sample: Callable[[Path], bool]
+    problems: Problems
+    beside: str
+    what: str
+
+    def unreadable(self, error: OSError) -> None:
+        self.problems.add(error.filename, f"cannot be read: {error.strerror}")
+
+    def entries(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """The folders in a folder, and the samples."""
+        try:
+            paths = visible(folder)
+        except OSError as error:
+            self.unreadable(error)
+            return [], []
+        folders = [path for path in paths if path.is_dir()]
+        samples = [path for path in paths if self.is_sample(path) and path not in folders]
+        return [path for path in folders if path.name != self.beside], samples
+
+    def unwrapped(self, folder: Path) -> Path:
+        """The folder inside, where a folder holds nothing but one folder of folders, as unpacked archives do."""
+        folders, samples = self.entries(folder)
+        if len(folders) != 1 or samples or folders[0].name.lower() in SPLIT_NAMES:
+            return folder
+        within, inside = self.entries(folders[0])
+        return self.unwrapped(folders[0]) if within and not inside else folder
+
+    def twin(self, folder: Path) -> Path:
+        """`seg_train/seg_train`, where an archive was unpacked into a folder of its name."""
+        folders, samples = self.entries(folder)
+        same = not samples and len(folders) == 1 and folders[0].name == folder.name
+        return self.twin(folders[0]) if same else folder
+
+    def hold_splits(self, classes: Sequence[Path]) -> bool:
+        """Whether every class folder holds nothing but folders with names of splits, as in `<class>/{train,test}/`."""
+        for within, samples in map(self.entries, classes):
+            names = {SPLIT_NAMES.get(path.name.lower()) for path in within}
+            if samples or None in names or not {"train", "test"} <= names:
+                return False
+        return bool(classes)
+
+    def splits(self, root: Path, notes: list[str]) -> dict[str | None, Path]:
+        """Split -> the folder that holds its class folders; `root` itself for None where there are no splits."""
+        folders = self.entries(root)[0]
+        roles = self._roles(folders)
+        if not roles:
+            return {None: root}  # `train` may be a class, beside `bus` and `car`
+        found: dict[str | None, Path] = {}
+        for folder in folders:
+            split = roles.get(folder)
+            if split in found:
+                self.problems.add(show(folder), f"{split} is already in {found[split].name}")
+            elif split:
+                found[split] = self.twin(folder)
+            elif any(map(self.is_sample, files_below(folder))):
+                expected = f"expected only train, valid, test{self.beside and f' and {self.beside}'}"
+                fix = f"move it elsewhere; {self.what} without labels are for predict"
+                self.problems.add(show(folder), f"beside train, {expected}; {fix}")
+            else:
+                notes.append(f"left out: {folder.name}, without {self.what}.")
+        if any(path.name.lower() not in SPLIT_NAMES or path.parent != root for path in found.values()):
+            notes.append(f"{', '.join(f'{split} is {path.relative_to(root)}' for split, path in found.items())}.")
+        return found
+
+    def _roles(self, folders: Sequence[Path]) -> dict[Path, str]:
+        """The split of each folder that is one; empty where the folders are classes."""
+        named = {folder: split for folder in folders if (split := SPLIT_NAMES.get(folder.name.lower()))}
+        train = next((folder for folder, split in named.items() if split == "train"), None)
+        within, inside = self.entries(train) if train else ([], [])
+        if named and (len(named) == len(folders) or (within and not inside)):
+            return named
+        like = {folder: role for folder in folders if (role := _role(folder))}
+        for rest in {rest for _, rest in like.values()}:
+            same = {folder: split for folder, (split, other) in like.items() if other == rest}
+            if "train" in same.values() and len(set(same.values())) > 1:
+                return same
+        return {}
 
 
-def _entries(
-    folder: Path, is_sample: Callable[[Path], bool], problems: Problems, beside: str = ""
-) -> tuple[list[Path], list[Path]]:
-    """The folders in a folder, and the samples."""
-    try:
-        paths = visible(folder)
-    except OSError as error:
-        problems.add(error.filename, f"cannot be read: {error.strerror}")
-        return [], []
-    folders = [path for path in paths if path.is_dir()]
-    samples = [path for path in paths if is_sample(path) and path not in folders]
-    return [path for path in folders if path.name != beside], samples
+def _role(folder: Path) -> tuple[str, str] | None:
+    """The split that a folder's name says, and the rest of the name: `seg_train` -> train, seg; None for others.
+
+    >>> _role(Path("seg_train")), _role(Path("test1")), _role(Path("contest"))
+    (('train', 'seg'), ('test', ''), None)
+    """
+    words = re.split("[^a-z]+", folder.name.lower())
+    said = [word for word in words if word in SPLIT_NAMES]
+    return (SPLIT_NAMES[said[0]], " ".join(word for word in words if word and word != said[0])) if said else None
 
 
-def _files_below(folder: Path, problems: Problems) -> Iterator[Path]:
-    def unreadable(error: OSError) -> None:
-        problems.add(error.filename, f"cannot be read: {error.strerror}")
+def counted(paths: Sequence[Path], most: int = 3) -> str:
+    """How many files, by suffix, and the first of them.
 
-    for parent, folders, names in os.walk(folder, onerror=unreadable):
-        folders[:] = [name for name in folders if not _litter(name)]
-        yield from (Path(parent, name) for name in names if not _litter(name))
+    >>> counted([Path("a/1.txt"), Path("a/2.txt"), Path("README")])
+    '3 files (2 .txt, 1 without a suffix; first: a/1.txt)'
+    """
+    kinds = Counter(path.suffix.lower() or "without a suffix" for path in paths).most_common()
+    listed = ", ".join(f"{number:,} {kind}" for kind, number in kinds[:most])
+    more = ", ..." if len(kinds) > most else ""
+    return f"{len(paths):,} file{'s' * (len(paths) > 1)} ({listed}{more}; first: {show(paths[0])})"
 
 
 def _litter(name: str) -> bool:

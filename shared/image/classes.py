@@ -3,6 +3,7 @@
 N images, C channels, H height, W width.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +15,29 @@ from PIL import Image
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
-from shared.data.folder import SampleFile, find_copies
+from shared.data.folder import find_copies
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, select
-from shared.image.files import image_size, read_images, read_mask, to_square
-from shared.image.folder import EVIDENCE, scan_folder
+from shared.image.files import image_size, largest_number, read_images, read_mask, to_square
+from shared.image.folder import EVIDENCE, ImageFolder, scan_folder
+from shared.image.losses import ALIKE, Seen, loss_lines
 from shared.image.official import is_official, read_official
-from shared.image.params import PrepareImages
+from shared.image.params import PrepareImages, Reading
 from shared.report.prepared import Counts, leave_prepared
 
 SIZES_PX = (32, 48, 64)  # suggested sizes: more pixels cost more than they help a net trained from scratch
 SMALLEST_PX = 16  # that the networks take
 _UPDATES = 300  # and about how many updates: what the samples take
-SUGGESTED_SPLITS = PrepareImages(seed=0, image_size=SIZES_PX[0], channels=3, valid_fraction=0.1, test_fraction=0.2)
+LEAST_TO_MIRROR, MOST_TO_MIRROR = 8, 100  # images of a class to have a mean, and classes that are compared
+MIRRORED = 0.25  # of the distance of a class to its own mirror image; where nothing is exchanged, it is about 1 or more
+WIDE = 0.34  # mean share of the area that a crop cuts, above which suggest keeps the whole: 3:2 and 4:3 are cropped
+WHITES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of floats, 8, 10, 12, 14 and 16 bits
+LEAST_BORDERS = 0.5  # share of the images whose borders must agree, to be the ground of transparent ones
+SUGGESTED_SPLITS = PrepareImages(
+    seed=0, image_size=SIZES_PX[0], channels=3, fit="crop", ground=128, white=WHITES[-1],
+    valid_fraction=0.1, test_fraction=0.2,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,8 @@ class LabelledImages:
         given: N, the split of each; None where the data do not say.
         keys: N, the same for copies of one file.
         evidence: of some images, by id: (H, W) bool, the deciding pixels.
+        notes: sentences: what was taken for what, what was left out.
+        seen: in the files, besides the pixels.
     """
 
     source: str
@@ -53,6 +65,8 @@ class LabelledImages:
     given: Sequence[str | None]
     keys: Sequence[str]
     evidence: dict[str, np.ndarray]
+    notes: Sequence[str]
+    seen: Sequence[Seen]
 
     def splits(self, params: PrepareImages) -> dict[str, dict[str, Column]]:
         """The columns of each split: image (N, C, H, W) uint8, label (N,) int64, id, and, where there are masks of
@@ -77,6 +91,8 @@ def read(root: Path, params: PrepareImages, *, labelled: bool = True) -> Labelle
     Raises:
         UserError: with everything that is wrong.
     """
+    if root.is_file():
+        raise UserError(f"{show(root)}: a file", expected="a folder of images", fix="unpack it, if it is an archive")
     if not root.is_dir():
         raise UserError(f"{show(root)}: no such folder", fix="run the fetch stage, or put your data there")
     return _from_official(root, params) if is_official(root) else _from_folder(root, params, labelled)
@@ -95,6 +111,9 @@ def leave_images(folder: Path, data: LabelledImages, params: PrepareImages) -> N
         "classes": data.classes,
         "channels": params.channels,
         "image_size": params.image_size,
+        "fit": params.fit,
+        "ground": params.ground,
+        "white": params.white,
         **_moments(np.asarray(splits["train"]["image"])),
     }
     counts = {
@@ -103,26 +122,86 @@ def leave_images(folder: Path, data: LabelledImages, params: PrepareImages) -> N
     }
     counts["images"] = {split: len(columns["id"]) for split, columns in splits.items()}
     page: list[str | Counts] = [f"{len(data.classes)} classes, {params.image_size} px a side.", counts]
+    page += [*data.notes, *loss_lines(data.seen, params)]
     leave_prepared(folder, splits, manifest, page, params)
 
 
-def suggest(root: Path, *, labelled: bool = True) -> dict[str, Any]:
-    """Params that suit a folder of images: image size and channels from the files, batch and epochs from their number.
+def suggest(root: Path, *, labelled: bool = True) -> tuple[dict[str, Any], LabelledImages]:
+    """Params that suit a folder of images: how to read them from the files, batch and epochs from their number; and the
+    images, read for SUGGESTED_SPLITS.
 
-    Reads every image once. Raises one UserError with everything that is wrong.
+    Reads every image once, and prints what was taken for what and what is lost. Raises one UserError with everything
+    that is wrong.
     """
-    data = read(root, SUGGESTED_SPLITS, labelled=labelled)
+    files = scan_folder(root, Problems(root), labelled=labelled).images if root.is_dir() else []
+    white = _suggested_white([image.path for image in files])
+    data = read(root, SUGGESTED_SPLITS.model_copy(update={"white": white}), labelled=labelled)
+    size = _suggested_size([image.path for image in files])
+    channels = 1 if (data.images == data.images[:, :1]).all() else 3
+    reading = Reading(image_size=size, channels=channels, fit=_suggested_fit(data.seen),  # type: ignore[arg-type]
+                      ground=_suggested_ground(data.seen), white=white)  # fmt: skip
     num_train = len(data.splits(SUGGESTED_SPLITS)["train"]["id"])
-    files = scan_folder(root, Problems(root), labelled=labelled).images
+    for line in [_taken(data), *data.notes, *loss_lines(data.seen, reading)]:
+        print(line)
     batch = min(max(8, num_train // 20), 125, num_train)
     updates_an_epoch = max(1, num_train // batch)
-    return {
-        "prepare.image_size": _suggested_size([image.path for image in files]),
-        "prepare.channels": 1 if (data.images == data.images[:, :1]).all() else 3,
+    values = {f"prepare.{key}": value for key, value in reading.model_dump().items()} | {
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
         "train.epochs": float(min(max(8, round(_UPDATES / updates_an_epoch)), 100)),
     }
+    return values, data
+
+
+def mirrored_classes(data: LabelledImages) -> list[tuple[str, str]]:
+    """Pairs of classes that mirroring exchanges, such as arrows to the left and to the right: the mirrored mean image
+    of one is much closer to that of the other than to its own."""
+    counts = np.bincount(data.labels, minlength=len(data.classes))
+    some = np.flatnonzero(counts >= LEAST_TO_MIRROR)
+    means = np.stack([data.images[data.labels == label].mean(axis=0) for label in some]) if len(some) else np.empty(0)
+    pairs = []
+    for first, second in itertools.combinations(range(min(len(some), MOST_TO_MIRROR)), 2):
+        mirror = means[first][..., ::-1]
+        own = min(np.square(one - one[..., ::-1]).mean() for one in (means[first], means[second]))
+        if np.square(mirror - means[second]).mean() < MIRRORED * own:
+            pairs.append((data.classes[some[first]], data.classes[some[second]]))
+    return pairs
+
+
+def _taken(data: LabelledImages) -> str:
+    """The classes and the splits with their counts, in one line."""
+    most = 8
+    numbers = np.bincount(data.labels, minlength=len(data.classes)).tolist()
+    some = ", ".join(f"{name} ({number:,})" for name, number in list(zip(data.classes, numbers, strict=True))[:most])
+    low, high = min(numbers), max(numbers)
+    more = f", ...; {low:,}{f' to {high:,}' if low < high else ''} each" if len(numbers) > most else ""
+    given = [f"{name} {data.given.count(name):,}" for name in ("train", "valid", "test") if name in data.given]
+    kinds = "1 class" if len(numbers) == 1 else f"{len(numbers):,} classes"
+    splits = f"; splits: {', '.join(given)}" if given else ""
+    return f"{len(data.ids):,} images of {kinds}: {some}{more}{splits}; first: {data.ids[0]}."
+
+
+def _suggested_white(paths: Sequence[Path]) -> float:
+    """The end of the smallest usual range that holds all numbers of more than 8 bits; that of 16 bits without any."""
+    found = []
+    for path in paths:
+        with Problems(path).collect():  # read reports what cannot be read
+            found.append(largest_number(path))
+    most = max((number for number in found if number is not None), default=WHITES[-1])
+    return next((white for white in WHITES if most <= white), WHITES[-1])
+
+
+def _suggested_fit(seen: Sequence[Seen]) -> str:
+    return "pad" if np.mean([one.cut for one in seen]) > WIDE else "crop"
+
+
+def _suggested_ground(seen: Sequence[Seen]) -> int:
+    """The grey level of the images' own borders, where most agree: transparent ones then look like the others."""
+    opaque = [one.border for one in seen if not one.transparent]
+    levels = [level for level in opaque if level is not None]
+    middle = round(median(levels)) if levels else SUGGESTED_SPLITS.ground
+    agree = sum(abs(level - middle) <= ALIKE for level in levels)
+    return middle if opaque and agree > LEAST_BORDERS * len(opaque) else SUGGESTED_SPLITS.ground
 
 
 def _from_folder(root: Path, params: PrepareImages, labelled: bool) -> LabelledImages:
@@ -130,13 +209,12 @@ def _from_folder(root: Path, params: PrepareImages, labelled: bool) -> LabelledI
     found = scan_folder(root, problems, labelled=labelled)
     labels = np.array([found.classes.index(image.class_name) for image in found.images], dtype=np.int64)
     keys = find_copies(found.images, problems)
-    pixels = read_images([image.path for image in found.images], params.image_size, params.channels, problems)
-    evidence = _read_evidence(root, found.images, params.image_size, problems)
+    pixels, seen = read_images({image.id: image.path for image in found.images}, params, problems)
+    evidence = _read_evidence(found, params, problems)
     problems.raise_if_any(fix="fix or remove these files; data/README.md says which forms are accepted")
-    for path in found.ignored:
-        print(f"left out, not an image: {show(path)}")
     ids, given = [image.id for image in found.images], [image.split for image in found.images]
-    return LabelledImages(source_of(root), found.classes, pixels, labels, ids, given, keys, evidence)
+    source = source_of(root)
+    return LabelledImages(source, found.classes, pixels, labels, ids, given, keys, evidence, found.notes, seen)
 
 
 def _from_official(root: Path, params: PrepareImages) -> LabelledImages:
@@ -150,6 +228,8 @@ def _from_official(root: Path, params: PrepareImages) -> LabelledImages:
         given=[part.split for part in parts for _ in part.ids],
         keys=ids,
         evidence={},
+        notes=[],
+        seen=[],
     )
 
 
@@ -159,7 +239,10 @@ def _as_wanted(images: np.ndarray, params: PrepareImages) -> np.ndarray:
         return images
     mode = "L" if params.channels == 1 else "RGB"
     pictures = (Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)) for image in images)
-    squares = [np.asarray(to_square(picture.convert(mode), params.image_size)) for picture in pictures]
+    squares = [
+        np.asarray(to_square(picture.convert(mode), params.image_size, params.fit, params.ground))
+        for picture in pictures
+    ]
     return np.stack(squares).reshape(len(images), params.image_size, params.image_size, -1).transpose(0, 3, 1, 2)
 
 
@@ -173,17 +256,16 @@ def _suggested_size(paths: Sequence[Path]) -> int:
     return max([size for size in SIZES_PX if size <= side], default=SIZES_PX[0])
 
 
-def _read_evidence(root: Path, images: Sequence[SampleFile], size: int, problems: Problems) -> dict[str, np.ndarray]:
+def _read_evidence(found: ImageFolder, params: Reading, problems: Problems) -> dict[str, np.ndarray]:
     """The masks of the test images; of all that have one where the folder has no splits. A mask has the name of its
     image; its suffix may differ."""
     masks: dict[str, np.ndarray] = {}
-    for image in images if (root / EVIDENCE).is_dir() else ():
-        below = image.path.relative_to(root)
-        path = root / EVIDENCE / (Path(*below.parts[1:]) if image.split else below)
-        found = next((candidate for candidate in (path, path.with_suffix(".png")) if candidate.exists()), None)
-        if found and image.split in ("test", None):
+    for image in found.images if (found.root / EVIDENCE).is_dir() else ():
+        path = found.root / EVIDENCE / image.path.relative_to(found.folders[image.split])
+        mask = next((candidate for candidate in (path, path.with_suffix(".png")) if candidate.exists()), None)
+        if mask and image.split in ("test", None):
             with problems.collect():
-                masks[image.id] = read_mask(found, size, image.path)
+                masks[image.id] = read_mask(mask, params, image.path)
         elif image.split == "test":
             problems.add(show(path), f"no mask of {image.id}, expected one for every test image")
     return masks

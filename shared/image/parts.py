@@ -3,7 +3,9 @@
 N images, C channels, H height, W width, P = H * W pixels, M presentations, S squares, G windows.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,21 +176,35 @@ def gradient_shap(subject: Subject, seed: int) -> Tensor:
 def grad_cam(subject: Subject, seed: int) -> Tensor:
     """Selvaraju et al. 2017 (arXiv:1610.02391): a layer's channels weighed by their gradients, positive part, enlarged.
 
-    Uses the last layer whose output is a feature map. Raises Unsuitable if there is none, or its channels come last.
+    Uses the last layer whose output is a feature map, with its channels first or last. Raises Unsuitable if there is
+    none.
     """
-    layer = last_map_layer(subject)
+    layer, channels_last = last_map_layer(subject)
     found = []
-    for chunk in _chunks(subject, _batch_size(subject)):
-        coarse = LayerGradCam(chunk.value, layer).attribute(
-            chunk.leaf(), additional_forward_args=chunk.rows, relu_attributions=True
-        )
-        found.append(F.interpolate(coarse, chunk.images.shape[2:], mode="bilinear"))
+    with _channels_first(layer) if channels_last else nullcontext(layer) as maps:
+        for chunk in _chunks(subject, _batch_size(subject)):
+            coarse = LayerGradCam(chunk.value, maps).attribute(
+                chunk.leaf(), additional_forward_args=chunk.rows, relu_attributions=True
+            )
+            found.append(F.interpolate(coarse, chunk.images.shape[2:], mode="bilinear"))
     return _summed(found)
 
 
+@contextmanager
+def _channels_first(layer: nn.Module) -> Iterator[nn.Module]:
+    """A module that sees the maps (M, h, w, C) of a layer as (M, C, h, w): Captum reads them at its output."""
+    view = nn.Identity()
+    handle = layer.register_forward_hook(lambda _, __, maps: view(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+    try:
+        yield view
+    finally:
+        handle.remove()
+
+
 @torch.no_grad()
-def last_map_layer(subject: Subject) -> nn.Module:
-    """The last module of the model whose output is a feature map (M, C, h, w), h and w above 1. Raises Unsuitable."""
+def last_map_layer(subject: Subject) -> tuple[nn.Module, bool]:
+    """The last module of the model whose output is a feature map, (M, C, h, w) or (M, h, w, C) with h and w above 1,
+    and whether its channels come last. Raises Unsuitable."""
     found: dict[str, torch.Size] = {}
     handles = [module.register_forward_hook(_note(found, name)) for name, module in subject.model.named_modules()]
     chunk = next(_chunks(subject, 1))
@@ -201,29 +217,36 @@ def last_map_layer(subject: Subject) -> nn.Module:
     if not found:
         raise Unsuitable("Grad-CAM needs a convolutional network: no layer of this one gives maps")
     name, shape = found.popitem()
-    if not _same_aspect(shape, images.shape):
+    first, last = (_distortion(sides, images.shape[2:]) for sides in (shape[2:], shape[1:3]))
+    if min(first, last) > 2:
         raise Unsuitable(
-            f"Grad-CAM reads maps (N, C, H, W), but the last 4-D output, of {name!r}, is {tuple(shape)} for images of "
-            f"{images.shape[2]}x{images.shape[3]} pixels: channels last, or no maps at all"
+            f"Grad-CAM reads maps, but the last 4-D output, of {name!r}, is {tuple(shape)} for images of "
+            f"{images.shape[2]}x{images.shape[3]} pixels: no maps at all"
         )
-    return subject.model.get_submodule(name)
+    return subject.model.get_submodule(name), last < first
 
 
 def _note(found: dict[str, torch.Size], name: str) -> Any:
     def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and len(output) == 2 and min(output.shape[2:]) > 1:
+        if (
+            isinstance(output, Tensor)
+            and output.ndim == 4
+            and len(output) == 2
+            and max(min(output.shape[2:]), min(output.shape[1:3])) > 1
+        ):
             found.pop(name, None)  # a module that is called twice is as late as its last call
             found[name] = output.shape
 
     return hook
 
 
-def _same_aspect(maps: torch.Size, images: torch.Size) -> bool:
-    """Whether maps (M, C, h, w) can be images (M, C, H, W) on a coarser grid, at most twice as coarse one way as the
-    other. Maps whose channels come last, or attention between tokens, fail this test.
-    """
-    height, width = (side / image for side, image in zip(maps[2:], images[2:], strict=True))
-    return height <= 2 * width and width <= 2 * height
+def _distortion(maps: Sequence[int], images: Sequence[int]) -> float:
+    """How much coarser a grid (h, w) is one way than the other, on images (H, W): 1 for the same shape; infinite for a
+    single row or column. Channels taken for a side, and attention between tokens, are far from 1."""
+    if min(maps) < 2:
+        return math.inf
+    ratio = maps[0] / images[0] * images[1] / maps[1]
+    return max(ratio, 1 / ratio)
 
 
 READING = (

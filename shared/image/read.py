@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared.core.errors import Problems, UserError
 from shared.core.predict import Adapter, Item, Predict, ranked
+from shared.data.folder import files_below
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Classify = Callable[["Tensor"], "Tensor"]  # (N, C, H, W) uint8 -> (N, K) logits
+
+_BEFORE = {"fit": "crop", "ground": 128, "white": 65535.0}  # of weights that do not say
 
 
 def image_predictor(classify: Classify, config: dict[str, Any]) -> Predict:
@@ -18,22 +21,26 @@ def image_predictor(classify: Classify, config: dict[str, Any]) -> Predict:
 
     Args:
         classify: images as `prepare` makes them -> logits.
-        config: of the weights: classes, image_size, channels.
+        config: of the weights: classes, and how images are read (see params.py, Reading).
     """
     import numpy as np
     import torch
 
     from shared.image.files import read_image
+    from shared.image.params import Reading
+
+    reading = Reading(**{key: config.get(key, _BEFORE.get(key)) for key in Reading.model_fields})
 
     def predict(paths: list[str | Path]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         images: list[np.ndarray] = []
         for path in paths:
             try:
-                images.append(read_image(Path(path), config["image_size"], config["channels"]).transpose(2, 0, 1))
+                images.append(read_image(Path(path), reading).transpose(2, 0, 1))
                 found.append({})
             except UserError as error:
-                found.append({"error": error.what.removeprefix(f"{path}: ")})
+                expected = f" (expected {error.expected})" if error.expected else ""
+                found.append({"error": error.what.removeprefix(f"{path}: ") + expected})
         if images:
             rows = iter(classify(torch.from_numpy(np.stack(images))).double().softmax(dim=1).tolist())
             found = [one or ranked(next(rows), config["classes"]) for one in found]
@@ -43,23 +50,20 @@ def image_predictor(classify: Classify, config: dict[str, Any]) -> Predict:
 
 
 def find_images(paths: Iterable[str | Path], problems: Problems) -> Iterator[Path]:
-    """The given files, and the images inside given folders, sorted by path. Hidden files are left out.
+    """The given files, and the images inside given folders, sorted by path, found as prepare finds them.
 
     A path that does not exist and a folder without images are noted in `problems`.
     """
     from shared.image.files import IMAGE_SUFFIXES
 
     for path in map(Path, paths):
-        inside = (
-            [path] if path.is_file() else sorted(file for file in path.rglob("*") if _is_image(file, IMAGE_SUFFIXES))
-        )
+        inside = [path] if path.is_file() else []
+        if path.is_dir():
+            below = files_below(path, lambda error: problems.add(error.filename, f"cannot be read: {error.strerror}"))
+            inside = sorted(file for file in below if file.suffix.lower() in IMAGE_SUFFIXES)
         if not inside:
             problems.add(path, "no images inside" if path.is_dir() else "no such file or folder")
         yield from inside
-
-
-def _is_image(path: Path, suffixes: set[str]) -> bool:
-    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
 
 
 def _read(words: Sequence[str], files: Sequence[Path], problems: Problems) -> Iterator[list[Item]]:

@@ -218,7 +218,7 @@ def test_exit_status_and_page(
     told, html = capsys.readouterr().out, (tmp_path / "deep/page.html").read_text(encoding="utf-8")
     assert "page: " in told
     assert "\x1b" not in told
-    assert "notes.txt: ignored" in told
+    assert "left out, no images by their suffix: 1 file (1 .txt; first: " in told
     assert all(Path(extra).name[8:15] in text for text in (told, html))
     assert "<script" not in html
     assert "All projects" not in html

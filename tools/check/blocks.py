@@ -7,12 +7,12 @@ from typing import Any
 
 from PIL import Image
 
-from shared.core.paths import show
 from shared.data.folder import SampleFile
-from shared.image.files import REDUCING_GAP, image_size
+from shared.image.classes import SUGGESTED_SPLITS
+from shared.image.files import REDUCING_GAP, image_size, load_upright
 from shared.report.blocks import Block, cell, pictures, section, strips, table, text
 
-from .findings import SPLITS, Findings, Group, load
+from .findings import SPLITS, Findings, Group
 
 SHOWN_PX = 112
 MOST_GROUPS, MOST_OF_A_GROUP, MOST_HINTS, MOST_FILES = 40, 6, 20, 200
@@ -38,8 +38,10 @@ def finding_blocks(found: Findings, album: Path) -> Iterator[Block]:
         yield text(f"{near:.0%} {CAUTION}", "note")
     yield section("Counts")
     yield _counts(found)
-    ignored = [f"{show(path)}: ignored, no image by its suffix" for path in found.ignored]
-    if listed := [*found.damaged, *found.problems, *ignored]:
+    if found.notes:
+        yield section("Worth knowing before training")
+        yield table([], [[line] for line in found.notes])
+    if listed := [*found.damaged, *found.problems]:
         yield section("Files")
         more = [f"... and {len(listed) - MOST_FILES:,} more"] if len(listed) > MOST_FILES else []
         yield table([], [[line] for line in [*listed[:MOST_FILES], *more]])
@@ -93,7 +95,7 @@ def _strip(group: Group, leaks: bool, album: Path) -> dict[str, Any]:
 
 def _shown(file: SampleFile, album: Path, note: str) -> dict[str, Any]:
     """Read once more: thumbnails are too small to look at."""
-    small = load(file.path, SHOWN_PX)
+    small, _ = load_upright(file.path, SHOWN_PX, SUGGESTED_SPLITS)
     small.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
     name = f"{len(list(album.iterdir()))}.webp"
     small.save(album / name, quality=80, method=4)

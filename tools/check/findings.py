@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy.sparse import coo_array  # type: ignore[import-untyped]
 from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 from sklearn.linear_model import LogisticRegression
@@ -18,8 +18,10 @@ from tqdm import tqdm
 from shared.core.errors import Problems, UserError
 from shared.core.paths import show
 from shared.data.folder import SampleFile
-from shared.image.files import REDUCING_GAP, opaque, opened
+from shared.image.classes import SUGGESTED_SPLITS
+from shared.image.files import REDUCING_GAP, load_upright
 from shared.image.folder import scan_folder
+from shared.image.losses import Seen, loss_lines
 
 from .near_copies import SIDE, describe, find_pairs
 
@@ -60,19 +62,19 @@ class Findings:
         images: those that can be read.
         problems: of the folder's structure, which the prepare stage refuses as well.
         damaged: one sentence for each file that cannot be read.
-        ignored: files that are no images by their suffix.
         groups: of copies.
         hints: images whose label is worth a look, with the label that is likely, the most doubtful first.
         trust: accuracy of the classifier behind the hints, on images it has not seen; None with too few images.
+        notes: sentences: what was taken for what, and what prepare loses unless its params say otherwise.
     """
 
     images: list[SampleFile]
     problems: list[str]
     damaged: list[str]
-    ignored: list[Path]
     groups: list[Group]
     hints: list[tuple[SampleFile, str]]
     trust: float | None
+    notes: list[str]
 
     @property
     def has_splits(self) -> bool:
@@ -97,7 +99,7 @@ def examine(root: Path) -> Findings:
     if not folder.images:
         expected = "<class>/<image>, or {train,valid,test}/<class>/<image>; archives and tables cannot be checked"
         raise UserError(f"{show(root)}: no folder of labelled images", expected=expected)
-    damaged, read = Problems(show(root)), list[tuple[SampleFile, np.ndarray, bytes]]()
+    damaged, read = Problems(show(root)), list[tuple[SampleFile, np.ndarray, bytes, Seen]]()
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(_read, file) for file in folder.images]
         for result in tqdm(waiting, unit="image", disable=None):
@@ -105,30 +107,20 @@ def examine(root: Path) -> Findings:
                 read.append(result.result())
     if not read:
         raise UserError(f"{show(root)}: none of its {len(folder.images):,} images can be read: {damaged.found[0]}")
-    images, small, digests = zip(*read, strict=True)
+    images, small, digests, seen = zip(*read, strict=True)
     thumbnails = np.stack(small)
     parts, groups = find_groups(images, thumbnails, digests)
     hints, trust = find_hints(images, thumbnails, np.unique(parts, return_index=True)[1])
-    return Findings(list(images), problems.found, damaged.found, folder.ignored, groups, hints, trust)
+    notes = [*folder.notes, *loss_lines(seen, SUGGESTED_SPLITS)]
+    return Findings(list(images), problems.found, damaged.found, groups, hints, trust, notes)
 
 
-def _read(file: SampleFile) -> tuple[SampleFile, np.ndarray, bytes]:
-    """The whole image as a thumbnail (S, S, 3) uint8, whatever its shape, and the digest of its file."""
-    small = load(file.path, SIDE)
+def _read(file: SampleFile) -> tuple[SampleFile, np.ndarray, bytes, Seen]:
+    """The whole image as a thumbnail (S, S, 3) uint8, whatever its shape, the digest of its file, and what was seen."""
+    small, seen = load_upright(file.path, SIDE, SUGGESTED_SPLITS)
     if small.size != (SIDE, SIDE):
         small = small.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
-    return file, np.asarray(small), hashlib.sha256(file.path.read_bytes()).digest()
-
-
-def load(path: Path, px: int) -> Image.Image:
-    """The whole image upright in RGB, perhaps reduced by decoding, though not to less than `px`.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    with opened(path) as image:
-        image.draft(None, (round(REDUCING_GAP * px),) * 2)
-        return opaque(ImageOps.exif_transpose(image)).convert("RGB")
+    return file, np.asarray(small), hashlib.sha256(file.path.read_bytes()).digest(), seen
 
 
 def find_groups(

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from projects.cifar_cnn import predict
-from projects.cifar_cnn.model import build_model, load_model, predict_logits, whiten_from
+from projects.cifar_cnn.model import build_model, check_side, load_model, predict_logits, whiten_from
 from shared.core.errors import UserError
 from shared.image.augment import to_float
 from shared.training.weights import save_model
@@ -85,3 +85,47 @@ def test_an_unknown_network_is_named_and_a_known_one_takes_its_channels() -> Non
         build_model(CONFIG | {"model": {"name": "resnet17", "width": 4}})
     with pytest.raises(UserError, match="resnet18 takes 3 channels, the data has 1"):
         build_model(CONFIG | {"model": {"name": "resnet18", "width": 4}, "channels": 1})
+
+
+@pytest.mark.parametrize("constant", [[2], [0, 1], [0, 1, 2]])
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_channel_that_is_constant_in_training_trains_and_is_ignored(constant: list[int], level: float) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(50, 3, 16, 16)
+    images[:, constant] = level
+    mean, std = ([float(of(images[:, channel])) for channel in range(3)] for of in (torch.mean, torch.std))
+    model = build_model(
+        CONFIG | {"mean": mean, "std": [0.0 if channel in constant else std[channel] for channel in range(3)]}
+    )
+    whiten_from(model, images)
+    loss = model(images).square().sum()
+    loss.backward()
+    assert loss.isfinite()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.grad is not None)
+    others = images.clone()
+    others[:, constant] = torch.rand(50, len(constant), 16, 16)
+    assert torch.equal(model.eval()(others), model(images))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "vit_b_32", "squeezenet1_1", "regnet_x_400mf"])
+def test_torchvision_classifiers_give_logits_alone(name: str) -> None:
+    images = torch.rand(2, 3, 64, 64)
+    logits = build_model(CONFIG | {"model": {"name": name, "width": 4}, "image_size": 64})(images)
+    assert (type(logits), logits.shape) == (Tensor, (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "better"),
+    [("vit_b_16", 40, 48), ("inception_v3", 64, 96), ("alexnet", 32, 64), ("vit_b_32", 48, 64)],
+)
+def test_a_size_that_a_network_cannot_take_is_named_with_one_that_it_can(name: str, side: int, better: int) -> None:
+    with pytest.raises(UserError, match=rf"{name} cannot take images of {side} px \(prepare.image_size\)") as caught:
+        build_model(CONFIG | {"model": {"name": name, "width": 4}, "image_size": side})
+    assert caught.value.fix == f"prepare.image_size={better}"
+
+
+def test_smaller_images_of_the_first_epochs_are_checked_too() -> None:
+    check_side("compact", 32, 24, "train.small_px")
+    check_side("resnet18", 32, 24, "train.small_px")
+    with pytest.raises(UserError, match=r"vit_b_16 for 32 px cannot take 16 px \(train.small_px\): Wrong image height"):
+        check_side("vit_b_16", 32, 16, "train.small_px")

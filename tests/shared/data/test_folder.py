@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.core.errors import Problems
-from shared.data.folder import Scan, find_copies, scan_classes
+from shared.data.folder import Scan, counted, files_below, find_copies, scan_classes
 from shared.data.labels import check_classes, class_names
 
 
@@ -90,9 +90,77 @@ def test_other_files_and_those_outside_of_classes_are_listed(tmp_path: Path) -> 
     assert (found.ignored, found.strays) == ([tmp_path / "a/notes.txt"], [tmp_path / "stray.png"])
 
 
+ARCHIVES = {
+    "seg": ["seg_train/seg_train/{}/1.png", "seg_test/seg_test/{}/2.png", "seg_notes/readme.txt"],
+    "downloaded": ["cards-v2/train/{}/1.png", "cards-v2/test/{}/2.png", "cards.csv"],
+    "twins": ["train/train/{}/1.png", "test/test/test/{}/2.png"],
+    "numbered": ["train1/{}/1.png", "test1/{}/2.png"],
+    "tests beside": ["Training/{}/1.png", "Testing/{}/2.png", "docs/notes.txt"],
+}
+
+
+@pytest.mark.parametrize("names", ARCHIVES.values(), ids=ARCHIVES)
+def test_splits_of_unpacked_archives_are_taken_and_said(tmp_path: Path, names: list[str]) -> None:
+    fill(tmp_path, *(name.format(kind) for name in names for kind in ("a", "b")))
+    problems = Problems("data")
+    found = scan_pictures(tmp_path, problems)
+    assert problems.found == []
+    assert [(file.class_name, file.split) for file in found.files] == [
+        (file.parent.name, "test" if file.name == "2.png" else "train")
+        for file in sorted(tmp_path.rglob("*.png"), key=lambda path: path.relative_to(tmp_path).as_posix())
+    ]
+    assert found.notes
+    for split, folder in found.folders.items():
+        assert {path.name for path in folder.iterdir()} == {"a", "b"}
+        assert any(f"{split} is " in note for note in found.notes) or folder.parent.name in ("cards-v2", tmp_path.name)
+
+
+@pytest.mark.parametrize("classes", [["train_station", "test_tube"], ["contest", "trainer"], ["train 1", "train 2"],
+                                     ["test", "pass"]])  # fmt: skip
+def test_names_that_only_sound_like_splits_are_classes(tmp_path: Path, classes: list[str]) -> None:
+    assert scan(fill(tmp_path, *(f"{name}/1.png" for name in classes)))[::2] == (sorted(classes), [])
+
+
+def test_one_folder_of_folders_is_where_the_classes_are(tmp_path: Path) -> None:
+    problems = Problems("data")
+    found = scan_pictures(fill(tmp_path, "photos/a/1.png", "photos/b/1.png", "photos/evidence/a/1.png"), problems)
+    assert ([file.id for file in found.files], problems.found) == (["photos/a/1.png", "photos/b/1.png"], [])
+    assert (found.root, found.notes) == (
+        tmp_path / "photos",
+        [f"read from {tmp_path / 'photos'}, the only folder there."],
+    )
+
+
+def test_what_drives_and_systems_leave_is_no_sample(tmp_path: Path) -> None:
+    litter = ["a/@eaDir/1.png/SYNOPHOTO_THUMB_M.png", "#recycle/1.png", "$RECYCLE.BIN/1.png", "a/.thumbnails/1.png",
+              "lost+found/1.png", "b/.ipynb_checkpoints/1-checkpoint.png"]  # fmt: skip
+    classes, images, problems = scan(fill(tmp_path, "a/1.png", "b/1.png", *litter))
+    assert (classes, [image[0] for image in images], problems) == (["a", "b"], ["a/1.png", "b/1.png"], [])
+
+
+def test_links_are_followed_and_end(tmp_path: Path) -> None:
+    fill(tmp_path / "set", "train/a/1.png", "train/b/2.png")
+    fill(tmp_path / "elsewhere", "a/3.png", "b/4.png", "more/5.png")
+    (tmp_path / "set/valid").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/more").rename(tmp_path / "more")
+    (tmp_path / "set/train/a/more").symlink_to(tmp_path / "more")
+    (tmp_path / "set/train/b/up").symlink_to(tmp_path / "set")
+    (tmp_path / "more/round").symlink_to(tmp_path / "more")
+    assert [image[0] for image in scan(tmp_path / "set")[1]] == [
+        "train/a/1.png", "train/a/more/5.png", "train/b/2.png", "valid/a/3.png", "valid/b/4.png",
+    ]  # fmt: skip
+    assert len(list(files_below(tmp_path / "set/train"))) == 3
+
+
+def test_many_files_are_one_line() -> None:
+    paths = [Path(f"a/{number}.txt") for number in range(2000)] + [Path("a/x.json")]
+    assert counted(paths) == "2,001 files (2,000 .txt, 1 .json; first: a/0.txt)"
+
+
 @pytest.mark.parametrize(
     ("names", "problem"),
     [
+        (["a/train/1.png", "a/test/2.png", "b/train/1.png", "b/test/2.png"], "data: splits inside of classes"),
         ([], "no pictures; expected <class>/<picture>"),
         (["only/1.png"], "one class only ('only')"),
         (["train/a/1.png", "train/b/1.png", "test/c/1.png"], "class 'c': 1 in test (first: test/c/1.png), but missing"),

@@ -12,7 +12,7 @@ from shared.core.paths import Project
 from shared.data.prepared import Prepared
 from shared.data.table import Table
 from shared.image import classes as image_classes
-from shared.image.classes import suggest
+from shared.image.classes import mirrored_classes, suggest
 from shared.image.params import PrepareImages
 from tests.empty_root import checkout, everything_below
 
@@ -22,7 +22,16 @@ PREPARED = "data/prepared/own"
 
 
 def prepare(checkout: Path, size: int = 32) -> None:
-    params = PrepareImages(seed=0, image_size=size, channels=3, valid_fraction=0.1, test_fraction=0.2)
+    params = PrepareImages(
+        fit="crop",
+        ground=128,
+        white=65535.0,
+        seed=0,
+        image_size=size,
+        channels=3,
+        valid_fraction=0.1,
+        test_fraction=0.2,
+    )
     image_classes.prepare(Project("own"), params)
 
 
@@ -168,6 +177,12 @@ def test_all_problems_at_once_and_the_old_data_as_they_were(
         ([], "no images"),
         (["cat/1.png"], "one class only"),
         (["cat/1.png", "dog/1.png", "stray.png"], "stray.png: an image outside of a class folder"),
+        (["train/cat/1.png", "train/dog/1.png", "test/1.png", "test/2.png"], "data/raw/own/test: 2 images outside"),
+        (["train/1.png", "train/2.png", "test1/1.png", "test1/2.png"], "train: 2 images outside of a class"),
+        (["train/cat/1.png", "train/dog/1.png", "pred/1.png"], "pred: beside train, .*move it elsewhere"),
+        (["images/1.png", "masks/1.png"], "images and masks look like images with masks, not classes"),
+        (["train/img/1.png", "train/gt/1_m.png"], "gt and img look like images with masks"),
+        (["JPEGImages/1.png", "SegmentationClass/1.png", "labels/1.png"], "look like images with masks"),
     ],
 )
 def test_data_that_are_none(checkout: Path, names: list[str] | None, message: str) -> None:
@@ -180,6 +195,49 @@ def test_data_that_are_none(checkout: Path, names: list[str] | None, message: st
     assert not (checkout / "data/prepared").exists()
 
 
+@pytest.mark.parametrize("name", ["photos.zip", "photos.tar.gz", "Photos.RAR"])
+def test_data_still_packed(raw: Path, checkout: Path, name: str) -> None:
+    (raw / name).write_bytes(b"PK\3\4")
+    with pytest.raises(UserError, match=f"1 problem\n.*{name}: an archive, expected the images in it: unpack it"):
+        prepare(checkout)
+    with pytest.raises(UserError, match=f"{name}: a file(.|\n)*unpack it"):
+        suggest(raw / name)
+
+
+def test_masks_as_names_of_classes_are_fine(raw: Path, checkout: Path) -> None:
+    for label, name in enumerate(("mask", "no_mask")):
+        for number in range(10):
+            save(raw / name / f"{number}.png", some_pixels(100 * label + number, 32, 32, 3))
+    prepare(checkout)
+    assert manifest_of(checkout)["classes"] == ["mask", "no_mask"]
+
+
+def test_equal_names_in_all_classes_are_worth_a_word(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label, name in enumerate(("left_eye", "right_eye")):
+        for number, person in enumerate(("ada", "bo", "cy", "di", "ed", "flo")):
+            save(raw / name / f"{person}.png", some_pixels(100 * label + number, 32, 32, 3))
+    suggest(raw)
+    assert "all classes hold the same 6 file names (ada, ...)" in capsys.readouterr().out
+
+
+def test_what_is_lost_is_printed_and_stands_on_the_page(
+    raw: Path, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(20):
+        save(raw / "ab"[number % 2] / f"{number}.png", some_pixels(number, 20, 60, 3))
+        (raw / "ab"[number % 2] / f"{number}.txt").write_text("1 2")
+    prepare(checkout)
+    told = capsys.readouterr().out
+    page = Prepared(checkout / PREPARED).read("page.json")
+    for line in (
+        "20 images not square: the crop leaves out 67% of their area on average, 67% at most (a/0.png); "
+        "prepare.fit=pad keeps all.",
+        "left out, no images by their suffix: 20 files (20 .txt; first: data/raw/own/a/0.txt).",
+    ):
+        assert line in told
+        assert line in str(page)
+
+
 # --- what is suggested ----------------------------------------------------------------------------------------------
 
 
@@ -187,9 +245,12 @@ def test_small_squares_keep_their_size_and_grey_needs_one_channel(raw: Path) -> 
     for label, name in enumerate(("a", "b")):
         for number in range(20):
             save(raw / name / f"{number}.png", some_pixels(100 * label + number, 28, 28))
-    assert suggest(raw) == {
+    assert suggest(raw)[0] == {
         "prepare.image_size": 28,
         "prepare.channels": 1,
+        "prepare.fit": "crop",
+        "prepare.ground": 128,
+        "prepare.white": 65535.0,
         "train.batch_size": 8,
         "train.micro_batch_size": 8,
         "train.epochs": 100.0,  # three updates each
@@ -202,7 +263,7 @@ def test_other_sizes_are_rounded_down_to_what_is_worth_its_time(
 ) -> None:
     for number in range(8):
         save(raw / "ab"[number % 2] / f"{number}.png", some_pixels(number, *sides, 3))
-    suggested = suggest(raw)
+    suggested = suggest(raw)[0]
     assert (suggested["prepare.image_size"], suggested["prepare.channels"]) == (expected, 3)
     assert suggested["train.batch_size"] == 4  # all there are to train on
 
@@ -210,4 +271,59 @@ def test_other_sizes_are_rounded_down_to_what_is_worth_its_time(
 def test_many_images_need_fewer_epochs(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(raw, num=60)
     monkeypatch.setattr(image_classes, "_UPDATES", 100)
-    assert suggest(raw)["train.epochs"] == round(100 / (86 // 8))
+    assert suggest(raw)[0]["train.epochs"] == round(100 / (86 // 8))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "key", "value"),
+    [
+        (lambda seed: some_pixels(seed, 20, 50), "fit", "pad"),
+        (lambda seed: some_pixels(seed, 30, 45), "fit", "crop"),
+        (lambda seed: np.pad(some_pixels(seed, 20, 20), 4, constant_values=255), "ground", 255),
+        (lambda seed: np.pad(some_pixels(seed, 20, 20), 4), "ground", 0),
+        (lambda seed: some_pixels(seed, 20, 20), "ground", 128),
+        (lambda seed: some_pixels(seed, 20, 20).astype(np.int32), "white", 255.0),
+        (lambda seed: some_pixels(seed, 20, 20).astype(np.uint16) * 16, "white", 4095.0),
+        (lambda seed: (some_pixels(seed, 20, 20) / 255).astype(np.float32), "white", 1.0),
+        (lambda seed: some_pixels(seed, 20, 20).astype(np.uint16) * 257, "white", 65535.0),
+    ],
+)
+def test_how_to_read_is_suggested_by_the_files(raw: Path, pixels: Any, key: str, value: object) -> None:
+    for number in range(8):
+        save(raw / "ab"[number % 2] / f"{number}.tiff", pixels(number))
+    assert suggest(raw)[0][f"prepare.{key}"] == value
+
+
+def test_what_was_taken_is_said(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(raw, "pets/train", num=3)
+    fill(raw, "pets/test", num=2, first=50)
+    suggest(raw)
+    assert capsys.readouterr().out.splitlines() == [
+        "10 images of 2 classes: cat (5), dog (5); splits: train 6, test 4; first: pets/test/cat/50.png.",
+        "read from data/raw/own/pets, the only folder there.",
+    ]
+
+
+def ramp(seed: int, low: int, high: int) -> np.ndarray:
+    """Brighter from left to right, or from right to left, and noise."""
+    noise = np.random.default_rng(seed).integers(-20, 21, (24, 24))
+    return (np.linspace(low, high, 24).round().astype(int)[None] + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("ends", "pairs"),
+    [
+        ([(60, 190), (190, 60)], [("a", "b")]),
+        ([(60, 190), (60, 190)], []),
+        ([(60, 190), (125, 125), (190, 60)], [("a", "c")]),
+        ([(125, 125), (125, 125)], []),
+        ([(60, 190), (110, 125)], []),
+    ],
+)
+def test_classes_that_mirroring_exchanges_are_found(
+    raw: Path, ends: list[tuple[int, int]], pairs: list[tuple[str, str]]
+) -> None:
+    for label, (low, high) in enumerate(ends):
+        for number in range(12):
+            save(raw / "abc"[label] / f"{number}.png", ramp(100 * label + number, low, high))
+    assert mirrored_classes(suggest(raw)[1]) == pairs

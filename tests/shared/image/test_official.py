@@ -26,7 +26,10 @@ OWN = Project("own")
 
 def prepare(size: int, channels: int, valid: float = 0.1) -> Prepared:
     sizes = {"image_size": size, "channels": channels}
-    classes.prepare(OWN, PrepareImages(seed=0, valid_fraction=valid, test_fraction=0.2, **sizes))
+    classes.prepare(
+        OWN,
+        PrepareImages(fit="crop", ground=128, white=65535.0, seed=0, valid_fraction=valid, test_fraction=0.2, **sizes),
+    )
     return Prepared(OWN.prepared)
 
 

@@ -157,19 +157,53 @@ def test_the_same_bytes_and_all_is_left_as_found(method: str) -> None:
 
 def test_grad_cam_finds_the_last_maps_and_refuses_others() -> None:
     subject = classes(2)
-    assert last_map_layer(subject) is subject.model[4]
+    assert last_map_layer(subject) == (subject.model[4], False)
     images = images_of(2)
     flat = nn.Sequential(nn.Flatten(), nn.Linear(768, 1), nn.Flatten(0))
     with pytest.raises(Unsuitable, match="needs a convolutional network"):
         last_map_layer(subject_of(flat, images, images))
 
-    class ChannelsLast(nn.Module):
-        def forward(self, maps: Tensor) -> Tensor:
-            return maps.permute(0, 2, 3, 1)
-
-    swin = nn.Sequential(nn.Conv2d(3, 96, 4, 4), ChannelsLast(), nn.LayerNorm(96), nn.Flatten(), nn.Linear(1536, 1))
-    with pytest.raises(Unsuitable, match=r"'2', is \(2, 4, 4, 96\).* channels last"):
-        last_map_layer(subject_of(swin, images, images, lambda model, batch: model(batch["image"])[:, 0]))
+    attention = nn.Sequential(
+        nn.Flatten(2), nn.Linear(256, 90), nn.Unflatten(1, (1, 3)), nn.Flatten(), nn.Linear(270, 1)
+    )
+    with pytest.raises(Unsuitable, match=r"'2', is \(2, 1, 3, 90\).* no maps at all"):
+        last_map_layer(subject_of(attention, images, images, lambda model, batch: model(batch["image"])[:, 0]))
     valid = nn.Sequential(nn.Conv2d(3, 2, 5), nn.Flatten(), nn.Linear(2 * 8 * 28, 1))
     wide = torch.rand(2, 3, 12, 32)  # a convolution without padding makes maps a little narrower
-    assert last_map_layer(subject_of(valid, wide, wide)) is valid[0]
+    assert last_map_layer(subject_of(valid, wide, wide)) == (valid[0], False)
+
+
+class ChannelsLast(nn.Module):
+    """(M, C, h, w) -> (M, h, w, C), as transformers of windows have it."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.permute(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize(("channels", "sides"), [(5, (16, 16)), (96, (16, 16)), (4, (16, 16)), (7, (12, 32))])
+def test_grad_cam_of_maps_whose_channels_come_last_is_that_of_the_same_maps_before(
+    channels: int, sides: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, *sides)
+    conv, head = nn.Conv2d(3, channels, 2, 2), nn.Linear(channels, 1)
+
+    class Net(nn.Module):
+        def __init__(self, *layers: nn.Module) -> None:
+            super().__init__()
+            self.maps = nn.Sequential(*layers)
+            self.head = head
+
+        def forward(self, images: Tensor) -> Tensor:
+            maps = self.maps(images)
+            dims = (2, 3) if len(self.maps) == 1 else (1, 2)
+            return self.head(maps.square().mean(dims))[:, 0]
+
+    def found(net: nn.Module) -> Tensor:
+        return image_parts.grad_cam(subject_of(net, images, images, lambda model, batch: model(batch["image"])), 0)
+
+    last = Net(conv, ChannelsLast())
+    assert last_map_layer(subject_of(last, images, images)) == (last.maps, True)
+    assert found(last).std() > 0
+    assert torch.allclose(found(last), found(Net(conv)), atol=1e-7)
+    assert not last.maps._forward_hooks

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
+from shared.core.errors import Problems
 from shared.core.paths import ROOT
 from shared.core.predict import Predict, predict_main, printable
-from shared.image.read import IMAGES, image_predictor
+from shared.image.read import IMAGES, find_images, image_predictor
 
 CLASSES = ["cat", "Bär", "飛行機"]
 
@@ -65,6 +67,32 @@ def test_bad_paths_are_named_together_after_the_good(
     )
     assert [line.rsplit("/", 1)[-1] for line in told.out.splitlines()] == ["b.png", "größe 日本.PNG"]
     assert told.out.count("%") == 4
+
+
+@pytest.mark.parametrize(("ground", "expected"), [(0, "cat"), (255, "Bär")])
+def test_files_are_read_as_the_weights_say(tmp_path: Path, ground: int, expected: str) -> None:
+    Image.new("LA", (30, 10), (9, 0)).save(tmp_path / "clear.png")
+    config = {"classes": CLASSES, "image_size": 16, "channels": 1, "fit": "pad", "ground": ground, "white": 255.0}
+    images = []
+
+    def classify(pixels: Tensor) -> Tensor:
+        images.append(pixels)
+        level = pixels.float().mean((1, 2, 3))
+        return torch.stack([255 - level, level, 0 * level], 1)
+
+    assert image_predictor(classify, config)([tmp_path / "clear.png"])[0]["label"] == expected
+    assert (images[0] == ground).all()
+
+
+def test_folders_are_searched_as_prepare_does(photos: Path) -> None:
+    for name in ("@eaDir/b.png/thumb.png", ".ipynb_checkpoints/b-checkpoint.png"):
+        (photos / name).parent.mkdir(parents=True)
+        Image.new("L", (16, 16)).save(photos / name)
+    (photos.parent / "more").mkdir()
+    Image.new("L", (16, 16)).save(photos.parent / "more/c.png")
+    (photos / "linked").symlink_to(photos.parent / "more")
+    found = find_images([photos], Problems("predict"))
+    assert [path.relative_to(photos).as_posix() for path in found] == ["b.png", "linked/c.png", "unter/größe 日本.PNG"]
 
 
 def test_names_cannot_move_the_cursor() -> None:

@@ -29,8 +29,8 @@ from shared.core.errors import UserError
 PAD, UNK = 0, 1  # ids in every vocabulary made here
 SPECIALS = ["<pad>", "<unk>"]
 _CHUNK = 1000  # texts cut into pieces at once
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}_]")
-_CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n]]|\uFEFF", flags=regex.V1)
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}_]\p{M}*")
+CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n\r]]|\uFEFF", flags=regex.V1)  # left out of texts
 
 
 class Token(NamedTuple):
@@ -50,22 +50,22 @@ class Encoded(NamedTuple):
 
 
 def normalise(text: str) -> str:
-    """Normalises a text: composed (NFC), `\\n` ends lines, no control characters but tab and line end.
+    """Normalises a text: no control characters but tab and line end, `\\n` ends lines, composed (NFC).
 
-    An accented letter may be one character or two, letter and accent, which a vocabulary would distinguish.
+    An accented letter may be one character or two, letter and accent, which a vocabulary would distinguish. Composed
+    last: a control character may part them.
 
     >>> normalise("cafe\\u0301\\r\\nbar\\x00") == "café\\nbar"
     True
     """
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    clean: str = _CONTROL.sub("", text)
-    return clean
+    text = CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return unicodedata.normalize("NFC", text)
 
 
 def words(text: str) -> list[Token]:
-    """Runs of letters, marks and digits with their inner apostrophes; every other character alone.
+    """Runs of letters, marks and digits with their inner apostrophes; every other character alone, with its marks.
 
-    Combining marks belong to their letter, which Python's own \\w does not match.
+    Combining marks belong to what they stand behind, a letter or an emoji; Python's own \\w does not match them.
 
     >>> [token.text for token in words("It isn't bad!")]
     ['It', "isn't", 'bad', '!']

@@ -47,8 +47,8 @@ BYTE_ORDER_MARKS = {  # in this order: that of UTF-32 begins with that of UTF-16
 }
 # Within a word, what only a wrong encoding puts there: capitals, and characters that are no letters
 _MISREAD = re.compile(
-    "[a-z][\xc0-\xd6\xd8-\xde\u0152\u0160\u0178\u017d]"
-    "|[A-Za-z][\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7\u0192\u02c6\u02dc\u201a\u201e\u2020\u2021\u2030\u2039\u203a\u2122][A-Za-z]"
+    "[a-z\xdf-\xff][\xc0-\xd6\xd8-\xde\u0152\u0160\u0178\u017d]|[A-Z][\xc0-\xd6\xd8-\xde\u0152\u0160\u0178\u017d][a-z]"
+    r"|[^\W\d_][\xa1-\xa9\xab\xac\xae-\xb4\xb6\xb8\xb9\xbb-\xbf\xd7\xf7\u02c6\u02dc\u201a\u201e\u2020\u2021\u2030\u2039\u203a\u2122][^\W\d_]"
 )
 
 
@@ -303,6 +303,8 @@ def _parse(content: str, own: str, wanted: Mapping[str, str]) -> Cells:
     heads = {separator: _head(content, separator) for separator in dict.fromkeys(own + ANY_SEPARATOR)}
     fitting = [separator for separator, names in heads.items() if wanted and set(wanted) <= set(names)]
     fitting = fitting or [separator for separator, names in heads.items() if len(names) > 1] or [own]
+    line = content.lstrip("\r\n").partition("\n")[0]
+    fitting.sort(key=lambda separator: line.count(separator) == line.count(f"{separator} "))  # those of prose last
     found: list[Cells] = []
     errors = []
     for separator in fitting:

@@ -238,13 +238,18 @@ class CheckpointClassifier(nn.Module):
         super().__init__()
         self.network = network
         self.blank = blank
+        config: Any = network.config
+        if getattr(config, "pad_token_id", None) is None:  # decoders have none, and pool at the last other token
+            config.pad_token_id = getattr(config, "eos_token_id", None) or PAD
+        self.pad: int = config.pad_token_id
         self.register_buffer("special", torch.tensor(special), persistent=False)
         inputs = network.get_input_embeddings()  # type: ignore[operator]
         self.embedding_layer = next(name for name, module in self.named_modules() if module is inputs)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L) int64, (B, L) bool -> (B, K) logits."""
-        logits: Tensor = self.network(input_ids=tokens.long(), attention_mask=mask.long()).logits
+        ids = tokens.long().masked_fill(~mask, self.pad)
+        logits: Tensor = self.network(input_ids=ids, attention_mask=mask.long()).logits
         return logits
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -4,13 +4,15 @@
     python -m projects.imdb_sentiment.prepare prepare.max_tokens=200  # shorter texts
 
 Accepts, and detects automatically:
-    <name>.csv, .tsv, .jsonl             a text and its class per row, in the columns prepare.text_column, label_column
-    {train,valid,test}.csv, .tsv, .jsonl the same, split already; valid and test may be missing
+    <name>.csv, .tsv, .jsonl, .json      a text and its class per row, in the columns prepare.text_column, label_column
+    {train,valid,test}.csv, .tsv, ...    the same, split already; valid and test may be missing
     <class>/<name>.txt                   one file per text, one folder per class
     {train,valid,test}/<class>/...       the same, split already
 
-Any of them may be gzipped (.gz). What has no valid or test part is split by prepare.valid_fraction and
-prepare.test_fraction. Everything wrong with the data is listed at once, and nothing is written then.
+Any of them may be gzipped (.gz), UTF-8 or UTF-16, with any separator. A column `split` is obeyed where no name of a
+file says it; columns without names are called 1, 2, ... What has no valid or test part is split by
+prepare.valid_fraction and prepare.test_fraction. Everything wrong with the data is listed at once, and nothing is
+written then.
 """
 
 from shared.core.cli import answer_help

@@ -25,7 +25,7 @@ from shared.data.batches import Batch, Batches, CostBatches, gather
 from shared.data.prepared import Prepared
 from shared.evaluation.records import class_validation
 from shared.text.classes import ENCODER
-from shared.text.pretrained import checkpoint_files, load_pretrained
+from shared.text.pretrained import check_checkpoint, checkpoint_files, load_pretrained
 from shared.text.tokens import load_encoder
 from shared.training.distributed import World
 from shared.training.fit import Training, count_steps
@@ -68,6 +68,8 @@ def start(params: Train, prepared: Prepared) -> tuple[nn.Module, dict[str, Any]]
         keys, ratios = learn_ratios(table.ragged("tokens"), labels, len(config["classes"]), params.model, blank)
         config["num_ngrams"] = len(keys)
     model = build_model(config, network)
+    if network is not None:
+        check_checkpoint(manifest["checkpoint"], model, load_encoder(config["encoder"]))
     if isinstance(model, NGramClassifier):
         model.votes.fill(keys, ratios)
     return model, config

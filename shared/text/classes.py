@@ -5,7 +5,7 @@ N texts, L tokens, K classes.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ import numpy as np
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
+from shared.core.predict import printable
 from shared.data.labels import check_classes, class_names
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged
 from shared.report.prepared import Counts, leave_prepared
+from shared.text.copies import find_contradictions, find_copies, find_near_copies
 from shared.text.files import Text, guess_columns, read_folder
 from shared.text.params import PrepareTexts
 from shared.text.pretrained import find_checkpoint
@@ -34,15 +36,18 @@ from shared.text.tokens import (
 ENCODER = "encoder.json"
 _UPDATES = 1000  # what is suggested: about what the sample takes
 MOST_TOKENS = 512  # suggested per text at most: more cost more than they help
+MOST_NOTES = 5
 
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Everything read: where it is from, class names, and the texts of each split; valid may be missing."""
+    """Everything read: where it is from, class names, the texts of each split (valid may be missing), and what was
+    guessed or left out."""
 
     source: str
     classes: list[str]
     splits: dict[str, list[Text]]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def num_shared(self) -> int:
@@ -55,20 +60,50 @@ def read(root: Path, params: PrepareTexts) -> LabelledTexts:
     """Reads a file or a folder (see files.py). Raises one UserError with everything that is wrong."""
     if not root.exists():
         raise UserError(f"{show(root)}: no such file or folder", fix="run the fetch stage, or put your data there")
-    problems = Problems(show(root))
-    texts = read_folder(root, params.text_column, params.label_column, problems)
+    problems, notes = Problems(show(root)), Problems(show(root))
+    texts = read_folder(root, params.text_column, params.label_column, problems, notes)
     classes = class_names(texts)
-    check_classes(root, texts, problems, what="texts", forms=".csv, .tsv or .jsonl files, or <class>/<name>.txt")
+    check_classes(root, texts, problems, what="texts", forms=".csv, .tsv, .jsonl or .json files, or <class>/<name>.txt")
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
-    rows = divide(
+    first = [texts[place] for place in find_copies([text.text for text in texts])]  # copies stay together,
+    rows = divide(  # whatever their labels
         [text.split for text in texts],
-        [text.text for text in texts],  # copies of a text stay together
+        [text.text for text in first],
         fractions={"test": params.test_fraction, "valid": params.valid_fraction},
         seed=params.seed,
-        labels=np.array([classes.index(text.class_name) for text in texts]),
+        labels=np.array([classes.index(text.class_name) for text in first]),
     )
     splits = {name: [texts[row] for row in chosen.tolist()] for name, chosen in rows.items()}
-    return LabelledTexts(source_of(root), classes, splits)
+    left = len(notes.found) - MOST_NOTES
+    return LabelledTexts(
+        source_of(root), classes, splits, notes.found[:MOST_NOTES] + [f"... and {left} more"] * (left > 0)
+    )
+
+
+def find_doubts(data: LabelledTexts) -> list[str]:
+    """What may make training or its figures wrong, a line each: contradictory labels, classes that test lacks, near
+    copies in two splits."""
+    texts = [text for split in data.splits.values() for text in split]
+    places = [name for name, split in data.splits.items() for _ in split]
+    found = []
+    if several := find_contradictions([text.text for text in texts], [text.class_name for text in texts]):
+        some = ", ".join(f"{texts[place].id} {texts[place].class_name!r}" for place in several[0][:3])
+        found.append(f"{len(several):,} texts occur with more than one label, such as {some}")
+    tested = {text.class_name for text in data.splits["test"]}
+    if untested := [repr(name) for name in data.classes if name not in tested]:
+        found.append(f"classes without a text in test, so not measured: {', '.join(untested[:5])}")
+    near = [
+        (texts[one], texts[other])
+        for one, other in find_near_copies([text.text for text in texts], places)
+        if places[other] == "test" and texts[one].text != texts[other].text
+    ]
+    if near:
+        one, other = near[0]
+        found.append(
+            f"{len(near):,} texts of test are nearly the same as one of train or valid, such as {other.id} and "
+            f"{one.id}: accuracy on them says little about new texts"
+        )
+    return found
 
 
 def prepare(project: Project, params: PrepareTexts) -> None:
@@ -96,23 +131,27 @@ def prepare(project: Project, params: PrepareTexts) -> None:
     by_class = {name: Counter(text.class_name for text in split) for name, split in data.splits.items()}
     rows = {label: {name: count[label] for name, count in by_class.items()} for label in data.classes}
     rows["texts"] = {name: len(split) for name, split in data.splits.items()}
-    page: list[str | Counts] = [rows, *_notes(data, manifest, counts)]
+    page: list[str | Counts] = [*data.notes, rows, *_notes(data, manifest, counts), *find_doubts(data)]
     leave_prepared(project.prepared, splits, manifest, page, params, counts=counts, files={ENCODER: encoder.config})
 
 
 def suggest(root: Path) -> dict[str, Any]:
     """Params that suit a file or folder of texts: columns, length, vocabulary, batch and epochs from what is in it.
 
-    Raises one UserError with everything that is wrong.
+    Prints what was taken for what, with counts and samples. Raises one UserError with everything that is wrong.
     """
     if not root.exists():
         raise UserError(f"{show(root)}: no such file or folder")
-    text_column, label_column = guess_columns(root)
+    problems, notes = Problems(show(root)), Problems(show(root))
+    text_column, label_column = guess_columns(root, problems, notes)
+    problems.raise_if_any()
     params = PrepareTexts(
         seed=0, text_column=text_column, label_column=label_column, valid_fraction=0.1, test_fraction=0.2,
         tokenizer="lower_words", checkpoint="", max_words=30_000, min_count=1, max_tokens=MOST_TOKENS,
     )  # fmt: skip
-    texts = read(root, params).splits["train"]
+    data = read(root, params)
+    print("\n".join([*notes.found, *data.notes, *_taken(data), *find_doubts(data)]))
+    texts = data.splits["train"]
     lengths = np.array([len(lower_words(text.text)) for text in texts])
     max_tokens = int(np.clip(np.ceil(np.quantile(lengths, 0.99) / 16) * 16, 32, MOST_TOKENS))
     total = int(np.minimum(lengths, max_tokens).sum())
@@ -126,6 +165,19 @@ def suggest(root: Path) -> dict[str, Any]:
         "train.micro_batch_size": batch,
         "train.epochs": float(np.clip(round(_UPDATES * batch / total), 4, 40)),
     }
+
+
+def _taken(data: LabelledTexts) -> list[str]:
+    """The classes with their counts, and a text of each of three."""
+    texts = [text for split in data.splits.values() for text in split]
+    counts = Counter(text.class_name for text in texts)
+    shown = [f"{printable(name)} {counts[name]:,}" for name in data.classes[:8]]
+    shown += [f"and {len(data.classes) - 8} more"] * (len(data.classes) > 8)
+    lines = [f"{len(texts):,} texts of {len(data.classes)} classes: {', '.join(shown)}"]
+    for name in data.classes[:3]:
+        text = next(text.text for text in texts if text.class_name == name)
+        lines.append(f"  {printable(name)}: {printable(' '.join(text[:200].split())[:60])}")
+    return lines
 
 
 def make_encoder(texts: Sequence[str], params: PrepareTexts) -> Encoder:

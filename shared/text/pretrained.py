@@ -6,12 +6,18 @@ A checkpoint is named by a folder, a folder inside an installed package, or an i
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from shared.core.errors import UserError
+from shared.data.batches import Padded
+from shared.data.table import Ragged
+from shared.text.tokens import Encoder
 
 PACKAGE = "package:"  # package:<module>/<folder in it>
 Kind = Literal["body", "classifier"]
@@ -72,8 +78,11 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
             trust_remote_code=False,
             **config,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, EOFError, SafetensorError,
+        UnpicklingError,
+    ) as error:  # fmt: skip
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"{name}: no checkpoint: {reason}", expected="a folder, package:<folder>, or a hub id"
         ) from None
@@ -99,6 +108,39 @@ def from_config(kind: Kind, config: dict[str, Any]) -> nn.Module:
 
     network: nn.Module = getattr(transformers, CLASSES[kind]).from_config(transformers.AutoConfig.for_model(**config))
     return network.to(torch.get_default_dtype())
+
+
+@torch.no_grad()
+def check_checkpoint(name: str, model: nn.Module, encoder: Encoder) -> None:
+    """Reads a short text alone and beside a longer one, before hours of training do.
+
+    Args:
+        name: of the checkpoint.
+        model: made of it, (tokens, mask) -> (B, ...), with `embedding_layer`.
+        encoder: of the checkpoint's own tokenizer.
+
+    Raises:
+        UserError: the network cannot read a padded batch, padding changes what it says, or the tokenizer has tokens
+            that the network lacks.
+    """
+    number = getattr(model.get_submodule(model.embedding_layer), "num_embeddings", None)  # type: ignore[arg-type]
+    if number is not None and len(encoder) > number:
+        raise UserError(f"{name}: its tokenizer has {len(encoder)} tokens, its network vectors for {number}")
+    encoded = [one.ids for one in encoder.encode(["One.", "One text, and a second."], 8)]
+    tokens, mask = Padded(Ragged.of(encoded, np.int64))(torch.arange(2))
+    short, training = len(encoded[0]), model.training
+    model.eval()
+    try:
+        alone, beside = model(tokens[:1, :short], mask[:1, :short])[0], model(tokens, mask)[0]
+    except Exception as error:  # whatever the library's networks raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{name}: cannot read texts of several lengths at once: {reason}", expected="an encoder such as BERT"
+        ) from error
+    finally:
+        model.train(training)
+    if not torch.allclose(alone, beside, rtol=1e-3, atol=1e-3):
+        raise UserError(f"{name}: padding changes what it says of a text", expected="an encoder such as BERT")
 
 
 def num_positions(network: Any) -> int | None:

@@ -29,8 +29,9 @@ from shared.core.errors import UserError
 PAD, UNK = 0, 1  # ids in every vocabulary made here
 SPECIALS = ["<pad>", "<unk>"]
 _CHUNK = 1000  # texts cut into pieces at once
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}_]")
-_CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n]]|\uFEFF", flags=regex.V1)
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['\u2019][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}_]\p{M}*")
+_MARKS = regex.compile(r"\p{M}+")
+CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n\r]]|\uFEFF", flags=regex.V1)  # left out of texts
 
 
 class Token(NamedTuple):
@@ -50,22 +51,22 @@ class Encoded(NamedTuple):
 
 
 def normalise(text: str) -> str:
-    """Normalises a text: composed (NFC), `\\n` ends lines, no control characters but tab and line end.
+    """Normalises a text: no control characters but tab and line end, `\\n` ends lines, composed (NFC).
 
-    An accented letter may be one character or two, letter and accent, which a vocabulary would distinguish.
+    An accented letter may be one character or two, letter and accent, which a vocabulary would distinguish. Composed
+    last: a control character may part them.
 
     >>> normalise("cafe\\u0301\\r\\nbar\\x00") == "café\\nbar"
     True
     """
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    clean: str = _CONTROL.sub("", text)
-    return clean
+    text = CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return unicodedata.normalize("NFC", text)
 
 
 def words(text: str) -> list[Token]:
-    """Runs of letters, marks and digits with their inner apostrophes; every other character alone.
+    """Runs of letters, marks and digits with their inner apostrophes; every other character alone, with its marks.
 
-    Combining marks belong to their letter, which Python's own \\w does not match.
+    Combining marks belong to what they stand behind, a letter or an emoji; Python's own \\w does not match them.
 
     >>> [token.text for token in words("It isn't bad!")]
     ['It', "isn't", 'bad', '!']
@@ -175,10 +176,12 @@ class PieceEncoder:
             self.tokenizer.enable_truncation(max_tokens)
             encodings = self.tokenizer.encode_batch(chunk)
             self.tokenizer.no_truncation()
-            yield from map(self._encoded, encodings)
+            yield from map(self._encoded, encodings, chunk)
 
-    def _encoded(self, encoding: Encoding) -> Encoded:
+    def _encoded(self, encoding: Encoding, text: str) -> Encoded:
         ids, spans, num_added = encoding.ids, encoding.offsets, len(self._added)
+        if not text.isascii():
+            spans = _with_marks(spans, text)
         if len(ids) == num_added:
             ids.insert(num_added // 2, self.blank)
             spans.insert(num_added // 2, (0, 0))
@@ -186,6 +189,13 @@ class PieceEncoder:
 
     def is_special(self, ids: np.ndarray) -> np.ndarray:
         return np.isin(ids, self._added)
+
+
+def _with_marks(spans: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
+    """Spans with the marks that no other token begins with: tokenizers that strip accents end before the last."""
+    begun = {start for start, _ in spans}
+    marks = [_MARKS.match(text, end) if start < end and end not in begun else None for start, end in spans]
+    return [(start, found.end() if found else end) for (start, end), found in zip(spans, marks, strict=True)]
 
 
 Encoder = WordEncoder | PieceEncoder
@@ -204,8 +214,9 @@ def checkpoint_pieces(checkpoint: str) -> PieceEncoder:
 
     try:
         found = AutoTokenizer.from_pretrained(checkpoint)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{checkpoint}: no tokenizer there: {str(error).splitlines()[0]}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{checkpoint}: no tokenizer there: {reason}") from None
     backend, blank = getattr(found, "backend_tokenizer", None), found.mask_token or found.unk_token
     if backend is None or blank is None:
         raise UserError(f"{checkpoint}: its tokenizer is not supported", expected="a fast one with a mask token")

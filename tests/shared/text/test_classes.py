@@ -235,6 +235,119 @@ def test_a_folder_that_is_not_there(checkout: Path) -> None:
         prepare()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("billing", "Billing"),
+        ("billing", "billing\u200b"),
+        ("bil\u00adling", "billing"),
+        ("two words", "two\u00a0 words"),
+        ("\uff21", "A"),
+        ("\ufeffbilling\u2060", "billing"),
+    ],
+)
+def test_classes_that_look_alike_are_one_line(raw: Path, checkout: Path, names: tuple[str, str]) -> None:
+    rows = [(text, [*names, "delivery"][number % 3]) for number, (text, _) in enumerate(some_rows(60))]
+    save(raw / "a.jsonl", table(rows, "a.jsonl"))
+    if names[0].startswith("\ufeff"):  # which no text keeps
+        names = ("billing\u2060", "billing")
+    with pytest.raises(UserError, match="1 problem\n") as caught:
+        prepare()
+    assert all(ascii(name) in caught.value.what for name in names)
+    assert "differ in case, spaces or invisible characters alone" in caught.value.what
+
+
+def test_classes_that_are_splits_are_refused(raw: Path, checkout: Path) -> None:
+    for folder in ("train", "test", "more"):
+        save(raw / folder / "1.txt", b"a text")
+    with pytest.raises(UserError, match="the classes 'test', 'train' are named like splits"):
+        prepare()
+
+
+def test_copies_stay_together_whatever_their_labels(
+    raw: Path, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = [(f"Unsure {number} as ALWAYS", label) for number in range(30) for label in ("bad", "good")]
+    save(raw / "a.csv", table([*some_rows(), *twice], "a.csv"))
+    prepared = prepare()
+    assert prepared.manifest["num_shared"] == 0
+    assert "30 texts occur with more than one label, such as a.csv:" in capsys.readouterr().out
+
+
+def test_near_copies_and_classes_that_test_lacks_are_said(
+    raw: Path, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "it was a day like any other, and nobody would have thought that the bridge was to fall before noon"
+    save(raw / "train.csv", table([*some_rows(), (long, "bad"), ("unique", "rare")], "train.csv"))
+    save(raw / "test.csv", table([(f"Yes: {long.upper()}!", "bad"), ("fine", "good")], "test.csv"))
+    prepare(valid_fraction=0.0)
+    out = capsys.readouterr().out
+    assert "1 texts of test are nearly the same as one of train or valid, such as test.csv:2 and train.csv:22" in out
+    assert "classes without a text in test, so not measured: 'rare'" in out
+
+
+def test_nothing_is_said_of_good_data(raw: Path, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_as(raw, "split folder")
+    prepare()
+    assert "nearly" not in (out := capsys.readouterr().out)
+    assert "left out" not in out
+
+
+@pytest.mark.parametrize("unlabelled", ["unsup", "unlabeled", "Unlabelled"])
+def test_texts_without_labels_beside_the_classes_are_left_out(
+    raw: Path, checkout: Path, capsys: pytest.CaptureFixture[str], unlabelled: str
+) -> None:
+    save_as(raw, "split folder")
+    for number in range(7):
+        save(raw / "train" / unlabelled / f"{number}.txt", b"whatever")
+    save(raw / "train" / "urls_pos.txt", b"http://example.org")
+    prepared = prepare()
+    assert everything(prepared) == sorted(some_rows())
+    out = capsys.readouterr().out
+    assert f"{unlabelled}: 7 texts left out" in out
+    assert "1 files left out, outside of any class folder: such as train/urls_pos.txt" in out
+
+
+def test_a_column_of_splits_is_obeyed_and_said(raw: Path, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    splits = ["train", "Test", "dev", "train"]
+    lines = [f"{text},{label},{splits[number % 4]}" for number, (text, label) in enumerate(some_rows(40))]
+    save(raw / "a.csv", "\n".join(["text,label,split", *(line.replace(", ", " ") for line in lines)]).encode())
+    counts = {name: split["count"] for name, split in prepare().manifest["splits"].items()}
+    assert counts == {"train": 20, "valid": 10, "test": 10}
+    assert "split: the splits are those of this column" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("a.zip", "unpack it"),
+        ("train.csv.bz2", "unpack it"),
+        ("a.xlsx", "save it as CSV UTF-8"),
+        ("a.parquet", "to_csv"),
+    ],
+)
+def test_what_is_not_read_is_named_with_what_to_do(raw: Path, checkout: Path, name: str, advice: str) -> None:
+    save(raw / name, b"PK")
+    for given in (raw, raw / name):
+        with pytest.raises(UserError, match=name) as caught:
+            text_classes.suggest(given)
+        assert advice in caught.value.what
+
+
+def test_a_test_without_labels_says_how_to_go_on(raw: Path, checkout: Path) -> None:
+    save(raw / "train.csv", table(some_rows(), "train.csv"))
+    save(raw / "test.csv", b"text\nwhat is this\n")
+    with pytest.raises(UserError, match="leave the file out, and test is drawn from train"):
+        prepare()
+
+
+def test_numbers_of_pandas_are_class_names(raw: Path, checkout: Path) -> None:
+    save(
+        raw / "a.json", json.dumps([{"text": text, "label": float(len(label))} for text, label in some_rows()]).encode()
+    )
+    assert prepare().manifest["classes"] == ["3", "4"]
+
+
 # --- what is suggested --------------------------------------------------------------------------------------------
 
 
@@ -248,3 +361,41 @@ def test_columns_are_guessed_and_sizes_follow_from_the_texts(raw: Path) -> None:
     assert suggested["prepare.min_count"] == 1
     assert suggested["train.batch_size"] == suggested["train.micro_batch_size"] == 256
     assert suggested["train.epochs"] == 40.0
+
+
+def wide(names: str, **columns: Any) -> bytes:
+    """200 rows of a message and the columns that are functions of the row's number."""
+    rows = [[f'"a message that is long, {n}"', *(str(column(n)) for column in columns.values())] for n in range(200)]
+    return "\n".join([",".join([names, *columns]), *map(",".join, rows)]).encode()
+
+
+@pytest.mark.parametrize(
+    ("columns", "label", "also"),
+    [
+        ({"language": lambda n: n % 2, "category": lambda n: n % 4}, "category", "'language' (2 values)"),
+        ({"lang": lambda n: n % 2, "Sentiment (human)": lambda n: n % 3}, "Sentiment (human)", "'lang' (2 values)"),
+        ({"split": lambda n: ("train", "test")[n % 2], "mood": lambda n: n % 5}, "mood", ""),
+        ({"nr": lambda n: n, "mood": lambda n: n % 5, "shop": lambda n: n % 7}, "mood", "'shop' (7 values)"),
+        ({"toxic": lambda n: n % 2, "rude": lambda n: n // 2 % 2, "mood": lambda n: n % 3, "label": lambda n: n % 2},
+         "label", "'toxic' (2 values), 'rude' (2 values), 'mood' (3 values)"),
+        ({"reply": lambda n: f"an answer of length {n}", "mood": lambda n: n % 2}, "mood", "'reply' (long texts)"),
+    ],
+)  # fmt: skip
+def test_the_columns_taken_and_their_rivals_are_said(
+    raw: Path, capsys: pytest.CaptureFixture[str], columns: dict[str, Any], label: str, also: str
+) -> None:
+    save(raw / "a.csv", wide("message", **columns))
+    suggested = text_classes.suggest(raw)
+    out = capsys.readouterr().out
+    assert (suggested["prepare.text_column"], suggested["prepare.label_column"]) == ("message", label)
+    assert f"texts from the column 'message', classes from '{label}'" in out
+    assert out.splitlines()[0].partition("; also possible: ")[2] == also
+    assert len(out.splitlines()) <= 10
+
+
+@pytest.mark.parametrize("values", ["01", ("True", "False"), ("0.0", "1.0")])
+def test_several_labels_a_text_are_refused(raw: Path, values: Sequence[str]) -> None:
+    columns = {name: lambda n, k=k: values[n // 2**k % 2] for k, name in enumerate(("toxic", "rude", "threat"))}
+    save(raw / "a.csv", wide("message", **columns))
+    with pytest.raises(UserError, match=r"3 columns of 0 and 1 \('toxic', 'rude', 'threat', ...\): several labels"):
+        text_classes.suggest(raw)

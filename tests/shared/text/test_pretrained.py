@@ -6,16 +6,20 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, RobertaConfig, RobertaModel
 
 from shared.core.errors import UserError
 from shared.text.pretrained import (
+    check_checkpoint,
     checkpoint_files,
     find_checkpoint,
     from_config,
     load_pretrained,
     num_positions,
 )
+from shared.text.tokens import PieceEncoder
 
 TINY = {
     "vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
@@ -109,3 +113,44 @@ def test_a_checkpoint_inside_a_package_is_found_without_importing_it(tmp_path, m
     with pytest.raises(UserError, match="not_there is not installed") as caught:
         find_checkpoint("package:not_there/model")
     assert caught.value.fix == "make pretrained"
+
+
+class Pooled(nn.Module):
+    """(B, L) -> (B, 3): what is wrong with it is told by `fault`."""
+
+    embedding_layer = "embedding"
+
+    def __init__(self, fault: str, num_tokens: int) -> None:
+        super().__init__()
+        self.fault, self.embedding = fault, nn.Embedding(num_tokens, 3)
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if self.fault == "one at a time" and len(tokens) > 1:
+            raise ValueError("Cannot handle batch sizes > 1 if no padding token is defined.")
+        if self.fault == "one length" and not mask.all():
+            raise RuntimeError()
+        kept = torch.ones_like(mask) if self.fault == "padding" else mask
+        return (self.embedding(tokens) * kept[..., None]).sum(1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "num_tokens", "message"),
+    [
+        ("", 9, None),
+        ("", 8, "its tokenizer has 9 tokens, its network vectors for 8"),
+        ("padding", 9, "padding changes what it says"),
+        ("one at a time", 9, "cannot read texts of several lengths at once: Cannot handle batch sizes > 1"),
+        ("one length", 9, "cannot read texts of several lengths at once: RuntimeError"),
+    ],
+)
+def test_a_network_is_tried_before_it_is_trained(fault, num_tokens, message):
+    names = ["[MASK]", "[UNK]", "One", ".", "text", ",", "and", "a", "second"]
+    tokenizer = Tokenizer(models.WordLevel({name: place for place, name in enumerate(names)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    model, encoder = Pooled(fault, num_tokens).train(), PieceEncoder(tokenizer, "[MASK]")
+    if message is None:
+        check_checkpoint("some", model, encoder)
+    else:
+        with pytest.raises(UserError, match=message):
+            check_checkpoint("some", model, encoder)
+    assert model.training

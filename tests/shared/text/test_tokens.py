@@ -78,6 +78,16 @@ def test_tokens_spell_the_text_and_what_is_cut_off_is_counted(encoders):
         assert cut.ids[:4] == whole.ids[:4]
 
 
+@pytest.mark.parametrize(
+    "text", ["abx\u0301 y", "x\u0301y", "Jos\u00e9 x\u0323\u0301", "\u0939\u093f\u0928\u094d\u0926\u0940"]
+)
+def test_a_tokenizer_that_strips_accents_cuts_no_letter(text):
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    (encoded,) = PieceEncoder(tokenizer, "[UNK]").encode([text], 50)
+    assert [text[start:end] for start, end in encoded.spans] == text.split()
+
+
 def test_special_tokens_survive_the_cut_and_no_text_is_empty(encoders):
     words, pieces = encoders
     cut, empty, unknown = pieces.encode(["a b c d", "", "☂"], 4)

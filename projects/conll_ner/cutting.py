@@ -103,15 +103,13 @@ def pieces(text: str) -> list[Piece]:
     >>> [text for text in ("AT&T's 5km"[start:end] for start, end, _ in pieces("AT&T's 5km"))]
     ['AT', '&', 'T', "'", 's', '5', 'km']
     """
-    return [
-        Piece(*found.span(), found[0] if found.lastgroup == "sign" else str(found.lastgroup))
-        for found in _PIECE.finditer(text)
-    ]
+    found = ((*match.span(), match.lastgroup or "", match[0]) for match in _PIECE.finditer(text))
+    return [Piece(start, end, shown if kind == "sign" else kind) for start, end, kind, shown in found]
 
 
 def _borders(found: Sequence[Piece]) -> Iterator[tuple[int, str]]:
     """Each i where piece i + 1 follows piece i without a space, and what the border looks like: the kinds at both
-    sides, and beyond a sign the next one: 'a|-n' and 'a-|n' are the borders of AB-12."""
+    sides, a tab between, and beyond a sign the next one: 'a\\t-n' and 'a-\\tn' are the borders of AB-12."""
     kinds = [" ", *(piece.kind for piece in found), " "]
     touch = [False, *(one.end == other.start for one, other in itertools.pairwise(found)), False]
     for i in range(len(found) - 1):
@@ -119,17 +117,17 @@ def _borders(found: Sequence[Piece]) -> Iterator[tuple[int, str]]:
             left, right = kinds[i + 1], kinds[i + 2]
             before = "" if left in "anc" else kinds[i] if touch[i] else " "
             behind = "" if right in "anc" else kinds[i + 3] if touch[i + 2] else " "
-            yield i, f"{before}{left}|{right}{behind}"
+            yield i, f"{before}{left}\t{right}{behind}"
 
 
 def _bare(border: str) -> str:
-    """A border without what is beyond its signs.
+    r"""A border without what is beyond its signs.
 
-    >>> _bare("a-|n"), _bare("a|n"), _bare("a|||n")
-    ('-|n', 'a|n', '||n')
+    >>> _bare("a-\tn"), _bare("a\tn"), _bare("a/\t/ ")
+    ('-\tn', 'a\tn', '/\t/')
     """
-    middle = 1 if border[0] in "anc" and border[1] == "|" else 2
-    return border[middle - 1 : middle + 2]
+    left, right = border.split("\t")
+    return f"{left[-1]}\t{right[0]}"
 
 
 @dataclass(frozen=True)
@@ -211,10 +209,9 @@ class Cutting:
 def _sign(border: str) -> list[str]:
     """The signs at a border, or what else meets there."""
     names = {"a": "letters", "n": "digits", "c": "characters"}
-    left, right = border.split("|", 1) if border.count("|") == 1 else (border[:1], border[-1:])
-    near = [left[-1:] or "|", right[:1] or "|"]
+    near = _bare(border).split("\t")
     signs = [kind for kind in near if kind not in names]
-    return signs or [f"{names[near[0]]}|{names[near[1]]}"]
+    return signs or [f"{names[near[0]]} and {names[near[1]]}"]
 
 
 def _split(piece: Piece, places: set[int]) -> Iterator[Piece]:

@@ -82,15 +82,15 @@ class Form(NamedTuple):
 
 def read_task(task: dict[str, Any]) -> dict[str, Any]:
     """A task of Label Studio; the first annotation that was not cancelled counts."""
-    given = task.get("annotations", task.get("completions", []))
+    given = task.get("annotations") or task.get("completions") or []
     done = [one for one in given if isinstance(one, dict) and not one.get("was_cancelled")]
     if not done:
         raise LeftOut("no annotation")
     texts = {name: value for name, value in task["data"].items() if isinstance(value, str)}
-    results = [one for one in done[0].get("result", []) if isinstance(one, dict) and "start" in one.get("value", {})]
+    values = [one.get("value") for one in done[0].get("result") or [] if isinstance(one, dict)]
     return {
         "text": texts.get("text", max(texts.values(), key=len, default=None)),
-        "spans": [one["value"] for one in results],
+        "spans": [value for value in values if isinstance(value, dict) and "start" in value],  # no choices, relations
     }
 
 
@@ -142,8 +142,8 @@ def read_records(records: Records, problems: Problems, notes: Notes) -> list[Tex
                 found.append((where, Record.model_validate(record)))
             else:
                 problems.add(where, f"line: {type(record).__name__}, expected an object with text and spans")
-        except LeftOut as reason:
-            reasons[str(reason)] += 1
+        except LeftOut as left_out:
+            reasons[str(left_out)] += 1
         except ValidationError as error:
             for detail in error.errors():
                 problems.add(where, f"{'.'.join(map(str, detail['loc'])) or 'line'}: {detail['msg']}")

@@ -109,6 +109,10 @@ def test_offsets_in_any_unit(tmp_path, before, unit):
         ({"text": TEXT, "spans": [[1, 9, "PER"]]}, "begins inside a word"),
         ({"text": TEXT, "spans": [[3, 4, "PER"]]}, "holds no word"),
         ({"text": TEXT, "spans": [[0, 9, "PER"], [0, 9, "ORG"]]}, "overlap, expected one label a word"),
+        (
+            {"data": {"image": 3}, "annotations": [{"result": [{"value": None}, 7]}]},
+            "text: Input should be a valid string",
+        ),
         ({"text": TEXT, "label": "good"}, "spans: Input should be a valid list"),
         ({"text": TEXT, "spans": [mark(0, 9, ["PER", "ORG"])]}, "spans.0.label"),
         ({"tokens": ["a", "b"], "ner_tags": ["O"]}, "two lists of one length"),

@@ -43,8 +43,8 @@ from .tags import confidence_of, entities
 
 RAW_TEXT = (
     "F1 is measured over the words that the data give, as papers do it. `predict` is given a text: it splits it into "
-    "words itself, where AT&T becomes three, and reads it without the sentences around it. From the raw text of "
-    "each sentence F1 is {raw_text_f1:.3f}."
+    "words itself, as far as possible like those of train, and reads it without the sentences around it. From the raw "
+    "text of each sentence F1 is {raw_text_f1:.3f}."
 )
 
 

@@ -4,8 +4,10 @@
     python -m projects.conll_ner.prepare prepare.join_sentences=true   # sentences of a document share context
 
 Accepts, and detects automatically:
-    <name>.{txt,conll,tsv,bio,iob}   a word per line, first the word, last its tag in IOB1, BIO or BIOES; .gz too
-    <name>.jsonl                     a text per line: {"text": "...", "spans": [{"start": 0, "end": 5, "label": "PER"}]}
+    <name>.{txt,conll,tsv,bio,iob}   a word per line with its tag in IOB1, BIO or BIOES, or its type alone; .gz too
+    <name>.csv                       a word per row in named columns, such as Sentence #, Word, Tag
+    <name>.{jsonl,json}              a text per record: {"text": "...", "spans": [{"start": 0, "end": 5, "label": "X"}]}
+                                     also as doccano, Label Studio, Prodigy export it; or a list of words, one of tags
     a file, or any folder of files   a file's name may hold its split: train; valid, val, dev, testa; test, testb
 
 What has no valid or test file is split by prepare.valid_fraction and prepare.test_fraction, by the text of documents.
@@ -20,12 +22,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
 from shared.core.cli import run_stage
-from shared.core.errors import MAX_LISTED, Problems, UserError
+from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
 from shared.data.source import source_of
 from shared.data.split import divide
@@ -34,52 +37,73 @@ from shared.report.prepared import leave_prepared
 from shared.text.pretrained import find_checkpoint
 from shared.text.tokens import checkpoint_pieces
 
+from .cutting import Cutting, Sentence, learn, sentence_of
 from .data import Features, PieceFeatures, Sequences, WordFeatures
-from .formats import Sentence, read_folder
+from .formats import read_folder, split_of
 from .params import Params, Prepare
 from .tags import entities, tag_names
 
 WORDS = "words"  # prepare.encoder: the vocabulary of train, and no checkpoint
 UPDATES = 600  # about how many are suggested
 BATCH = 800  # tokens, suggested
+MOST_SAID, MOST_TYPES, NUM_SHOWN = 4, 12, 3  # lines of one kind, types and sentences that are printed
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """Everything read: sample, official or own; types of entities in alphabetical order; sentences of each split."""
+    """Everything read: sample, official or own; types of entities in alphabetical order; sentences of each split, and
+    how text is cut into their words."""
 
     source: str
     classes: list[str]
     splits: dict[str, list[Sentence]]
+    cutting: Cutting
 
 
 def read(root: Path, params: Prepare) -> Annotated:
-    """All of the raw data. Raises one UserError with everything that is wrong."""
+    """All of the raw data; prints what was taken for what. Raises one UserError with everything that is wrong."""
     if not root.exists():
         raise UserError(f"{show(root)}: no such folder", fix="run the fetch stage, or put your data there")
     problems, notes = Problems(show(root)), Problems(show(root))
-    sentences = read_folder(root, problems, notes)
+    texts, said = read_folder(root, problems, notes)
     problems.raise_if_any(fix="fix these lines; data/README.md says which forms are accepted")
-    for note in notes.found[:MAX_LISTED]:
-        print(note)
-    if len(notes.found) > MAX_LISTED:
-        print(f"... and {len(notes.found) - MAX_LISTED} more")
-    texts: dict[str, list[str]] = {}
-    for one in sentences:
-        texts.setdefault(one.document, []).append(one.text)
-    given = ["train" if one.split == "valid" and params.learn_from_valid else one.split for one in sentences]
+    of_document: dict[str, list[str]] = {}
+    for one in texts:
+        of_document.setdefault(one.document, []).append(one.text)
+    named = [split_of(one.id) for one in texts]
+    given = ["train" if split == "valid" and params.learn_from_valid else split for split in named]
     rows = divide(
         given,
-        ["\n".join(texts[one.document]) for one in sentences],
+        ["\n".join(of_document[one.document]) for one in texts],
         fractions={"test": params.test_fraction, "valid": 0 if params.learn_from_valid else params.valid_fraction},
         seed=params.seed,
     )
-    splits = {name: [sentences[row] for row in chosen.tolist()] for name, chosen in rows.items()}
     for name in ("train", "test"):
-        if not any(entities(one.tags) for one in splits[name]):
+        if not any(texts[row].marks for row in rows[name].tolist()):
             raise UserError(f"{show(root)}: no entity in {name}", expected="tags such as B-PER, or spans")
-    classes = sorted({entity.label for one in sentences for entity in entities(one.tags)})
-    return Annotated(source_of(root), classes, splits)
+    cutting = learn([texts[row] for row in rows["train"].tolist()])
+    splits = {name: [sentence_of(texts[row], cutting) for row in chosen.tolist()] for name, chosen in rows.items()}
+    types = Counter(mark.label for one in texts for mark in one.marks)
+    for line in [*_first(notes.found), *_first(said), *filter(None, [str(cutting)]), *taken(splits["train"], types)]:
+        print(line)
+    return Annotated(source_of(root), sorted(types), splits, cutting)
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    rest = len(lines) - MOST_SAID
+    return [*lines[:MOST_SAID], *([f"... and {rest:,} more"] if rest > 0 else [])]
+
+
+def taken(train: Sequence[Sentence], types: Counter[str]) -> list[str]:
+    """The types with their counts, and the first sentences that hold an entity, for a person to see what was read."""
+    counts = [f"{label} {number:,}" for label, number in types.most_common(MOST_TYPES)]
+    more = [f"and {len(types) - MOST_TYPES} more types"] if len(types) > MOST_TYPES else []
+    lines = [f"entities: {', '.join(counts + more)}"]
+    for one in [one for one in train if entities(one.tags)][:NUM_SHOWN]:
+        names = [(" ".join(one.words[start:end]), label) for start, end, label in entities(one.tags)]
+        listed = ", ".join(f"{shorten(name, 40)} = {label}" for name, label in names[:4])
+        lines.append(f"  {shorten(one.text, 60)}  {listed}")
+    return lines
 
 
 def columns_of(sentences: Sequence[Sentence], features: Features, classes: Sequence[str]) -> dict[str, Column]:
@@ -129,7 +153,15 @@ def write(folder: Path, data: Annotated, params: Prepare) -> None:
     keys = "sentences", "sequences", "words", "cut_sentences"
     rows = {key.replace("_", " "): {name: split[key] for name, split in counts.items()} for key in keys}
     rows |= {label: {name: split["entities"][label] for name, split in counts.items()} for label in data.classes}
-    leave_prepared(folder, splits, manifest, [rows], params, counts=counts, files={"features.json": features.config})
+    leave_prepared(
+        folder,
+        splits,
+        manifest,
+        [rows],
+        params,
+        counts=counts,
+        files={"features.json": {**features.config, **data.cutting.config}},
+    )
 
 
 def suggest(root: Path) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from shared.data.batches import Padded, cost_shares, unpad
 from shared.data.table import Ragged
 from shared.evaluation.intervals import DIGITS
 from shared.evaluation.records import Records, collect
-from shared.text.align import cut_words
 from shared.training.distributed import World
 
+from .cutting import Cutting, cut_text
 from .data import Sequences, by_sentence, load_features
 from .model import Tagger
 from .tags import confidence_of, entities
@@ -52,18 +52,18 @@ def tag(
 def text_predictor(model: Tagger, config: dict[str, Any], batch_size: int, world: World) -> Predict:
     """A function from texts to {"entities": [{"text", "label", "start", "end", "confidence"}]}, or {"error"}.
 
-    Places count characters of the text as it came. A text is read as one sentence, cut where it is longer than the
-    training's sequences.
+    Places count characters of the text as it came. A text is read as one sentence, cut into words as train's are, and
+    into sequences where it is longer than the training's.
 
     Args:
         model: in eval mode, on the world's device.
         batch_size: tokens of one forward, padding included.
         world: the function returns something on the first rank alone.
     """
-    features = load_features(config["features"])
+    features, cutting = load_features(config["features"]), Cutting.of(config["features"])
 
     def predict(texts: Sequence[str]) -> list[dict[str, Any]]:
-        cut = [cut_words(text) for text in texts]
+        cut = [cut_text(text, cutting) for text in texts]
         encoded = [features.encode(words) for words, _ in cut if words]
         if not encoded:
             return [NO_WORD for _ in texts]

@@ -2,7 +2,7 @@
 
 IOB1    I-X in an entity; B-X only where it follows another of its type at once (CoNLL-2003)
 BIO     B-X begins, I-X goes on (IOB2): what everything after `formats.py` works with
-BIOES   BIO, with E-X at the end and S-X for a single word (IOBES; L and U in BILOU)
+BIOES   BIO, with E-X at the end and S-X for a single word (IOBES; L and U in BILOU; M for I in BMES)
 """
 
 import re
@@ -14,8 +14,8 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 OUTSIDE = "O"
 EXPECTED = "O, or B-, I-, E-, S- and a type, such as B-PER"
-_TAG = re.compile(r"O|[BIESLU]-\S+")
-_SAME = {"L": "E", "U": "S"}  # BILOU's letters
+_TAG = re.compile(r"O|[BIESLUM]-\S+")
+_SAME = {"L": "E", "U": "S", "M": "I"}  # the letters of BILOU and BMES
 
 
 class Entity(NamedTuple):
@@ -27,7 +27,7 @@ class Entity(NamedTuple):
 
 
 def read_tag(text: str) -> str | None:
-    """A tag of any scheme, BILOU's letters as those of BIOES; None for anything else.
+    """A tag of any scheme, the letters of BILOU and BMES as those of BIOES; None for anything else.
 
     >>> read_tag("U-PER"), read_tag("O"), read_tag("PER")
     ('S-PER', 'O', None)

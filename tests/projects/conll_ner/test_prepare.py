@@ -109,18 +109,18 @@ def test_everything_wrong_is_named_at_once_with_its_line(raw):
     (raw / "test.jsonl").write_text("\n".join(lines) + "\n")
     found = problems(raw)
     for expected in (
-        "train.txt:2: 1 columns, expected 2",
+        "train.txt:2: 1 columns, expected 2 as most lines have",
         "train.txt:4: 'LOC' is no tag",
         "b.conll:2: byte 0xe4 is not UTF-8",
         "empty.tsv: no sentence in this file",
         "broken.txt.gz: cannot be read",
         "test.jsonl:1: line: Invalid JSON",
-        "test.jsonl:2: line: Input should be an object",
+        "test.jsonl:2: line: list, expected an object",
         "test.jsonl:3: text: there is no word in it",
         "test.jsonl:4: spans: Field required",
         "test.jsonl:5: span [0, 9] is not inside the text of 6 characters",
-        "test.jsonl:6: spans [0, 4] and [2, 6] overlap",
-        "test.jsonl:7: span [1, 4] 'nna' does not end at words' borders",
+        "test.jsonl:6: spans [0, 4] PER and [2, 6] PER overlap",
+        "test.jsonl:7: span [1, 4] 'nna' begins inside a word in 'Anna B'",
         "test.jsonl:8: spans.0.start: Input should be a valid integer",
         "test.jsonl:8: spans.0.label",
         "test.jsonl:9: spans.0.evidence.0",

@@ -13,7 +13,7 @@ from shared.core.headline import direction, headline_of
 from shared.core.seed import derive
 from shared.evaluation.intervals import DIGITS, bootstrap
 from shared.report import blocks
-from shared.report.blocks import Block, as_words, cell, section, table
+from shared.report.blocks import Block, as_words, cell, section, table, text
 from shared.training.stage import Trained
 
 
@@ -55,11 +55,22 @@ def baseline_blocks(metrics: Mapping[str, Any]) -> list[Block]:
         gain, low, high = (metrics["difference"][f"{name}{part}"] for part in ("", "_low", "_high"))
         good = True if low > 0 else False if high < 0 else None
         verdict = {True: "better", False: "worse", None: "no clear difference"}[good]
-        rows.append([name.replace("_", " "), value, cell(gain, good, note=f"{verdict}: {low:+.3f} to {high:+.3f}")])
+        rows.append([as_words(name), value, cell(gain, good, note=f"{verdict}: {low:+.3f} to {high:+.3f}")])
     intro = "Simple models on the same test samples, and by how much this one is better, with the 95 % interval of a "
     intro += "paired bootstrap."
     columns = ["Baseline", as_words(found.name), "This model is better by"]
     return [section("Against baselines"), table(columns, rows, intro=intro)]
+
+
+def errors_intro(num_shown: int, num_errors: int, linked: bool = True) -> Block:
+    """What is said above the errors of a page, of which the most confident are shown.
+
+    Args:
+        linked: counts of the matrix above lead to them.
+    """
+    shown = f"The {num_shown:,} most confident of {num_errors:,} errors" if num_shown < num_errors else "All errors"
+    words = f"{shown}, the most confident first: hard cases, wrong labels, or what the model has not learned."
+    return text(words + " The underlined counts above lead to them." * linked)
 
 
 def leave_evaluation(

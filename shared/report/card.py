@@ -57,8 +57,8 @@ def use_and_limits(readme: str) -> dict[str, list[str]]:
 
 def _plain_words(markdown: str) -> str:
     """One line without marks: links are their words."""
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
-    return " ".join(re.sub(r"\*\*|`|<(?=https?:)|(?<=\S)>(?=\s|[.,;)]|$)", "", text).split())
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)|<(https?:[^>\s]*)>", r"\1\2", markdown)
+    return " ".join(re.sub(r"\*\*|`", "", text).split())
 
 
 def _sentences(results: Results, stage: str) -> list[str]:

@@ -73,7 +73,7 @@ def _svg(drawn: Figure, name: str, label: str) -> Markup:
         count=1,
     )
     text = re.sub(r'(id="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text)
-    text = text.replace(f'xlink:href="{LINK}', 'xlink:href="#')
+    text = text.replace(f'xlink:href="{LINK}', 'xlink:href="#').replace(' target="_blank"', "")
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var({variable})")

@@ -113,7 +113,7 @@ def _learning(results: Results) -> list[Block]:
             charts.setdefault(metric, {})[label] = [x for x, _ in pairs], [y for _, y in pairs]
     changing = {metric: series for metric, series in charts.items() if any(_changes(ys) for _, ys in series.values())}
     made = [lines(f"learning-{metric}", as_words(metric), series, "epoch", "") for metric, series in changing.items()]
-    more = f", and {len(made) - NUM_CURVES} further ones" if len(made) > NUM_CURVES else ""
+    more = f", and {len(made) - NUM_CURVES} more" if len(made) > NUM_CURVES else ""
     folded = fold(f"How to read these curves{more}", [text(LEARNING), *made[NUM_CURVES:]])
     return [section("Learning curves"), *made[:NUM_CURVES], folded] if made else []
 

@@ -15,6 +15,7 @@ from shared.core.errors import UserError
 from shared.report import blocks
 from shared.report.blocks import Block
 from shared.report.card import use_and_limits
+from shared.report.html import data_uri
 from shared.report.index import build_index
 from shared.report.page import build
 from shared.report.results import Results
@@ -219,7 +220,7 @@ def test_learning_curves_that_hardly_change_are_left_out_and_further_ones_folded
     write(results.of("train") / "history.tsv", "\n".join([columns, *rows]))
     text = left(results, "train")
     assert re.findall("<figcaption>(.*?)</figcaption>", text) == ["Loss", "ROC AUC", "Grad"]
-    assert text.index("ROC AUC</figcaption>") < text.index("and 1 further ones") < text.index("Grad</figcaption>")
+    assert text.index("ROC AUC</figcaption>") < text.index("and 1 more") < text.index("Grad</figcaption>")
 
 
 def test_it_says_what_was_run(results: Results) -> None:
@@ -398,7 +399,12 @@ def test_it_compares_with_records_of_the_same_data(results: Results) -> None:
     rows = re.findall(r"<tr>\s*<th scope=\"row\">(record \w+)</th>.*?</tr>", text, re.DOTALL)
     assert rows == ["record large", "record small"]
     assert "± 0.010, 3 seeds" in text
-    assert text.index("record large") < text.index("other data") < text.index("record small") < text.index("✓ better")
+    assert (
+        text.index("record large")
+        < text.index("<small>other data")
+        < text.index("record small")
+        < text.index("✓ better")
+    )
 
 
 def test_no_results_and_no_project_are_told(results: Results, tmp_path: Path) -> None:
@@ -435,8 +441,9 @@ def test_the_index_shows_first_what_summaries_show_or_a_text(results: Results, t
     text = build_index(tmp_path).read_text(encoding="utf-8")
     assert 'class="thumbnails one"' in text
     assert "3 of 9 wrong" in text
+    assert data_uri(results.of("evaluate"), "made.png") in text
     (results.of("evaluate") / "made.png").unlink()  # as in a fresh clone, before `dvc pull`
-    assert "thumbnails one" not in build_index(tmp_path).read_text(encoding="utf-8").partition("</head>")[2]
+    assert data_uri(results.of("explain"), "map.png") in build_index(tmp_path).read_text(encoding="utf-8")
     other = Results("words", tmp_path)
     write(other.folder / "params.yaml", "train: {}\n")
     row = {"title": "t", "good": True, "pieces": ["so ", "<b>"] * 20, "marks": {"m": [0.0, 1.0] * 20}}

@@ -55,7 +55,7 @@ def baseline_blocks(metrics: Mapping[str, Any]) -> list[Block]:
         gain, low, high = (metrics["difference"][f"{name}{part}"] for part in ("", "_low", "_high"))
         good = True if low > 0 else False if high < 0 else None
         verdict = {True: "better", False: "worse", None: "no clear difference"}[good]
-        rows.append([as_words(name), value, cell(gain, good, note=f"{verdict}: {low:+.3f} to {high:+.3f}")])
+        rows.append([name.replace("_", " "), value, cell(gain, good, note=f"{verdict}: {low:+.3f} to {high:+.3f}")])
     intro = "Simple models on the same test samples, and by how much this one is better, with the 95 % interval of a "
     intro += "paired bootstrap."
     columns = ["Baseline", as_words(found.name), "This model is better by"]

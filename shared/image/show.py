@@ -60,6 +60,7 @@ def heat_map(image: Tensor, values: Tensor, evidence: Tensor | None = None) -> I
 def where(values: Tensor) -> str:
     """In which part of an image (H, W) a map is strongest, for readers who do not see it.
 
+    >>> import torch
     >>> where(torch.eye(9) * torch.arange(9) - torch.eye(9)[:1])
     'red mostly lower right, blue mostly upper left'
     """

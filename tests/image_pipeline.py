@@ -34,6 +34,7 @@ FILES = [
     *(f"evaluate/{name}" for name in ("metrics.json", "page.json", "predictions.csv", "run.json")),
     *(f"explain/{name}" for name in ("curves.tsv", "metrics.json", "page.json")),
     *(f"train/{name}" for name in ("history.tsv", "model.json", "model.safetensors", "run.json", "validation.tsv")),
+    "train/README.md",
     "report.html",
 ]
 

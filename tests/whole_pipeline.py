@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from shared.core import paths
-from shared.report.page import Results, build
+from shared.report.page import build
+from shared.report.results import Results
 
 
 @contextmanager

@@ -26,11 +26,11 @@ from sklearn.metrics import confusion_matrix
 from shared.core.files import write_tsv
 from shared.core.seed import derive
 from shared.data.table import Ragged
-from shared.evaluation.comparison import leave_evaluation
+from shared.evaluation.comparison import errors_intro, leave_evaluation
 from shared.evaluation.intervals import DIGITS
 from shared.evaluation.metrics import Reliability, reliability
 from shared.report import blocks
-from shared.report.blocks import Block, article, matrix, scatter, section, table, text
+from shared.report.blocks import Block, articles, matrix, scatter, section, table, text
 from shared.training.stage import Trained, trained_stage
 
 from . import baselines, scores
@@ -95,33 +95,41 @@ def entity_reliability(actual: Tags, predicted: Tags, probability: Sequence[np.n
     return reliability(*np.array(pairs, np.float64).reshape(-1, 2).T)
 
 
-def worst(ids: Sequence[str], texts: Words, found: Sequence[Match], num_worst: int) -> list[Block]:
-    """The most confident errors: the sentence with the words in brackets."""
+def error_blocks(
+    metrics: dict[str, Any], ids: Sequence[str], texts: Words, found: Sequence[Match], num_worst: int
+) -> list[Block]:
+    """Kinds of errors, and the matrix whose counts lead to the most confident ones: the sentence with the words in
+    brackets."""
+    names = [*sorted(metrics["by_class"]), BOUNDARY, MISSED]
+    confused = confusion_matrix([one.actual for one in found], [one.predicted for one in found], labels=names)
     wrong = [one for one in found if one.kind != "right"]
     wrong.sort(key=lambda one: (-one.confidence, one.sentence, one.entity))
-    shown = []
+    shown, links = [], dict[str, str]()
     for one in wrong[:num_worst]:
         words, (start, end, _) = texts[one.sentence], one.entity
         name = " ".join(words[start:end])
         sentence = " ".join([*words[:start], f"[{name}]", *words[end:]])
-        note = f"{ids[one.sentence]}; confidence {one.confidence:.0%}"
-        shown.append(article(f"{name}: {one.actual}, predicted {one.predicted}", sentence, note, good=False))
-    intro = "Wrong, and most confident: hard cases, wrong labels, or what the model has not learned."
-    return [section("The most confident errors"), text(intro if shown else "No entity is wrong."), *shown]
+        row = {"title": f"{name}: {one.actual}, predicted {one.predicted}", "text": sentence, "group": one.actual}
+        row["note"] = f"{ids[one.sentence]}; confidence {one.confidence:.0%}"
+        place = f"{names.index(one.actual)}-{names.index(one.predicted)}"
+        shown.append(row if place in links else row | {"id": f"error-{place}"})
+        links.setdefault(place, f"error-{place}")
+    return [
+        section("Errors"),
+        table(["Kind", "Meaning", "Entities"], [[kind, KINDS[kind], metrics[f"num_{kind}"]] for kind in KINDS]),
+        matrix("confusion", "Types, and what was predicted for them", confused, names, links),
+        errors_intro(len(shown), len(wrong)) if shown else text("No entity is wrong."),
+        *([articles(shown, by="Type")] if shown else []),
+    ]  # fmt: skip
 
 
-def page(metrics: dict[str, Any], found: Sequence[Match], bins: Reliability) -> list[Block]:
-    """The stage's part of the page after the worst errors."""
+def page(metrics: dict[str, Any], bins: Reliability) -> list[Block]:
+    """The stage's part of the page after the errors."""
     ranked = sorted(metrics["by_class"].items(), key=lambda row: (row[1]["f1"], row[0]))
     types = [[name, *(row[key] for key in ("precision", "recall", "f1", "num_samples"))] for name, row in ranked]
-    names = [*sorted(metrics["by_class"]), BOUNDARY, MISSED]
-    confused = confusion_matrix([one.actual for one in found], [one.predicted for one in found], labels=names)
     seen = {"seen": "in train, with this type", "unseen": "not in train"}
     by_seen = [[title, metrics[f"num_{key}"], metrics.get(f"recall_{key}")] for key, title in seen.items()]
     return [
-        section("Kinds of errors"),
-        table(["Kind", "Meaning", "Entities"], [[kind, KINDS[kind], metrics[f"num_{kind}"]] for kind in KINDS]),
-        matrix("confusion", "Types, and what was predicted for them", confused, names),
         section("By type"),
         table(["Type", "Precision", "Recall", "F1", "Entities"], types),
         section("Seen and unseen names"),
@@ -136,8 +144,9 @@ def summary(metrics: dict[str, Any]) -> list[Block]:
     failed = [(kind, metrics[f"num_{kind}"]) for kind in KINDS if kind != "right" and metrics[f"num_{kind}"]]
     failed.sort(key=lambda row: -row[1])
     listed = "; ".join(f"{count} {kind} ({KINDS[kind]})" for kind, count in failed)
-    words = f"{metrics['num_right']:,} of {metrics['num_entities']:,} entities are found exactly."
-    return [*blocks.headline(metrics), text(f"{words} Errors: {listed or 'none'}."), text(RAW_TEXT.format(**metrics))]
+    wrong = metrics["num_entities"] - metrics["num_right"]
+    words = f"{wrong:,} of {metrics['num_entities']:,} entities wrong or missed"
+    return [*blocks.headline(metrics, words), text(f"Errors: {listed or 'none'}."), text(RAW_TEXT.format(**metrics))]
 
 
 def main(trained: Trained[Params]) -> None:
@@ -170,7 +179,7 @@ def main(trained: Trained[Params]) -> None:
     rows = [(ids[one.sentence], one.actual, one.predicted, one.confidence) for one in found]
     columns = "id", "actual", "predicted", "confidence"
     write_tsv(trained.project.results("evaluate") / "predictions.csv", columns, rows)
-    shown = [*worst(ids, words, found, chosen.num_worst), *page(metrics, found, bins)]
+    shown = [*error_blocks(metrics, ids, words, found, chosen.num_worst), *page(metrics, bins)]
     leave_evaluation(trained, metrics, shown, summary(metrics), seconds)
 
 

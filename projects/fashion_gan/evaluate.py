@@ -121,18 +121,24 @@ def draw(folder: Path, images: Mapping[str, Images], train: Tensor, classes: Seq
     for name, caption in captions.items():
         grid, columns = class_grid(images[name], len(classes)) if name in images else (pairs, len(rows))
         save_image(to_float(grid), folder / f"{name}.png", nrow=columns, padding=1, pad_value=1)
-        row = {"file": f"pictures/{name}.png", "caption": caption}
+        alt = f"{len(grid)} images in {columns} columns. {caption}"
+        row = {"file": f"pictures/{name}.png", "caption": caption, "alt": alt}
         drawn[name] = blocks.pictures([row], sharp=True, large=True)
     return drawn
 
 
 def summary(found: dict[str, Any], generated: Block) -> list[Block]:
     """The generated images, how good they are, against what."""
-    words = f"Real training images are at {blocks.figure(found['floor']['frechet_distance'])}. Of the generated images "
+    floor = found["floor"]["frechet_distance"]
+    near = found["frechet_distance_low"] <= floor
+    headline = (
+        f"{'As near to' if near else 'Farther from'} unseen images {'as' if near else 'than'} real training images are"
+    )
+    words = f"Real training images are at {blocks.figure(floor)}. Of the generated images "
     words += f"{found['copied_share']:.1%} are nearer to a training image than 1% of unseen real images are"
     if "class_agreement_score" in found:
         words += f"; {found['class_agreement_score']:.1%} are classified as the class asked for"
-    return [generated, *blocks.headline(found), blocks.text(f"{words}.")]
+    return [generated, *blocks.headline(found, headline), blocks.text(f"{words}.")]
 
 
 def comparison(found: dict[str, Any]) -> list[Block]:

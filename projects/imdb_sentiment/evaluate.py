@@ -19,7 +19,7 @@ from torch import Tensor
 
 from shared.data.batches import Batch, cost_shares, gather
 from shared.data.table import Table
-from shared.evaluation.classification import Baselines, evaluate_classes
+from shared.evaluation.classification import Baselines, Case, evaluate_classes
 from shared.evaluation.intervals import wilson
 from shared.report.blocks import Block, section, table
 from shared.text.baselines import text_baselines
@@ -54,8 +54,8 @@ def main(trained: Trained[Params]) -> None:
     def baselines(train: Table, test: Table) -> Baselines:
         return text_baselines(train, test, chosen.baseline_texts, chosen.seed)
 
-    def show_errors(rows: Sequence[int], captions: Sequence[str], folder: Path) -> list[Block]:
-        return show_texts([test.strings("text")[row] for row in rows], captions)
+    def show_errors(rows: Sequence[int], cases: Sequence[Case], folder: Path) -> Block:
+        return show_texts([test.strings("text")[row] for row in rows], cases)
 
     evaluate_classes(
         trained,

@@ -21,18 +21,28 @@ from torch import Tensor
 from shared.core.files import replace_folder, write_tsv
 from shared.data.batches import Read
 from shared.data.table import Table
-from shared.evaluation.comparison import against_baselines, baseline_blocks, leave_evaluation
+from shared.evaluation.comparison import against_baselines, baseline_blocks, errors_intro, leave_evaluation
 from shared.evaluation.metrics import classification, probabilities, reliability, top
 from shared.evaluation.records import collect
 from shared.report import blocks
-from shared.report.blocks import Block, lines, matrix, scatter, section, table, text
+from shared.report.blocks import Block, fold, lines, matrix, scatter, section, table, text
 from shared.training.stage import Trained
 
 MAX_CLASSES = 40  # rows of the table of classes; of more, the worst
 MAX_CONFUSIONS = 8
+NUMBERED_CLASSES = 12  # whose confusions are read from the matrix; of more they are listed
+NUM_GUESSES = 3  # most probable classes of an error
+FURTHER = {
+    "cross_entropy_loss": "Cross-entropy; lower is better",
+    "calibration_error": "Calibration error: the mean distance of confidence from accuracy",
+    "macro_f1": "F1, the mean over classes",
+    "roc_auc_score": "Area under the ROC curve",
+    "average_precision_score": "Average precision",
+}
 
 Baselines = Mapping[str, np.ndarray]  # name -> predicted classes of the test samples, (N,) int64
-ShowErrors = Callable[[Sequence[int], Sequence[str], Path], Block | list[Block]]  # rows, captions, folder for pictures
+Case = dict[str, str]  # title, note, group and perhaps id, as `pictures` and `articles` take them
+ShowErrors = Callable[[Sequence[int], Sequence[Case], Path], Block]  # rows, what is said of each, folder for pictures
 
 
 def evaluate_classes(
@@ -55,7 +65,7 @@ def evaluate_classes(
         shares: this rank's indices of the test split, in batches.
         unit: plural noun of the samples, such as "images".
         baselines: train and test split -> what simple models predict for the test samples.
-        show_errors: blocks that show some test samples: (their rows, captions, folder for pictures).
+        show_errors: a block that shows some test samples: (their rows, what is said of each, folder for pictures).
         more: further blocks, from whether each sample is right, (N,) bool, and the baselines' predictions.
     """
     start = time.perf_counter()
@@ -80,13 +90,12 @@ def evaluate_classes(
     right = {name: guess == actual for name, guess in guesses.items()}
     metrics |= against_baselines("accuracy", predicted == actual, right, chosen.seed)
     with replace_folder(results / "pictures") as folder:
-        errors = worst_errors(outputs, actual, classes, chosen.num_worst, show_errors, folder)
+        errors = error_blocks(outputs, actual, classes, chosen.num_worst, show_errors, folder)
     names = [[classes[label] for label in labels] for labels in (actual, predicted)]
     rows = zip(test.strings("id"), *names, confidence.tolist(), strict=True)
     write_tsv(results / "predictions.csv", ("id", "actual", "predicted", "confidence"), rows)
     page = [
         *errors,
-        *confusion_blocks(actual, predicted, classes),
         *class_blocks(metrics["by_class"]),
         *baseline_blocks(metrics),
         *(more(predicted == actual, guesses) if more else []),
@@ -101,12 +110,10 @@ def evaluate_classes(
 def summary(metrics: dict[str, Any], actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[Block]:
     """How good, against what, and where it fails."""
     wrong = int((actual != predicted).sum())
-    words = f"{wrong:,} of {len(actual):,} test {metrics['unit']} are misclassified."
+    made = blocks.headline(metrics, f"{wrong:,} of {len(actual):,} {metrics['unit']} wrong")
     confused = confusions(actual, predicted, classes)[:3]
-    if confused:
-        listed = "; ".join(f"{one} taken for {other} ({count})" for one, other, count in confused)
-        words += f" Most often: {listed}."
-    return [*blocks.headline(metrics), text(words)]
+    listed = "; ".join(f"{one} taken for {other} ({count})" for one, other, count in confused)
+    return [*made, text(f"Most often: {listed}.")] if confused else made
 
 
 def confusions(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, int]]:
@@ -117,12 +124,42 @@ def confusions(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
     return sorted(pairs, key=lambda pair: (-pair[2], pair))
 
 
-def confusion_blocks(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[Block]:
-    """The confusion matrix and the most frequent confusions."""
+def error_blocks(
+    logits: np.ndarray, actual: np.ndarray, classes: Sequence[str], num_worst: int, show: ShowErrors, folder: Path
+) -> list[Block]:
+    """The confusion matrix, whose counts lead to the most confident errors below it."""
+    predicted, confidence = top(logits)
+    errors = np.flatnonzero(predicted != actual)
+    rows = errors[np.argsort(-confidence[errors], kind="stable")][:num_worst].tolist()
+    cases, links = describe_errors(logits, actual, classes, rows)
     counts = confusion_matrix(actual, predicted, labels=np.arange(len(classes)))
-    found = confusions(actual, predicted, classes)[:MAX_CONFUSIONS]
-    listed = [table(["Actual", "Taken for", "Times"], found)] if len(classes) > 2 and found else []
-    return [section("Confusions"), matrix("confusion", "Confusion matrix", counts, classes), *listed]
+    made = [section("Errors"), matrix("confusion", "Confusion matrix", counts, classes, links)]
+    if len(classes) > NUMBERED_CLASSES and rows:
+        found = confusions(actual, predicted, classes)[:MAX_CONFUSIONS]
+        made.append(table(["Actual", "Taken for", "Times"], found))
+    if not rows:
+        return [*made, text("No test sample was misclassified.")]
+    return [*made, errors_intro(len(rows), len(errors), len(classes) <= NUMBERED_CLASSES), show(rows, cases, folder)]
+
+
+def describe_errors(
+    logits: np.ndarray, actual: np.ndarray, classes: Sequence[str], rows: Sequence[int]
+) -> tuple[list[Case], dict[str, str]]:
+    """What is said of some errors: the three most probable classes, and the actual one; and the ids of the first of
+    each confusion, by its place in the matrix."""
+    cases, links = [], dict[str, str]()
+    for row, shares in zip(rows, probabilities(logits[rows]), strict=True):
+        order = np.argsort(-shares, kind="stable").tolist()
+        shown = order[:NUM_GUESSES] if actual[row] in order[:NUM_GUESSES] else [*order[:NUM_GUESSES], actual[row]]
+        place = f"{actual[row]}-{order[0]}"
+        case = {
+            "title": f"{classes[actual[row]]} taken for {classes[order[0]]}",
+            "note": ", ".join(f"{classes[one]} {shares[one]:.0%}" for one in shown),
+            "group": classes[actual[row]],
+        }
+        cases.append(case if place in links else case | {"id": f"error-{place}"})
+        links.setdefault(place, f"error-{place}")
+    return cases, links
 
 
 def class_blocks(by_class: dict[str, dict[str, Any]]) -> list[Block]:
@@ -152,26 +189,5 @@ def probability_blocks(logits: np.ndarray, actual: np.ndarray, metrics: dict[str
         drawn.append(
             lines("pr", "Precision over recall", {"PR": (recall[::-1], precision[::-1])}, "recall", "precision", True)
         )
-    keys = "cross_entropy_loss", "calibration_error", "macro_f1", "roc_auc_score", "average_precision_score"
-    rows = [[blocks.as_words(key), metrics[key]] for key in keys if key in metrics]
-    return [*drawn, table(["Metric", "Value"], rows)]
-
-
-def worst_errors(
-    logits: np.ndarray, actual: np.ndarray, classes: Sequence[str], num_worst: int, show: ShowErrors, folder: Path
-) -> list[Block]:
-    """The most confident errors."""
-    predicted, confidence = top(logits)
-    probability = probabilities(logits)
-    errors = np.flatnonzero(predicted != actual)
-    rows = errors[np.argsort(-confidence[errors], kind="stable")][:num_worst].tolist()
-    captions = [
-        f"{classes[actual[row]]} ({probability[row, actual[row]]:.0%}) taken for {classes[predicted[row]]} "
-        f"({confidence[row]:.0%})"
-        for row in rows
-    ]
-    if not rows:
-        return [section("The most confident errors"), text("No test sample was misclassified.")]
-    shown = show(rows, captions, folder)
-    intro = "Wrong, and most confident of it: hard cases, wrong labels, or what the model has not learned."
-    return [section("The most confident errors"), text(intro), *(shown if isinstance(shown, list) else [shown])]
+    rows = [[title, metrics[key]] for key, title in FURTHER.items() if key in metrics]
+    return [*drawn, fold("Further figures", [table(["Figure", "Value"], rows)])]

@@ -13,7 +13,7 @@ from shared.core.headline import direction, headline_of
 from shared.core.seed import derive
 from shared.evaluation.intervals import DIGITS, bootstrap
 from shared.report import blocks
-from shared.report.blocks import Block, as_words, cell, section, table
+from shared.report.blocks import Block, as_words, cell, section, table, text
 from shared.training.stage import Trained
 
 
@@ -60,6 +60,17 @@ def baseline_blocks(metrics: Mapping[str, Any]) -> list[Block]:
     intro += "paired bootstrap."
     columns = ["Baseline", as_words(found.name), "This model is better by"]
     return [section("Against baselines"), table(columns, rows, intro=intro)]
+
+
+def errors_intro(num_shown: int, num_errors: int, linked: bool = True) -> Block:
+    """What is said above the errors of a page, of which the most confident are shown.
+
+    Args:
+        linked: counts of the matrix above lead to them.
+    """
+    shown = f"The {num_shown:,} most confident of {num_errors:,} errors" if num_shown < num_errors else "All errors"
+    words = f"{shown}, the most confident first: hard cases, wrong labels, or what the model has not learned."
+    return text(words + " The underlined counts above lead to them." * linked)
 
 
 def leave_evaluation(

@@ -125,18 +125,22 @@ def explain(
     counts = {"num_samples": len(scored), "unit": unit, "part": part, "link": link}
     write_json(results / "metrics.json", counts | {one.name: one.means for one in tested})
     write_atomic(results / "curves.tsv", "\n".join(curve_table(lines, link)).encode() + b"\n")
-    page = [
-        blocks.section("What the model looked at"),
-        *(blocks.text(text, "note") for text in (*left_out, note) if text),
-        *pictures,
-        reading_table(tested),
-        blocks.section("Can these attributions be believed?"),
-        tests_table(tested, len(scored), unit, part),
-        blocks.section("Insertion and deletion"),
+    curves = [
         blocks.text(CURVES.format(part=part.capitalize())),
         *(curve_chart(one, lines, part, link) for one in tested),
     ]
-    blocks.leave(results, page, summary=[blocks.text(sentence(tested))], params=params.model_dump())
+    page = [
+        blocks.section("What the model looked at"),
+        *(blocks.text(text, "note") for text in (*left_out, note) if text),
+        blocks.text(believed(tested)),
+        verdict_table(tested),
+        blocks.fold("How to read each method", [reading_table(tested)]),
+        *pictures,
+        blocks.section("Can these attributions be believed?"),
+        tests_table(tested, len(scored), unit, part),
+        blocks.fold("Insertion and deletion, as curves", curves),
+    ]
+    blocks.leave(results, page, summary=[blocks.text(believed(tested))], params=params.model_dump())
     wrong = sum(not facts[row]["correct"] for row in shown.tolist())
     print(f"{sentence(tested)}\n{len(scored)} {unit} scored; shown: {len(shown)}, {wrong} of them wrong")
 
@@ -346,11 +350,26 @@ def sentence(tested: Sequence[Tested]) -> str:
     return f"The explanation holds for {holding} of {len(tested)} attribution methods: {each}."
 
 
+def believed(tested: Sequence[Tested]) -> str:
+    """Which maps of the page can be believed, in one sentence."""
+    holding = [one.method.title for one in tested if one.total.good]
+    names = f": {', '.join(holding)}" if holding else "; none of the maps is evidence of what the model uses"
+    return f"The explanation holds for {len(holding)} of {len(tested)} attribution methods{names}."
+
+
+def verdict_table(tested: Sequence[Tested]) -> Block:
+    """Beside the pictures: each method, whether it holds, and the test that says so most clearly."""
+    rows = []
+    for one in tested:
+        found = [(test, one.verdicts[test.key]) for test in TESTS if test.key in one.verdicts]
+        test, verdict = next((pair for pair in found if pair[1].good is one.total.good), found[0])
+        total = blocks.cell(one.method.title, good=one.total.good, note=one.total.text)
+        rows.append([total, blocks.cell(test.title, note=verdict.text)])
+    return blocks.table(["Method", "For example"], rows)
+
+
 def reading_table(tested: Sequence[Tested]) -> Block:
-    rows = [
-        [blocks.cell(one.method.title, good=one.total.good, note=one.total.text), one.method.reading] for one in tested
-    ]
-    return blocks.table(["Method", "How to read it"], rows)
+    return blocks.table(["Method", "How to read it"], [[one.method.title, one.method.reading] for one in tested])
 
 
 def tests_table(tested: Sequence[Tested], count: int, unit: str, part: str) -> Block:

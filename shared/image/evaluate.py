@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from shared.data.batches import even_shares, gather
 from shared.data.table import Table
-from shared.evaluation.classification import evaluate_classes
+from shared.evaluation.classification import Case, evaluate_classes
 from shared.image.augment import to_float
 from shared.image.show import show_images
 from shared.report.blocks import Block
@@ -40,8 +40,8 @@ def evaluate_images(trained: Trained[Any], logits: Callable[[Tensor], Tensor]) -
     """
     chosen, test, world = trained.params.evaluate, trained.prepared.table("test"), trained.world
 
-    def show_errors(rows: Sequence[int], captions: Sequence[str], folder: Path) -> Block:
-        return show_images(folder, [test.fixed("image")[row] for row in rows], captions)
+    def show_errors(rows: Sequence[int], cases: Sequence[Case], folder: Path) -> Block:
+        return show_images(folder, [test.fixed("image")[row] for row in rows], cases)
 
     evaluate_classes(
         trained,

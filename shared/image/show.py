@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from shared.explain.parts import robust_scale
 from shared.image.parts import ImageScene
@@ -19,6 +20,7 @@ from shared.report.blocks import pictures as pictures_block
 SIDE_PX, MOST_PX = 128, 320  # small images are enlarged to about SIDE_PX with sharp pixels, large ones reduced
 GREY_RANGE = (0.35, 0.65)  # the image under a heat map: enough for orientation, too little to hide the colours
 FOR, AGAINST, EVIDENCE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.63, 0.0)
+PLACES = "upper left", "top", "upper right", "left", "in the middle", "right", "lower left", "bottom", "lower right"
 OPACITY_POWER = 0.7  # below 1: weak values can still be seen
 LEGEND = "Red raises what is explained, blue lowers it, the stronger the fuller; each map has its own scale."
 
@@ -55,6 +57,21 @@ def heat_map(image: Tensor, values: Tensor, evidence: Tensor | None = None) -> I
     return outlined(picture((1 - opacity) * grey + opacity * colours), evidence)
 
 
+def where(values: Tensor) -> str:
+    """In which part of an image (H, W) a map is strongest, for readers who do not see it.
+
+    >>> import torch
+    >>> where(torch.eye(9) * torch.arange(9) - torch.eye(9)[:1])
+    'red mostly lower right, blue mostly upper left'
+    """
+    found = []
+    for colour, signed in (("red", values), ("blue", -values)):
+        thirds = F.adaptive_avg_pool2d(signed.double().cpu().clamp(min=0)[None], 3).flatten()
+        if thirds.max() > 0:
+            found.append(f"{colour} mostly {PLACES[int(thirds.argmax())]}")
+    return ", ".join(found) or "no colour"
+
+
 def outlined(drawn: Image.Image, evidence: Tensor | None) -> Image.Image:
     """The picture with the border of the evidence (H, W) bool in green, a pixel or two wide."""
     if evidence is None or not evidence.any() or evidence.all():
@@ -71,16 +88,21 @@ def save_picture(drawn: Image.Image, path: Path) -> None:
     drawn.save(path, "PNG", optimize=True)
 
 
-def show_images(folder: Path, images: Sequence[np.ndarray | Tensor], captions: Sequence[str]) -> Block:
-    """A grid of images (C, H, W) with captions, such as the errors of a classifier. PNG files go to `folder`, which
-    becomes `pictures/` of the stage.
+def show_images(folder: Path, images: Sequence[np.ndarray | Tensor], cases: Sequence[Mapping[str, str]]) -> Block:
+    """A grid of images (C, H, W), such as the errors of a classifier. PNG files go to `folder`, which becomes
+    `pictures/` of the stage.
+
+    Args:
+        cases: what is said of each: "title" and, if wanted, "note", "group" (its class) and "id".
     """
     rows = []
-    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
+    for number, (image, case) in enumerate(zip(images, cases, strict=True)):
         name = f"{number:03}.png"
         save_picture(picture(image), folder / name)
-        rows.append({"file": f"pictures/{name}", "caption": caption})
-    return pictures_block(rows)
+        alt = f"Image: {case['title']}" + (f"; probabilities: {case['note']}" if "note" in case else "")
+        rest = {key: words for key, words in case.items() if key != "title"}
+        rows.append({"file": f"pictures/{name}", "caption": case["title"], "alt": alt, **rest})
+    return pictures_block(rows, by="Class" if all("group" in case for case in cases) else "")
 
 
 def show(
@@ -101,11 +123,13 @@ def show(
         evidence = None if scene.evidence is None else scene.evidence[row].view(sides)
         drawn = {"input": outlined(picture(image), evidence)}
         drawn |= {title: heat_map(image, of[row].view(sides), evidence) for title, of in maps.items()}
+        said = {"input": f"Image: {fact['title']}"}
+        said |= {title: f"{title}: {where(of[row].view(sides))}" for title, of in maps.items()}
         files = []
         for number, (caption, one) in enumerate(drawn.items()):
             name = f"{row:02}-{number}.png"
             save_picture(one, folder / name)
-            files.append({"file": f"pictures/{name}", "caption": caption})
+            files.append({"file": f"pictures/{name}", "caption": caption, "alt": said[caption]})
         note = " ".join(fact[key] for key in ("question", "note") if key in fact)
         rows.append({"title": fact["title"], "good": fact["correct"], "note": note, "pictures": files})
     outline = (

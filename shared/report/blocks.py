@@ -18,6 +18,8 @@ import numpy as np
 from shared.core.files import write_atomic
 from shared.core.headline import headline_of
 
+ABBREVIATIONS = {"f1", "roc", "auc", "pca", "r1", "id"}
+
 Block = dict[str, Any]
 Numbers = Sequence[float] | np.ndarray
 
@@ -74,16 +76,31 @@ def text(text: str, kind: Literal["plain", "note", "small"] = "plain") -> Block:
     return {"block": "text", "text": text, "kind": kind}
 
 
+def facts(rows: Mapping[str, str | Sequence[str]]) -> Block:
+    """Names with a text each, or several, one below the other."""
+    return {"block": "facts", "rows": {name: [text] if isinstance(text, str) else text for name, text in rows.items()}}
+
+
+def fold(title: str, blocks: Sequence[Block]) -> Block:
+    """Blocks that the reader opens, and that are printed open: help for reading, further figures."""
+    return {"block": "fold", "title": title, "blocks": list(blocks)}
+
+
 def number(value: str, label: str, detail: str = "") -> Block:
     """One large figure, such as the headline, with its label below."""
     return {"block": "number", "value": value, "label": label, "detail": detail}
 
 
-def headline(metrics: Mapping[str, Any]) -> list[Block]:
-    """The headline of metrics.json with its interval and baselines: a number, a verdict and bars."""
+def headline(metrics: Mapping[str, Any], words: str = "") -> list[Block]:
+    """The headline of metrics.json with its interval and baselines: a number, a verdict and bars.
+
+    Args:
+        words: what the figure means, such as "15 of 1,000 images wrong", to be shown instead of the bare number.
+    """
     found = headline_of(metrics)
     name = as_words(found.name)
-    over = f"{name} over {found.num_samples:,} test {found.unit}" if found.num_samples else name
+    label = f"{name} {figure(found.value)}" if words else name
+    over = f"{label} over {found.num_samples:,} test {found.unit}" if found.num_samples else label
     detail = f"95 % interval {figure(found.low)} to {figure(found.high)}; {found.direction} is better"
     verdicts = {"better": "Clearly better than", "worse": "Worse than", "": "Not clearly different from"}
     baselines = {key.replace("_", " "): value for key, value in found.baselines.items()}
@@ -91,7 +108,7 @@ def headline(metrics: Mapping[str, Any]) -> list[Block]:
     ranked = [(start, [name for way, name in compared if way == verdict]) for verdict, start in verdicts.items()]
     lines = [f"{start} the baseline{'s' * (len(names) > 1)} {', '.join(names)}." for start, names in ranked if names]
     rows = {"this model": found.value} | baselines
-    made = [number(figure(found.value), over, detail)]
+    made = [number(words or figure(found.value), over, detail)]
     lost = any(way != "better" for way, _ in compared)
     made += [text(" ".join(lines), "note" if lost else "plain")] if lines else []
     return [*made, bars("headline", f"{name}, against the baselines", rows, (found.low, found.high))]
@@ -149,28 +166,43 @@ def scatter(
     return {"block": "scatter", "name": name, "title": title, **drawn}
 
 
-def matrix(name: str, title: str, counts: Sequence[Sequence[float]] | np.ndarray, names: Sequence[str]) -> Block:
-    """K x K counts of actual (rows) and predicted (columns) classes, coloured by their share of the row."""
-    return {"block": "matrix", "name": name, "title": title, "counts": counts, "names": names}
+def matrix(
+    name: str,
+    title: str,
+    counts: Sequence[Sequence[float]] | np.ndarray,
+    names: Sequence[str],
+    links: Mapping[str, str] | None = None,
+) -> Block:
+    """K x K counts of actual (rows) and predicted (columns) classes, coloured by their share of the row.
+
+    Args:
+        links: "row-column", such as "0-3" -> the "id" of a case in `pictures` or `articles` of this stage, which that
+            count becomes a link to. Of more than 12 classes no count is written, nor linked.
+    """
+    drawn = {"counts": counts, "names": names, "links": links or {}}
+    return {"block": "matrix", "name": name, "title": title, **drawn}
 
 
-def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, large: bool = False) -> Block:
+def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, large: bool = False, by: str = "") -> Block:
     """A grid of pictures, or one below the other.
 
     Args:
-        rows: {"file", "caption"} and, if wanted, "note" and "still": the file that stands for a moving picture
-            on paper and for readers who want nothing to move. PNG, WebP, JPEG or GIF.
+        rows: {"file", "caption"} and, if wanted, "alt" (what is to be seen; else the caption), "note", "id" (unique in
+            the stage, to be linked to), "group" and "still": the file that stands for a moving picture on paper and
+            for readers who want nothing to move. PNG, WebP, JPEG or GIF.
         sharp: small pictures are enlarged in sharp squares.
         large: as wide as the text.
+        by: what the groups are, such as "Class": the reader can choose one of them.
     """
-    return {"block": "pictures", "rows": rows, "sharp": sharp, "large": large}
+    return {"block": "pictures", "rows": rows, "sharp": sharp, "large": large, "by": by}
 
 
 def strips(rows: Sequence[Mapping[str, Any]], sharp: bool = False) -> Block:
     """Rows of several small pictures, which stack on a phone.
 
     Args:
-        rows: {"title", "good": bool | None, "pictures": [{"file", "caption"}]} and, if wanted, "note".
+        rows: {"title", "good": bool | None, "pictures": [{"file", "caption"}]} and, if wanted, "note"; of a picture
+            "alt".
         sharp: small pictures are enlarged in sharp squares.
     """
     return {"block": "strips", "rows": rows, "sharp": sharp}
@@ -192,18 +224,24 @@ def sounds(rows: Sequence[Mapping[str, Any]]) -> Block:
     return {"block": "sounds", "rows": rows}
 
 
-def article(title: str, text: str, note: str = "", good: bool | None = None) -> Block:
-    """One text of the data with its title, such as an error of a classifier."""
-    return {"block": "article", "title": title, "text": text, "note": note, "good": good}
+def articles(rows: Sequence[Mapping[str, Any]], by: str = "") -> Block:
+    """Texts of the data, such as the errors of a classifier.
+
+    Args:
+        rows: {"title", "text"} and, if wanted, "note", "good", "id" and "group", as `pictures` has them.
+        by: what the groups are, as in `pictures`.
+    """
+    return {"block": "articles", "rows": rows, "by": by}
 
 
 def as_words(key: str) -> str:
     """A key as words.
 
-    >>> as_words("valid_accuracy"), as_words("f1")
-    ('Valid accuracy', 'F1')
+    >>> as_words("valid_accuracy"), as_words("f1"), as_words("test_roc_auc")
+    ('Valid accuracy', 'F1', 'Test ROC AUC')
     """
-    return key[:1].upper() + key[1:].replace("_", " ")
+    words = " ".join(word.upper() if word in ABBREVIATIONS else word for word in key.split("_"))
+    return words[:1].upper() + words[1:]
 
 
 def figure(value: object) -> str:

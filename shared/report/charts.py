@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ SIZE = (4.4, 2.9)  # inches; small, so that text stays readable on a phone
 MAX_POINTS = 200  # of a line
 NUMBERS_UP_TO, NAMES_UP_TO = 12, 30  # classes, in a matrix
 NAME_LENGTH = 22
+LINK = "case:"  # begins what leads to another place of the page
 REM_AN_INCH = 6.4  # so that text is at most as large as the page's
 
 # Drawn in these colours, then replaced by the page's own variables
@@ -56,6 +57,7 @@ def _drawing(size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure, Axes]]:
 
 
 def _svg(drawn: Figure, name: str, label: str) -> Markup:
+    """The chart as an element; `label` says what it shows to readers who do not see it."""
     file, width = io.StringIO(), REM_AN_INCH * drawn.get_figwidth()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # measured with another font than it is shown in
@@ -71,6 +73,7 @@ def _svg(drawn: Figure, name: str, label: str) -> Markup:
         count=1,
     )
     text = re.sub(r'(id="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text)
+    text = text.replace(f'xlink:href="{LINK}', 'xlink:href="#').replace(' target="_blank"', "")
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var({variable})")
@@ -96,7 +99,7 @@ def _bars(block: Block, name: str) -> Markup:
         axes.set_xticks([0, 0.5, 1]) if (left, right) == (0, 1) else axes.locator_params("x", nbins=5)
         axes.set_yticklabels([_short(label) for label in rows])
         axes.invert_yaxis()
-        return _svg(drawn, name, block["title"])
+        return _svg(drawn, name, _said(block, (f"{label} {figure(value)}" for label, value in rows.items())))
 
 
 def _lines(block: Block, name: str) -> Markup:
@@ -112,7 +115,10 @@ def _lines(block: Block, name: str) -> Markup:
             axes.set_ylim(-0.02, 1.02)
         if len(block["series"]) > 1:
             drawn.legend(loc="outside upper center", ncols=2)
-        return _svg(drawn, name, block["title"])
+        ends = ((label, [y for y in ys if y is not None]) for label, (_, ys) in block["series"].items())
+        return _svg(
+            drawn, name, _said(block, (f"{label} from {figure(ys[0])} to {figure(ys[-1])}" for label, ys in ends if ys))
+        )
 
 
 def thin(xs: Any, ys: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -140,9 +146,10 @@ def _scatter(block: Block, name: str) -> Markup:
             axes.plot((low, high), (low, high), color=SOFT, linestyle="--", linewidth=1)
             limits = low * 1.02, high * 1.02
             axes.set(xlim=limits, ylim=limits)
+        points = (f"{figure(x)}: {figure(y)}" for x, y in zip(xs.tolist(), ys.tolist(), strict=True))
         area = 12 + 200 * sizes / max(1e-12, float(sizes.sum()))
         axes.scatter(xs, ys, s=area, color=SERIES[0], alpha=0.85, clip_on=not block["diagonal"])
-        return _svg(drawn, name, block["title"])
+        return _svg(drawn, name, _said(block, points))
 
 
 def _matrix(block: Block, name: str) -> Markup:
@@ -158,13 +165,20 @@ def _matrix(block: Block, name: str) -> Markup:
             for row, column in np.argwhere(counts).tolist():
                 colour = "white" if share[row, column] > 0.55 else INK
                 text = f"{counts[row, column]:g}"
-                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+                case = block.get("links", {}).get(f"{row}-{column}")
+                link = {"url": f"{LINK}{case}"} if case else {}
+                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, **link)
         if len(names) <= NAMES_UP_TO:
             axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 4 else 0)
             axes.set_yticks(range(len(names)), names)
         axes.set(xlabel="predicted", ylabel="actual")
         axes.tick_params(length=0)
-        return _svg(drawn, name, block["title"])
+        return _svg(drawn, name, _said(block, [f"{np.trace(counts):g} of {counts.sum():g} on the diagonal"]))
+
+
+def _said(block: Block, values: Iterable[str]) -> str:
+    """What a chart shows, for readers who do not see it."""
+    return f"{block['title']}: {'; '.join(values)}"
 
 
 def _short(name: str) -> str:

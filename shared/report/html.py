@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from shared.core.files import write_atomic, writing
 from shared.core.paths import show
 
 from .blocks import Block, as_words, figure
@@ -22,8 +24,10 @@ MEDIA = {
     ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
     ".wav": "audio/wav", ".ogg": "audio/ogg", ".flac": "audio/flac",
 }  # fmt: skip
-PLAIN = "text", "number", "article"  # kinds of blocks whose values go into a template as they are
-ROWS = "pictures", "strips", "highlights", "sounds"
+PLAIN = "text", "number", "facts"  # kinds of blocks whose values go into a template as they are
+ROWS = "pictures", "strips", "highlights", "sounds", "articles"
+MAX_GROUPS = 40  # of cases, among which a reader can choose
+MAX_ROWS = 15  # of a table; longer ones are folded
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -35,6 +39,7 @@ _templates = Environment(
 
 
 _templates.filters |= {"figure": figure, "words": as_words}
+_templates.globals |= {"MAX_GROUPS": MAX_GROUPS, "MAX_ROWS": MAX_ROWS}
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -42,12 +47,20 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_templates.get_template(template).render(**values))  # escaped by the template
 
 
+def write_page(path: Path, page: str) -> Path:
+    """Writes the whole page or none of it, and returns its path."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, page.encode())
+    return path
+
+
 class Renderer:
     """Renders the blocks of one stage.
 
     Args:
         folder: what the names of files in the blocks are relative to.
-        stage: begins the ids of its charts, so that those of two stages differ: `<stage>-<name>`.
+        stage: begins the ids of its charts and cases, so that those of two stages differ: `<stage>-<name>`.
     """
 
     def __init__(self, folder: Path, stage: str) -> None:
@@ -68,22 +81,49 @@ class Renderer:
         kind = block["block"]
         if kind in DRAW:
             return self._chart(block)
+        if kind == "fold":
+            return Markup(self._macros.fold(block["title"], self.blocks(block["blocks"])))
         if kind == "table":
             block = block | {"numeric": [_numeric(column) for column in zip(*block["rows"], strict=True)]}
         elif kind in ROWS:
-            block = block | {"rows": [self._row(kind, row, bool(block.get("large"))) for row in block["rows"]]}
+            rows = [self._row(kind, row, bool(block.get("large"))) for row in block["rows"]]
+            block = block | {"rows": rows, "groups": {}}
+            if block.get("by"):
+                block = self._grouped(block)
         else:
             assert kind in PLAIN, f"unknown kind of block: {kind}"
         return Markup(getattr(self._macros, kind)(block))
 
     def _chart(self, block: Block) -> Markup:
-        name = re.sub(r"[^\w-]", "-", f"{self._stage}-{block['name']}")
-        assert name not in self._names, f"two charts are called {name}"
-        self._names.add(name)
-        return Markup(self._macros.chart(block, name, DRAW[block["block"]](block, name)))
+        name = self._id(block["name"])
+        links = {place: self._place(case) for place, case in block.get("links", {}).items()}
+        return Markup(self._macros.chart(block, name, DRAW[block["block"]](block | {"links": links}, name)))
+
+    def _place(self, name: str) -> str:
+        return re.sub(r"[^\w-]", "-", f"{self._stage}-{name}")
+
+    def _id(self, name: str) -> str:
+        """An id on the page, given once."""
+        place = self._place(name)
+        assert place not in self._names, f"two charts or cases are called {place}"
+        self._names.add(place)
+        return place
+
+    def _grouped(self, block: Block) -> Block:
+        """Cases of several groups, of which a reader can choose one: each row gets the number of its group."""
+        counts = Counter(row["group"] for row in block["rows"])
+        if not 1 < len(counts) <= MAX_GROUPS:
+            return block
+        numbers = {group: number for number, (group, _) in enumerate(counts.most_common())}
+        rows = [{**row, "number": numbers[row["group"]]} for row in block["rows"]]
+        return block | {"rows": rows, "groups": dict(counts.most_common()), "name": self._id(f"by-{block['by']}")}
 
     def _row(self, kind: str, row: Mapping[str, Any], large: bool) -> dict[str, Any]:
-        """A row with what the templates need of it: files as `uri` (and `still_uri`), highlighted texts."""
+        """A row with what the templates need of it: files as `uri` (and `still_uri`), highlighted texts, ids."""
+        if "id" in row:
+            row = {**row, "id": self._id(row["id"])}
+        if kind == "articles":
+            return dict(row)
         if kind == "highlights":
             return {**row, "marks": {label: highlighted(row, label) for label in row["marks"]}}
         if kind == "strips":

@@ -3,18 +3,21 @@
 python -m shared.report.index
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from shared.core.cli import errors_for_people
 from shared.core.paths import ROOT, show
 
-from .html import data_uri, render
-from .page import Results, write_page
+from .blocks import Block
+from .html import data_uri, highlighted, render, write_page
+from .results import Results
 
 THUMBNAILS = 4
+EXCERPT = 30  # words and what is between them, of a text
 
 
 def projects(root: Path) -> list[Results]:
@@ -27,28 +30,45 @@ def build_index(root: Path = ROOT) -> Path:
     cards = [
         {
             "project": one,
-            "records": _records(one),
-            "thumbnails": _thumbnails(one),
+            "words": _words(one),
             "ran": (one.folder / "results" / "report.html").exists(),
+            **_seen(one),
         }
         for one in projects(root)
     ]
     return write_page(root / "report" / "index.html", render("index.html", cards=cards))
 
 
-def _records(results: Results) -> list[dict[str, Any]]:
-    paths = sorted((results.folder / "records").glob("*.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+def _words(results: Results) -> str:
+    """The headline in words, as evaluate says it."""
+    return next((block["value"] for block in results.summary("evaluate") if block["block"] == "number"), "")
 
 
-def _thumbnails(results: Results) -> list[str]:
-    """The first pictures that a stage left: of explain, or else of evaluate or train."""
-    for stage in ("explain", "evaluate", "train"):
-        for block in results.pages.get(stage, {}).get("blocks", []):
-            if block["block"] in ("pictures", "strips") and block["rows"]:
-                rows = block["rows"] if block["block"] == "pictures" else block["rows"][0]["pictures"]
-                return [data_uri(results.of(stage), row.get("still", row["file"])) for row in rows[:THUMBNAILS]]
-    return []
+def _seen(results: Results) -> dict[str, Any]:
+    """What a card shows of a project: pictures, which summaries show first, or else the beginning of a text."""
+    for stage, name, block in _in_order(results):
+        if name in ("pictures", "strips") and block["rows"]:
+            rows = block["rows"] if name == "pictures" else block["rows"][0]["pictures"]
+            files = [row.get("still", row["file"]) for row in rows[:THUMBNAILS]]
+            if all((results.of(stage) / file).exists() for file in files):  # pictures are not in git
+                uris = [data_uri(results.of(stage), file, bool(block.get("large"))) for file in files]
+                return {"thumbnails": uris, "excerpt": ""}
+    for _, name, block in _in_order(results):
+        if name == "highlights" and block["rows"]:
+            row = block["rows"][0]
+            short = {key: row[key][:EXCERPT] for key in ("pieces", "underlined", "boxed") if key in row}
+            label = next(iter(row["marks"]), "")
+            marked = highlighted(short | {"marks": {label: row["marks"][label][:EXCERPT]}}, label)
+            return {"thumbnails": [], "excerpt": marked + ("" if len(row["pieces"]) <= EXCERPT else " …")}
+    return {"thumbnails": [], "excerpt": Markup("")}
+
+
+def _in_order(results: Results) -> list[tuple[str, str, Block]]:
+    """Stage, kind and block: of summaries, then of explain, evaluate and train."""
+    stages = "explain", "evaluate", "train"
+    found = [(stage, results.summary(stage)) for stage in stages]
+    found += [(stage, results.pages.get(stage, {}).get("blocks", [])) for stage in stages]
+    return [(stage, block["block"], block) for stage, blocks in found for block in blocks]
 
 
 def main() -> None:

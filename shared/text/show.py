@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from shared.explain.parts import robust_scale
-from shared.report.blocks import Block, article, highlights
+from shared.report.blocks import Block, articles, highlights
 from shared.text.parts import Span, TextScene
 
 MARK_DIGITS = 4
@@ -71,7 +71,12 @@ def cut(text: str, bounds: Sequence[Span]) -> tuple[list[tuple[str, int]], str]:
     return pieces + [(rest, -1)] * bool(rest), ""
 
 
-def show_texts(texts: Sequence[str], captions: Sequence[str]) -> list[Block]:
-    """Texts with captions, such as the errors of a classifier; long ones are cut."""
+def show_texts(texts: Sequence[str], cases: Sequence[Mapping[str, str]]) -> Block:
+    """Texts, such as the errors of a classifier; long ones are cut.
+
+    Args:
+        cases: what is said of each: "title" and, if wanted, "note", "group" (its class) and "id".
+    """
     cut_off = (text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} [...]" for text in texts)
-    return [article(caption, text) for text, caption in zip(cut_off, captions, strict=True)]
+    rows = [{**case, "text": text} for text, case in zip(cut_off, cases, strict=True)]
+    return articles(rows, by="Class" if all("group" in case for case in cases) else "")

@@ -41,6 +41,7 @@ FILES = [
     "train/model.safetensors",
     "train/run.json",
     "train/validation.tsv",
+    "train/README.md",
 ]
 CUES = {"PER": ["Herr", "Frau"], "<b>LÄND": ["nach", "aus"]}
 

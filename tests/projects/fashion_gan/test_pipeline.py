@@ -38,7 +38,7 @@ FILES = [
     "report.html",
     *(f"train/{name}" for name in ("model.safetensors", "samples/moving.webp", "history.tsv", "validation.tsv")),
     *(f"{stage}/page.json" for stage in ("train", "evaluate", "explain")),
-    *("train/model.json", "train/run.json", "evaluate/metrics.json", "evaluate/run.json"),
+    *("train/README.md", "train/model.json", "train/run.json", "evaluate/metrics.json", "evaluate/run.json"),
     *("explain/metrics.json", "explain/curves.tsv"),
 ]
 WITHOUT_CLASSES = {"train.epochs": 2.0, "train.sample_epochs": 1.0, "evaluate.classifier_epochs": 2.0}

@@ -81,9 +81,15 @@ def test_the_figures_and_the_page(run: Any, tmp_path: Path, capsys: pytest.Captu
         assert figures["infidelity_error_random"] > 0.1
         assert ("completeness_error" in figures) == (name == "shapley_value_sampling")
     assert page["params"]["num_scored"] == 30
-    assert page["summary"][0]["text"].startswith(
-        "The explanation holds for 2 of 2 attribution methods: Occlusion passes 5 of 5"
-    )
+    holds = "The explanation holds for 2 of 2 attribution methods: Occlusion, Shapley values."
+    assert page["summary"][0]["text"] == holds
+    kinds = [block["block"] for block in page["blocks"]]
+    assert kinds[2] == "text"
+    assert page["blocks"][2]["text"] == holds
+    verdicts = table_of(page, "Method")
+    assert page["blocks"].index(verdicts) < kinds.index("pictures")
+    assert [row[0]["good"] for row in verdicts["rows"]] == [True, True]
+    assert "better than a random attribution (0." in verdicts["rows"][0][1]["note"]
     pictures = next(b for b in page["blocks"] if b["block"] == "pictures")
     assert pictures["rows"] == ["q5", "q6", "q0", "q1"]
     assert pictures["titles"] == ["Occlusion ✓", "Shapley values ✓"]
@@ -105,7 +111,12 @@ def test_a_method_that_does_not_look_at_the_model_fails(run: Any) -> None:
     assert tests["Depends on the weights"]["note"] == "no better than the limit 0.5: by -0.500 (-0.500 to -0.500)"
     notes = [b["text"] for b in page["blocks"] if b["block"] == "text" and b["kind"] == "note"]
     assert notes == ["Without Unsuitable: no layer suits.", "read me"]
-    assert page["summary"][0]["text"].startswith("The explanation holds for 0 of 1")
+    example = table_of(page, "Method")["rows"][0][1]
+    assert tests[example["value"]]["good"] is False
+    assert example["note"] == tests[example["value"]]["note"]
+    assert page["summary"][0]["text"] == (
+        "The explanation holds for 0 of 1 attribution methods; none of the maps is evidence of what the model uses."
+    )
 
 
 def test_verdicts_are_paired_and_say_where_they_cannot_tell() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from shared.image.parts import ImageScene
-from shared.image.show import heat_map, picture, show, show_images
+from shared.image.show import heat_map, picture, show, show_images, where
 
 IMAGE = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -48,6 +48,21 @@ def test_the_evidence_is_outlined_where_there_is_any() -> None:
         assert (pixels(heat_map(IMAGE, values, nothing)) == plain).all()
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "sign", "words"),
+    [
+        (slice(0, 4), slice(0, 4), 1, "red mostly upper left"),
+        (slice(6, 10), slice(6, 10), -1, "blue mostly in the middle"),
+        (slice(12, 16), slice(6, 10), 1, "red mostly bottom"),
+        (slice(0, 0), slice(0, 0), 1, "no colour"),
+    ],
+)
+def test_a_map_is_described(rows: slice, columns: slice, sign: int, words: str) -> None:
+    values = torch.zeros(16, 16)
+    values[rows, columns] = sign
+    assert where(values) == words
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_strip_for_each_question(channels: int, tmp_path: Path) -> None:
     images = torch.rand(2, channels, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -69,6 +84,8 @@ def test_a_strip_for_each_question(channels: int, tmp_path: Path) -> None:
             with Image.open(tmp_path / one["file"]) as drawn:
                 assert drawn.size == (128, 128)
     assert len(before) == 6
+    assert block["rows"][0]["pictures"][0]["alt"] == "Image: <b>"
+    assert block["rows"][0]["pictures"][2]["alt"] == "B ✗: no colour"
     assert max(map(len, before.values())) < 20_000
     show(scene, maps, facts, folder)
     assert all((tmp_path / name).read_bytes() == data for name, data in before.items())
@@ -77,6 +94,11 @@ def test_a_strip_for_each_question(channels: int, tmp_path: Path) -> None:
 def test_a_grid_of_images(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
-    block = show_images(folder, list(IMAGE[None]), ["cat, not dog"])
-    assert block["rows"] == [{"file": "pictures/000.png", "caption": "cat, not dog"}]
+    case = {"title": "cat taken for dog", "note": "dog 70%, cat 20%", "group": "cat", "id": "error-0-1"}
+    block = show_images(folder, list(IMAGE[None]), [case])
+    alt = "Image: cat taken for dog; probabilities: dog 70%, cat 20%"
+    rest = {"note": case["note"], "group": "cat", "id": "error-0-1"}
+    assert block["rows"] == [{"file": "pictures/000.png", "caption": case["title"], "alt": alt} | rest]
+    assert block["by"] == "Class"
+    assert show_images(folder, list(IMAGE[None]), [{"title": "cat"}])["by"] == ""
     assert (folder / "000.png").exists()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from PIL import Image
 from shared.core.errors import UserError
 from shared.report import blocks
 from shared.report.blocks import Block
+from shared.report.card import use_and_limits
+from shared.report.html import data_uri
 from shared.report.index import build_index
-from shared.report.page import Results, build
+from shared.report.page import build
+from shared.report.results import Results
 
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$x_{$ & 猫", "a,b\tc\n\x00\x0b", "\ud800"]
 VOID = {"br", "img", "meta", "link", "hr", "input"}
@@ -55,6 +59,8 @@ def text_of(results: Results) -> str:
 def every_kind(word: str) -> list[Block]:
     """One block of each kind, with a word of the data wherever one may stand."""
     row = {"file": "pictures/a.png", "caption": word, "note": word}
+    cases = [{"title": word, "text": word, "note": word, "group": word, "id": word}]
+    cases.append({"title": "b", "text": "b", "group": "other", "good": True})
     words = {"title": word, "good": False, "note": word, "pictures": [row]}
     marks = {"pieces": [word, word], "marks": {word: [1.0, -0.5]}, "unread": word, "question": word}
     curve = {word: ([0, 1], [0.2, None]), "other": (np.arange(3), np.arange(3.0))}
@@ -66,12 +72,13 @@ def every_kind(word: str) -> list[Block]:
         blocks.lines("lines", word, curve, word, word, dashed=["other"]),
         blocks.bars("bars", word, {word: 0.5, "nothing": None}, (0.4, 0.6)),
         blocks.scatter("scatter", word, [0.1, 0.9], [0.2, 0.8], [1, 9], word, word, diagonal=True),
-        blocks.matrix("matrix", word, np.eye(2, dtype=int).tolist(), [word, "other"]),
-        blocks.pictures([row], sharp=True),
+        blocks.matrix("matrix", word, np.eye(2, dtype=int).tolist(), [word, "other"], {"0-0": word}),
+        blocks.pictures([row | {"alt": word}], sharp=True),
+        blocks.fold(word, [blocks.text(word), blocks.facts({word: word, "two": [word, word]})]),
         blocks.strips([words]),
         blocks.highlights([words | marks | {"underlined": [True, False], "boxed": [False, True]}], word, word),
         blocks.sounds([{"file": "a.wav", "caption": word}]),
-        blocks.article(word, word, word, good=True),
+        blocks.articles(cases, by=word),
     ]
 
 
@@ -141,7 +148,7 @@ def test_an_unknown_kind_of_block_is_a_bug(results: Results) -> None:
 
 
 def test_two_charts_of_one_name_are_a_bug(results: Results) -> None:
-    with pytest.raises(AssertionError, match="two charts are called evaluate-result"):
+    with pytest.raises(AssertionError, match="two charts or cases are called evaluate-result"):
         left(results, "evaluate", *[blocks.bars("result", "Result", {"this model": 1.0})] * 2)
 
 
@@ -207,6 +214,15 @@ def test_learning_curves_leave_out_what_never_changes(results: Results) -> None:
     assert len(text) < 60_000
 
 
+def test_learning_curves_that_hardly_change_are_left_out_and_further_ones_folded(results: Results) -> None:
+    rows = [f"{step}\t{step}\t{1 / step}\t{0.9 + 0.0004 * step}\t{step}\t{-step}" for step in range(1, 10)]
+    columns = "step\tepoch\ttrain_loss\ttrain_accuracy\ttrain_roc_auc\tgrad"
+    write(results.of("train") / "history.tsv", "\n".join([columns, *rows]))
+    text = left(results, "train")
+    assert re.findall("<figcaption>(.*?)</figcaption>", text) == ["Loss", "ROC AUC", "Grad"]
+    assert text.index("ROC AUC</figcaption>") < text.index("and 1 more") < text.index("Grad</figcaption>")
+
+
 def test_it_says_what_was_run(results: Results) -> None:
     run = {"date": "2026-03-01", "commit": "1a2b3c4d5e", "clean": False, "num_weights": 1234567}
     run |= {"seconds": 572.4, "steps": 288, "processes": 1, "hardware": {"cpu": "EPYC", "cores": 2}}
@@ -216,6 +232,7 @@ def test_it_says_what_was_run(results: Results) -> None:
     text = left(results, "train", blocks.text("trained"), params={"seed": 0})
     line = "Trained 2026-03-01 · commit 1a2b3c4d5e, with uncommitted changes · 1,234,567 weights · 9 min 32 s"
     assert f"<summary>{line} · 2 cores of EPYC</summary>" in text
+    assert text.index(line) < text.index("trained")
     for fact in ("<dd>compact</dd>", "288 steps", "digest abcdabcdabcdabcd", "train.seed = 3", "<strong>3</strong>"):
         assert fact in text
     assert "Versions" not in text
@@ -242,6 +259,154 @@ def test_the_headline_says_how_it_compares(baseline: float, told: str, kind: str
     assert verdict["kind"] == kind
 
 
+def test_the_headline_can_be_said_in_words() -> None:
+    number = blocks.headline(METRICS, "4 of 40 songs wrong")[0]
+    assert (number["value"], number["label"]) == ("4 of 40 songs wrong", "Accuracy 0.900 over 40 test samples")
+
+
+def test_counts_of_a_matrix_lead_to_cases(results: Results) -> None:
+    counts = [[9, 1], [0, 5]]
+    cases = [{"title": "cat taken for dog", "text": "meow", "id": "error-0-1"}]
+    text = left(
+        results,
+        "evaluate",
+        blocks.matrix("confusion", "Confusions", counts, ["cat", "dog"], {"0-1": "error-0-1"}),
+        blocks.articles(cases),
+    )
+    assert re.findall('<a xlink:href="#(.*?)">', text) == ["evaluate-error-0-1"]
+    assert '<article id="evaluate-error-0-1">' in text
+    assert 'aria-label="Confusions: 14 of 15 on the diagonal"' in text
+
+
+@pytest.mark.parametrize(
+    ("groups", "choices"),
+    [(["cat", "dog", "cat"], ["cat", "dog"]), (["cat", "cat"], []), ([f"c{number}" for number in range(41)], [])],
+)
+def test_cases_are_chosen_by_group_without_script(results: Results, groups: list[str], choices: list[str]) -> None:
+    cases = [{"title": "t", "text": "t", "group": group} for group in groups]
+    text = left(results, "evaluate", blocks.articles(cases, by="Class"))
+    assert re.findall(r'class="p\d+">(\w+)', text) == choices
+    assert ".chosen:has(.p0:checked) .case:not(.g0)" in text
+    assert re.findall('<article class="case (g.)"', text) == (["g0", "g1", "g0"] if choices else [])
+
+
+def test_pictures_say_what_is_to_be_seen(results: Results) -> None:
+    picture(results.of("explain") / "a.png")
+    seen = {"file": "a.png", "caption": "Saliency", "alt": "red in the middle"}
+    text = left(results, "explain", blocks.strips([{"title": "cat", "good": True, "pictures": [seen]}]))
+    assert 'alt="red in the middle"' in text
+    assert "<figcaption>Saliency</figcaption>" in text
+
+
+def test_long_tables_are_folded(results: Results) -> None:
+    for num_rows, folded in ((15, False), (16, True)):
+        text = left(results, "evaluate", blocks.table(["Class", "n"], [["a", 1]] * num_rows))
+        assert ("<summary>Class: 16 rows</summary>" in text) == folded
+
+
+README = """# toy: sums
+
+## Use and limits
+- **Meant for**: sums of
+  two <numbers>, see [there](../there.md).
+- **Data and licence**: `generated`, <https://sums.org>.
+
+Never for three.
+
+## To adapt
+- **More**: none.
+"""
+
+
+def test_the_use_is_read_from_the_readme() -> None:
+    assert use_and_limits(README) == {
+        "Meant for": ["sums of two <numbers>, see there."],
+        "Data and licence": ["generated, https://sums.org."],
+        "Use and limits": ["Never for three."],
+    }
+    assert use_and_limits("# toy\n\n## Use\n- **A**: b\n") == {}
+
+
+def test_the_card_is_on_the_page_and_beside_the_weights(results: Results) -> None:
+    write(results.folder / "README.md", README)
+    write(results.of("train") / "model.json", {"model": {"name": "adder"}, "trained_on": "ab" * 32, "params": {}})
+    write(results.of("train") / "run.json", {"date": "2026-03-01", "num_weights": 1234})
+    summary = [blocks.number("2 of 40 wrong", "Accuracy 0.950"), blocks.text("Most often: 1 taken for 7 (2).")]
+    text = left(results, "evaluate", blocks.text("done"), summary=summary)
+    card = (results.of("train") / "README.md").read_text(encoding="utf-8")
+    for words in (
+        "sums of two",
+        "Never for three.",
+        "2 of 40 wrong",
+        "Most often: 1 taken for 7",
+        "model: adder",
+        "1,234",
+    ):
+        assert words in card
+        assert words in text[text.index("<h2>Model card") :]
+    assert card.startswith("# Model card of toy: sums\n\n## Meant for\n\nsums of two")
+    assert "python -m projects.toy.predict --help" in card
+    write(results.folder / "README.md", "# toy: sums\n")
+    assert "Not written yet" in text_of(Results(results.project, results.root))
+
+
+def test_without_a_model_there_is_no_card(results: Results) -> None:
+    assert "Model card" not in left(results, "prepare", blocks.text("rows"))
+    assert not results.of("train").exists()
+
+
+def committed(root: Path, metrics: dict[str, Any]) -> None:
+    write(root / "projects/toy/results/evaluate/metrics.json", metrics)
+    name = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    for words in (("init", "--quiet"), ("add", "projects"), (*name, "commit", "--quiet", "--message=run")):
+        subprocess.run(["git", *words], cwd=root, check=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "verdict"),
+    [
+        ({"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}, "better"),
+        ({"accuracy": 0.99, "accuracy_low": 0.97, "accuracy_high": 1.0}, "worse"),
+        ({"accuracy": 0.85, "accuracy_low": 0.8, "accuracy_high": 0.9}, "no clear difference"),
+        ({"source": "official"}, "other data"),
+        ({"num_samples": 41}, "other data"),
+        ({}, "the same"),
+    ],
+)
+def test_it_compares_with_the_last_committed_run(results: Results, before: dict[str, Any], verdict: str) -> None:
+    committed(results.root, METRICS | before)
+    write(results.of("evaluate") / "metrics.json", METRICS)
+    text = left(results, "evaluate", blocks.text("done"))
+    said = re.search(r"<p>(Committed run [0-9a-f]+ of \d{4}-\d\d-\d\d: Accuracy [\d.]+; this run: (.*?))\.</p>", text)
+    assert said
+    assert said[2] == verdict
+    assert "<h2>Other runs</h2>" in text
+
+
+def test_a_committed_run_is_compared_with_the_one_before(results: Results) -> None:
+    committed(results.root, METRICS | {"accuracy": 0.5})
+    committed(results.root, METRICS)
+    assert "Accuracy 0.500; this run: better." in left(results, "evaluate", blocks.text("done"))
+
+
+def test_it_compares_with_records_of_the_same_data(results: Results) -> None:
+    write(results.of("evaluate") / "metrics.json", METRICS)
+    headline = {"name": "accuracy", "mean": 0.7, "standard_deviation": 0.01, "num_seeds": 3}
+    for name, source in (("small", "sample"), ("large", "official")):
+        record = {"preset": name, "headline": headline, "runs": [{"metrics": METRICS | {"source": source}}]}
+        write(results.folder / f"records/{name}.json", record)
+    text = left(results, "evaluate", blocks.text("done"))
+    rows = re.findall(r"<tr>\s*<th scope=\"row\">(record \w+)</th>.*?</tr>", text, re.DOTALL)
+    assert rows == ["record large", "record small"]
+    assert "± 0.010, 3 seeds" in text
+    assert (
+        text.index("record large")
+        < text.index("<small>other data")
+        < text.index("record small")
+        < text.index("✓ better")
+    )
+
+
 def test_no_results_and_no_project_are_told(results: Results, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no results") as caught:
         build(results)
@@ -262,3 +427,34 @@ def test_the_index_shows_headlines_records_and_what_has_not_run(results: Results
     for part in ('href="../projects/toy/results/report.html"', "dvc repro projects/new", "0.942", "3 seeds"):
         assert part in text
     assert text.count("data:image/png") == 1
+    for part in ('id="toy"', 'href="../projects/toy/README.md"', "official</th>"):
+        assert part in text
+
+
+def test_the_index_shows_first_what_summaries_show_or_a_text(results: Results, tmp_path: Path) -> None:
+    picture(results.of("explain") / "map.png")
+    picture(results.of("evaluate") / "made.png", 16)
+    made = blocks.pictures([{"file": "made.png", "caption": ""}], large=True)
+    left(results, "explain", blocks.pictures([{"file": "map.png", "caption": ""}]))
+    left(results, "evaluate", blocks.text("done"), summary=[blocks.number("3 of 9 wrong", "Accuracy"), made])
+    write(results.of("evaluate") / "metrics.json", METRICS)
+    text = build_index(tmp_path).read_text(encoding="utf-8")
+    assert 'class="thumbnails one"' in text
+    assert "3 of 9 wrong" in text
+    assert data_uri(results.of("evaluate"), "made.png") in text
+    (results.of("evaluate") / "made.png").unlink()  # as in a fresh clone, before `dvc pull`
+    assert data_uri(results.of("explain"), "map.png") in build_index(tmp_path).read_text(encoding="utf-8")
+    other = Results("words", tmp_path)
+    write(other.folder / "params.yaml", "train: {}\n")
+    row = {"title": "t", "good": True, "pieces": ["so ", "<b>"] * 20, "marks": {"m": [0.0, 1.0] * 20}}
+    left(other, "explain", blocks.highlights([row]))
+    text = build_index(tmp_path).read_text(encoding="utf-8")
+    check(text)
+    assert text.count('<mark class="for l8">&lt;b&gt;</mark>') == 15
+
+
+def test_a_page_leads_to_the_other_projects(results: Results, tmp_path: Path) -> None:
+    write(tmp_path / "projects/new/params.yaml", "train: {}\n")
+    text = left(results, "evaluate", blocks.text("done"))
+    assert '<a href="../../../report/index.html#new">new</a>' in text
+    assert 'id="new"' in build_index(tmp_path).read_text(encoding="utf-8")

@@ -93,7 +93,7 @@ def page_stage(project: str, root: Path = ROOT) -> dict[str, Any]:
             *(out.as_posix().replace("${project}", project) for out in results),
             TEMPLATES,
         ],
-        "outs": [f"{folder}/results/report.html"],
+        "outs": [f"{folder}/results/report.html", f"{folder}/results/train/README.md"],
     }
     return stage | {"deps": _deps(stage, module_file(PAGE, root), root)}
 

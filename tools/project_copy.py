@@ -212,6 +212,11 @@ Then open `projects/{name}/results/report.html`, and commit: `git commit -m "{na
 {origin}
 `python -m projects.{name}.prepare --help` lists the forms of data that it accepts.
 
+## Use and limits
+- **Meant for**: to be written.
+- **Limits**: to be written.
+- **Data and licence**: to be written.
+
 ## What to change first
 `params.yaml`: `train.epochs` and the learning rates, then the size of the model; `params.py` says what each key means.
 Then what your data mean, in this order: `prepare.py`, `data.py`, `model.py`, `train.py`.

@@ -34,6 +34,7 @@ from shared.core.errors import Problems, UserError
 from shared.core.files import replace_folder, write_atomic, writing
 from shared.core.params import flatten, read_yaml
 from shared.core.paths import ROOT
+from shared.data.folder import files_below
 from tools.project_copy import Copy, repository_files, with_stage
 from tools.readme import git, project_names, task
 
@@ -141,23 +142,14 @@ def _content(folder: Path) -> dict[str, bytes]:
 def data_files(root: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[tuple[Path, str]]:
     """Every file below a folder with its relative path; for a file, the file itself.
 
-    Links are followed, each folder is entered once, and hidden files are left out.
+    As `files_below` finds them: links are followed, hidden files and litter are left out.
 
     Args:
         onerror: is called for each folder that cannot be read.
     """
     if root.is_file():
         yield root, root.name
-    seen = set()
-    for parent, folders, names in os.walk(root, onerror=onerror, followlinks=True):
-        status = os.stat(parent)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for path in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
-            yield path, path.relative_to(root).as_posix()
+    yield from ((path, path.relative_to(root).as_posix()) for path in files_below(root, onerror))
 
 
 def _same(data: Path, copied: Path) -> bool:

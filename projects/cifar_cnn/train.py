@@ -24,13 +24,14 @@ from shared.data.batches import Batch, Batches, EqualBatches, gather
 from shared.data.prepared import Prepared
 from shared.evaluation.records import class_validation
 from shared.image.augment import to_float
+from shared.image.params import Reading
 from shared.training.distributed import World
 from shared.training.fit import Training, count_steps
 from shared.training.stage import train_stage
 from shared.training.step import cross_entropy, linear
 
 from .data import augment
-from .model import build_model, whiten_from
+from .model import build_model, check_side, whiten_from
 from .muon import Muon
 from .params import Params, Train
 
@@ -65,10 +66,12 @@ def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
 def describe(params: Params, prepared: Prepared, world: World) -> Training:
     """The training: an untrained network, the same on every rank, with optimizers and schedule."""
     chosen, workers = params.train, params.runtime.workers
-    config = {key: prepared.manifest[key] for key in ("classes", "channels", "image_size", "mean", "std")}
+    config = {key: prepared.manifest[key] for key in ("classes", *Reading.model_fields, "mean", "std")}
     config |= {"model": chosen.model.model_dump(), "views": chosen.views, "flip": chosen.flip}
     torch.manual_seed(derive(chosen.seed, "weights"))
     model, table = build_model(config), prepared.table("train")
+    if chosen.small_epochs:
+        check_side(chosen.model.name, config["image_size"], chosen.small_px, "train.small_px")
     whiten_from(model, to_float(torch.from_numpy(table.fixed("image")[:WHITEN_IMAGES])))
     model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

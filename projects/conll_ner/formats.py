@@ -64,7 +64,7 @@ def read_folder(root: Path, problems: Problems, notes: Problems) -> Found:
             notes.add(show(path), "left out, not annotated text")
             continue
         before, texts[name] = len(problems.found), []
-        grid, records = read_file(path, name, problems)
+        grid, records = read_file(path, name, problems, notes)
         if grid and grid.width:
             grids.append(grid)
         elif records:
@@ -80,9 +80,9 @@ def read_folder(root: Path, problems: Problems, notes: Problems) -> Found:
     return Found([one for name in texts for one in texts[name]], said)
 
 
-def read_file(path: Path, name: str, problems: Problems) -> tuple[Grid | None, Records]:
+def read_file(path: Path, name: str, problems: Problems, notes: Problems) -> tuple[Grid | None, Records]:
     """One file, as words in columns or as records; bytes that cannot be read are problems."""
-    content = read_text(path, problems)
+    content = read_text(path, problems, notes)
     if content is None:
         return None, []
     content = content.replace("\r\n", "\n").replace("\r", "\n")

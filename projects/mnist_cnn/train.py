@@ -24,6 +24,7 @@ from shared.data.batches import Batch, Batches, EqualBatches, gather
 from shared.data.prepared import Prepared
 from shared.evaluation.records import class_validation
 from shared.image.augment import to_float
+from shared.image.params import Reading
 from shared.training.distributed import World
 from shared.training.fit import Training, count_steps
 from shared.training.stage import train_stage
@@ -50,7 +51,7 @@ def logits(model: nn.Module, batch: Batch) -> Tensor:
 def describe(params: Params, prepared: Prepared, world: World) -> Training:
     """The training: an untrained network, the same on every rank, with optimizers and schedule."""
     chosen, workers = params.train, params.runtime.workers
-    config = {key: prepared.manifest[key] for key in ("classes", "channels", "image_size")}
+    config = {key: prepared.manifest[key] for key in ("classes", *Reading.model_fields)}
     config["model"] = chosen.model.model_dump()
     torch.manual_seed(derive(chosen.seed, "weights"))
     model = build_model(config).to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

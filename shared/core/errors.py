@@ -24,6 +24,7 @@ class UserError(Exception):
     def __init__(self, what: str, *, expected: str = "", fix: str = "") -> None:
         super().__init__(what)
         self.what, self.expected, self.fix = what, expected, fix
+        self.problems: list[str] = []  # each of them, where it lists several
 
     def __str__(self) -> str:
         lines = [f"error: {self.what}"]
@@ -64,7 +65,7 @@ class Problems:
         try:
             yield
         except UserError as error:
-            self.found.append(error.what + (f" (expected {error.expected})" if error.expected else ""))
+            self.found += error.problems or [error.what + (f" (expected {error.expected})" if error.expected else "")]
 
     def raise_if_any(self, fix: str = "") -> None:
         """Raises one UserError that lists the first 20 problems and counts the rest."""
@@ -75,4 +76,6 @@ class Problems:
         lines += [f"  - {problem}" for problem in self.found[:MAX_LISTED]]
         if count > MAX_LISTED:
             lines.append(f"  ... and {count - MAX_LISTED} more")
-        raise UserError("\n".join(lines), fix=fix)
+        error = UserError("\n".join(lines), fix=fix)
+        error.problems = list(self.found)
+        raise error

@@ -166,8 +166,8 @@ def _matrix(block: Block, name: str) -> Markup:
                 colour = "white" if share[row, column] > 0.55 else INK
                 text = f"{counts[row, column]:g}"
                 case = block.get("links", {}).get(f"{row}-{column}")
-                link = {"url": f"{LINK}{case}"} if case else {}
-                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, **link)
+                url = f"{LINK}{case}" if case else None
+                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, url=url)
         if len(names) <= NAMES_UP_TO:
             axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 4 else 0)
             axes.set_yticks(range(len(names)), names)

@@ -274,7 +274,8 @@ def summary(copy: Copy) -> str:
     if changes:
         lines.append(f"params.yaml, to suit the data: {', '.join(changes)}")
     if copy.left_out:
-        lines.append(f"left out, of other data or projects: {', '.join(copy.left_out)}")
+        names = (path.replace(f"projects/{copy.source}/", "") for path in copy.left_out)
+        lines.append(f"left out, of other data or projects: {', '.join(names)}")
     go = f"cd {shlex.quote(place)} && " if copy.to else ""
     return "\n".join([*lines, f"next: {go}make repro PROJECT={copy.name}"])
 

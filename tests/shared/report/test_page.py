@@ -262,3 +262,9 @@ def test_the_index_shows_headlines_records_and_what_has_not_run(results: Results
     for part in ('href="../projects/toy/results/report.html"', "dvc repro projects/new", "0.942", "3 seeds"):
         assert part in text
     assert text.count("data:image/png") == 1
+
+
+def test_a_clone_whose_pictures_are_still_in_a_cache_elsewhere_is_told_how_to_get_them(results: Results) -> None:
+    with pytest.raises(UserError, match=r"results/explain/pictures/a\.png: missing") as error:
+        left(results, "explain", blocks.pictures([{"file": "pictures/a.png", "caption": ""}]))
+    assert "dvc repro projects/toy, or dvc pull projects/toy" in str(error.value)

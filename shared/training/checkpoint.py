@@ -108,8 +108,8 @@ class Checkpoint:
             yield
 
     def end(self) -> None:
-        """Raises Stopped if a signal asked to end since the last step."""
-        if self._signal:
+        """Raises Stopped if a signal came since the last step, on the first rank: it writes the results."""
+        if self._signal and self.world.is_first:
             raise self.stopped()
 
     def _ask(self, step: int) -> bool:

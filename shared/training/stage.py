@@ -192,7 +192,7 @@ def trained_stage(
         check_data(project, config, prepared)
         with join(loaded.runtime) as world:
             if world.is_first:
-                samples = prepared.manifest["splits"]["test"]["count"]
+                samples = prepared.manifest["splits"].get("test", {}).get("count", 0)
                 print(f"{Path(file).stem}: {samples:,} test samples, on {world.device.type}", flush=True)
             main(Trained(project, loaded, model.to(world.device), config, prepared, world))
             if world.is_first:

@@ -64,7 +64,7 @@ class Clock:
 def by_project(params: Params, prepared: Prepared, folder: Path, world: World, clock: Clock) -> None:
     """The project's own loop."""
     training = replace(train.describe(params, prepared, world), results=folder, validate=None)
-    training.reals.augment = clock.to_float
+    training.batches.augment = clock.to_float
     checkpoint = Checkpoint(folder / "last.pt", world)
     train.train_networks(training, params.train, params.runtime, world, checkpoint, folder)
 

@@ -34,7 +34,7 @@ from shared.core.errors import Problems, UserError
 from shared.core.files import replace_folder, write_atomic, writing
 from shared.core.params import flatten, read_yaml
 from shared.core.paths import ROOT
-from shared.data.folder import files_below
+from shared.core.walk import files_below
 from tools.project_copy import Copy, repository_files, with_stage
 from tools.readme import git, project_names, task
 

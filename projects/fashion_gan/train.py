@@ -67,14 +67,14 @@ class Training:
 
     Args:
         networks: discriminator and generator, untrained, on the world's device.
-        reals: real images by step: image as float in [0, 1], and label.
+        batches: real images by step: image as float in [0, 1], and label.
         validate: discriminator -> mean logits of real images; None: there are no validation images.
         results: folder for the samples over training.
         config: plain values from which the networks are built again.
     """
 
     networks: nn.ModuleDict
-    reals: Batches
+    batches: Batches
     latents: Latents
     validate: Validate | None
     results: Path
@@ -155,7 +155,7 @@ def train_networks(
     Raises:
         UserError: a loss became NaN or infinite: names the first such step and what was not finite.
     """
-    networks, reals, latents = training.networks, training.reals, training.latents
+    networks, reals, latents = training.networks, training.batches, training.latents
     group = min(params.micro_batch_size, params.batch_size // world.size)  # images that batch norm sees at once
     total, sample_steps = count_steps(params.epochs, reals), count_steps(params.sample_epochs, reals)
     discriminator, generator = (Network(networks[name], params, world) for name in ("discriminator", "generator"))
@@ -186,6 +186,7 @@ def train_networks(
 
             every = runtime.log_steps, sample_steps, runtime.checkpoint_steps
             log, sample, save = (step == total or step % steps == 0 for steps in every)
+            save = checkpoint.is_due(step) or save
             if log or sample or save:
                 history.read()
             if log:
@@ -278,7 +279,7 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
     )
     return Training(
         networks=networks.to(world.device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-        reals=reals,
+        batches=reals,
         latents=Latents(config, chosen.seed, world.device),
         validate=validation(prepared, world),
         results=Project.of(__file__).results("train"),

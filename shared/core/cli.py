@@ -2,14 +2,17 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from shared.core import params as params_
-from shared.core.errors import UserError
+from shared.core.errors import Stopped, UserError
+from shared.core.files import DISK_ERRORS
+from shared.core.paths import Project, show
 
 P = TypeVar("P", bound=params_.Section)
 
@@ -40,6 +43,33 @@ def load_params(params: type[P], file: str, words: Sequence[str] | None) -> P:
     return params_.load(params, Path(file).with_name("params.yaml"), sys.argv[1:] if words is None else words)
 
 
+def same_command(file: str, words: Sequence[str] | None) -> str:
+    """What a user types to run a stage again in the way it was run: with DVC, or alone.
+
+    Args:
+        file, words: as `load_params` takes them.
+    """
+    path, given = Path(file).resolve(), sys.argv[1:] if words is None else words
+    if "DVC_EXP_NAME" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:  # whose words only the user knows
+        return "the same command"
+    if "DVC_STAGE" in os.environ:
+        return f"dvc repro projects/{Project.of(file).name}"
+    return shlex.join(["python", "-m", f"projects.{path.parent.name}.{path.stem}", *given])
+
+
+def warn_of_overrides(file: str, words: Sequence[str] | None) -> None:
+    """After a run with other numbers than those of params.yaml: says so, and how to get the results before it back."""
+    given = [word for word in (sys.argv[1:] if words is None else words) if not word.startswith("runtime.")]
+    if not given:
+        return
+    folder, stage = f"projects/{Project.of(file).name}", Path(file).stem
+    print(
+        f"note: {folder}/results/{stage} is now of {' '.join(given)}, not of params.yaml; back to what is committed:\n"
+        f"  git checkout -- {folder}/results/{stage} && dvc checkout --force {folder}/dvc.yaml:{stage}\n"
+        f"or, in a new run, to what params.yaml gives: dvc repro {folder}"
+    )
+
+
 def run_stage(main: Callable[[P], None], params: type[P], file: str, words: Sequence[str] | None = None) -> None:
     """Runs `main(params)` for `python -m projects.<name>.<stage> [section.key=value ...]`.
 
@@ -54,20 +84,38 @@ def run_stage(main: Callable[[P], None], params: type[P], file: str, words: Sequ
 
 @contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Prints a UserError and exits 2. Ctrl-C and `| head` end the program without a traceback."""
+    """Prints a UserError and exits 2. Ctrl-C and `| head` end the program without a traceback.
+
+    A disk that is full or read-only is the user's to fix, wherever it is met. A file that does not exist is a bug.
+    """
     try:
         yield
     except UserError as error:
-        sys.stdout.flush()
-        if _reports():
-            print(error, file=sys.stderr)
-        raise SystemExit(2) from None
+        _exit_2(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
         raise SystemExit(141) from None
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = show(Path(os.fsdecode(error.filename))) if error.filename else "the disk"
+        _exit_2(UserError(f"{where}: {error.strerror}", fix="free space or permissions, run again"))
+    except Stopped as stopped:
+        if stopped.what:
+            print(stopped.what, file=sys.stderr)
+        raise SystemExit(128 + stopped.signal) from None
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        if _reports():
+            print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _exit_2(error: UserError) -> None:
+    with suppress(OSError):  # its own disk may be the full one
+        sys.stdout.flush()
+    if _reports():
+        print(error, file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 def _reports() -> bool:

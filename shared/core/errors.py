@@ -38,6 +38,19 @@ class UserError(Exception):
         return partial(UserError, expected=self.expected, fix=self.fix), (self.what,)
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, or another signal that ended a stage. Printed without a traceback; the exit status is 128 + signal.
+
+    Args:
+        what: what was kept of the work, and what to do; "" where another process says so.
+        signal: its number.
+    """
+
+    def __init__(self, what: str, signal: int) -> None:
+        super().__init__(what)
+        self.what, self.signal = what, signal
+
+
 class Problems:
     """Collects everything wrong with a data set, so that the user fixes it at once and not file by file.
 

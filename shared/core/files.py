@@ -17,7 +17,7 @@ from shared.core.errors import UserError
 from shared.core.paths import show
 
 # What a user can fix
-_DISK_ERRORS = {
+DISK_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG,
     errno.ENOTDIR,
 }  # fmt: skip
@@ -31,7 +31,7 @@ def writing(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         short_write = error.errno is None and "written" in str(error)  # numpy reports it without a number
-        if error.errno not in _DISK_ERRORS and not short_write:
+        if error.errno not in DISK_ERRORS and not short_write:
             raise
         reason = error.strerror or str(error)
         culprit = Path(os.fsdecode(error.filename)) if error.filename else target

@@ -12,12 +12,8 @@ from pathlib import Path
 
 from shared.core.errors import Problems
 from shared.core.paths import show
+from shared.core.walk import files_below, visible
 from shared.data.split import SPLIT_NAMES
-
-_LITTER = {  # left by operating systems and network drives, besides hidden files
-    "thumbs.db", "desktop.ini", "__macosx", "lost+found", "$recycle.bin", "system volume information",
-    "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,33 +109,6 @@ def scan_classes(
     found.sort(key=lambda file: file.id)
     _check_names(root, found, problems)
     return Scan(found, strays, ignored, top, folders_of, notes)
-
-
-def files_below(folder: Path, unreadable: Callable[[OSError], None] | None = None) -> Iterator[Path]:
-    """Every file below a folder, without hidden files and litter. Links are followed, each folder is entered once, and
-    never one that holds the folder itself.
-
-    Args:
-        unreadable: is called for each folder that cannot be listed.
-    """
-    seen = {_inode(parent) for parent in folder.resolve().parents}
-    for parent, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        if (inode := _inode(Path(parent))) in seen:
-            folders.clear()
-            continue
-        seen.add(inode)
-        folders[:] = sorted(name for name in folders if not _litter(name))
-        yield from (Path(parent, name) for name in sorted(names) if not _litter(name))
-
-
-def _inode(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def visible(folder: Path) -> list[Path]:
-    """The entries of a folder in order, without hidden files and litter. Raises OSError where it cannot be listed."""
-    return sorted(path for path in folder.iterdir() if not _litter(path.name))
 
 
 def find_copies(files: Sequence[SampleFile], problems: Problems) -> list[str]:
@@ -286,10 +255,6 @@ def counted(paths: Sequence[Path], most: int = 3) -> str:
     listed = ", ".join(f"{number:,} {kind}" for kind, number in kinds[:most])
     more = ", ..." if len(kinds) > most else ""
     return f"{len(paths):,} file{'s' * (len(paths) > 1)} ({listed}{more}; first: {show(paths[0])})"
-
-
-def _litter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _LITTER
 
 
 def _composed(name: str) -> str:

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 from shared.core.errors import Problems
 from shared.core.paths import show
+from shared.core.walk import visible
 from shared.data.archive import is_archive
-from shared.data.folder import visible
 from shared.data.source import NOTE
 from shared.data.split import SPLIT_NAMES
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from shared.core.progress import progress
 from shared.data.batches import Batch, cost_shares, even_shares, gather
 from shared.data.prepared import Prepared
 from shared.training.distributed import World, gather_objects
@@ -30,7 +31,11 @@ def collect(predict: Callable[[Tensor], Records], shares: Iterable[Tensor], worl
         On the first rank the records of all samples in the split's order, on the CPU, and `sample` (N,) int64; nothing
         on the others.
     """
-    mine = [(index, _on_cpu(predict(index))) for index in shares]
+    shares, mine = list(shares), []
+    with progress("predictions", sum(map(len, shares)), shown=world.is_first) as advance:
+        for index in shares:
+            mine.append((index, _on_cpu(predict(index))))
+            advance(len(index))
     parts = [part for share in gather_objects(mine, world) for part in share]
     if not parts:
         return {}

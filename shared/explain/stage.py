@@ -16,7 +16,8 @@ N questions, P parts, K classes, T points of a curve.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from shared.core.errors import UserError
 from shared.core.files import replace_folder, write_atomic, write_json
+from shared.core.progress import progress
 from shared.core.sections import Explain
 from shared.core.seed import derive
 from shared.evaluation.intervals import bootstrap
@@ -44,6 +46,7 @@ MARKS = {True: "✓", False: "✗", None: "?"}
 Figures = dict[str, Tensor]  # metric -> (N,), one figure per question
 Maps = dict[str, Tensor]  # method -> (N, P)
 Lines = dict[str, tuple[Tensor, Tensor]]  # method -> mean deletion and insertion curve (T,) each
+Advance = Callable[..., None]  # of shared.core.progress, counted in questions
 
 
 class Fact(TypedDict):
@@ -111,13 +114,16 @@ def explain(
     if not len(answerable):
         raise UserError(f"explain: no {part} in any of {len(scene)} {unit}", fix="see what prepare made of the data")
     facts = [facts[row] for row in answerable.tolist()]
-    subject = Subject(trained.model, scene[answerable], value, int(scene.sizes.max()))
     scored, shown = choose(torch.tensor([fact["correct"] for fact in facts]), params)
     wanted, places = torch.unique(torch.cat([scored, shown]), return_inverse=True)  # the scored come first
-    maps, left_out = attribute(subject[wanted], chosen, params.seed)
-    tested, lines = measure(
-        subject[scored], chosen, {name: of[: len(scored)] for name, of in maps.items()}, params, link
-    )
+    print(f"explain: {len(wanted)} {unit}, {len(scored)} of them scored, by {len(chosen)} methods", flush=True)
+    # Each method: maps, maps of randomised models, curves; and the curves of a random attribution
+    with progress("explain", len(chosen) * (len(wanted) + 2 * len(scored)) + len(scored)) as advance:
+        methods, value = watched(chosen, value, advance)
+        subject = Subject(trained.model, scene[answerable], value, int(scene.sizes.max()))
+        maps, left_out = attribute(subject[wanted], methods, params.seed)
+        of_scored = {name: of[: len(scored)] for name, of in maps.items()}
+        tested, lines = measure(subject[scored], methods, of_scored, params, link, advance)
 
     with replace_folder(results / "pictures") as folder:
         drawn = {f"{one.method.title} {MARKS[one.total.good]}": maps[one.name][places[len(scored) :]] for one in tested}
@@ -169,6 +175,30 @@ def attribute(subject: Subject, methods: Mapping[str, Method], seed: int) -> tup
     return maps, left_out
 
 
+def watched(methods: Mapping[str, Method], value: Value, advance: Advance) -> tuple[Mapping[str, Method], Value]:
+    """The same, but each method advances by the questions that it has attributed, and each value notes how many
+    presentations have been through the model."""
+    title, count = "", 0
+
+    def counting(model: torch.nn.Module, batch: Any) -> Tensor:
+        nonlocal count
+        found = value(model, batch)
+        count += len(found)
+        advance(0, f"{title}, {count:,} presentations")
+        return found
+
+    def running(method: Method, subject: Subject, seed: int) -> Tensor:
+        nonlocal title
+        title = method.title
+        try:
+            return method.run(subject, seed)
+        finally:
+            title = "curves"
+            advance(len(subject))
+
+    return {name: replace(one, run=partial(running, one)) for name, one in methods.items()}, counting
+
+
 # --- figures and verdicts -------------------------------------------------------------------------------------------
 
 
@@ -214,9 +244,18 @@ class Tested:
 
 
 def measure(
-    subject: Subject, methods: Mapping[str, Method], maps: Maps, params: Explain, link: Link
+    subject: Subject,
+    methods: Mapping[str, Method],
+    maps: Maps,
+    params: Explain,
+    link: Link,
+    advance: Advance = lambda count: None,
 ) -> tuple[list[Tested], Lines]:
-    """All figures of each method's maps (N, P), and the curves of these and of a random attribution."""
+    """All figures of each method's maps (N, P), and the curves of these and of a random attribution.
+
+    Args:
+        advance: called with the number of questions when the curves of a method are there.
+    """
     seed, scene, inside = params.seed, subject.scene, subject.inside
     randomised = randomised_maps(subject, {name: methods[name] for name in maps}, params)
     sets = scene.removals(seed) if hasattr(scene, "removals") else parts.random_sets(inside, seed)
@@ -227,6 +266,7 @@ def measure(
         ordered = some * subject.change.sign()[:, None] if link == "share" else some
         pair = [parts.linked(line, subject.full, subject.empty, link) for line in parts.curves(subject, ordered, seed)]
         lines[name] = pair[0].mean(0), pair[1].mean(0)
+        advance(len(subject))
         found[name] = on_evidence(scene, some) | {
             "deletion_score": 1 - parts.area(pair[0]),
             "insertion_score": parts.area(pair[1]),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from shared.core.errors import Problems
 from shared.core.paths import show
-from shared.data.folder import SampleFile, counted, scan_classes, visible
+from shared.core.walk import visible
+from shared.data.folder import SampleFile, counted, scan_classes
 from shared.data.labels import check_classes, class_names
 from shared.image.files import IMAGE_SUFFIXES
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.core.errors import Problems, UserError
 from shared.core.predict import Adapter, Item, Predict, ranked
-from shared.data.folder import files_below
+from shared.core.walk import files_below
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -42,9 +42,13 @@ def build(results: Results) -> Path:
     """
     if not results.folder.is_dir():
         raise UserError(f"projects/{results.project}: no such project", expected="the name of a folder in projects/")
-    made = [one for stage in STAGES for one in _sections(results, stage)]
+    fix = f"dvc repro projects/{results.project}"
+    try:
+        made = [one for stage in STAGES for one in _sections(results, stage)]
+    except FileNotFoundError as error:  # as in a fresh clone: git has the figures, DVC's cache the pictures
+        what = f"{show(Path(error.filename))}: missing, though the results of its stage name it"
+        raise UserError(what, fix=f"{fix}, or dvc pull projects/{results.project} where there is a remote") from None
     if not made:
-        fix = f"dvc repro projects/{results.project}"
         raise UserError(f"{show(results.folder / 'results')}: no results to show", fix=fix)
     again = render("reproduce.html", project=results.project, presets=results.presets, params=results.params)
     run, card, (beside, others) = run_facts(results), model_card(results), run_blocks(results)

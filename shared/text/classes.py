@@ -19,7 +19,7 @@ from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged
 from shared.report.prepared import Counts, leave_prepared
-from shared.text.copies import find_contradictions, find_copies, find_near_copies
+from shared.text.copies import equal_texts, find_contradictions, find_near_copies
 from shared.text.files import Text, guess_columns, read_folder
 from shared.text.params import PrepareTexts
 from shared.text.pretrained import find_checkpoint
@@ -65,7 +65,7 @@ def read(root: Path, params: PrepareTexts) -> LabelledTexts:
     classes = class_names(texts)
     check_classes(root, texts, problems, what="texts", forms=".csv, .tsv, .jsonl or .json files, or <class>/<name>.txt")
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
-    first = [texts[place] for place in find_copies([text.text for text in texts])]  # copies stay together,
+    first = [texts[place] for place in equal_texts([text.text for text in texts])]  # copies stay together,
     rows = divide(  # whatever their labels
         [text.split for text in texts],
         [text.text for text in first],

@@ -16,10 +16,10 @@ _TRIED = 20  # candidates for each of these
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+")
 
 
-def find_copies(texts: Sequence[str]) -> list[int]:
+def equal_texts(texts: Sequence[str]) -> list[int]:
     """For each text the place of the first that is the same but for case and white space, often its own.
 
-    >>> find_copies(["Good film", "A pity", "good  film\\n"])
+    >>> equal_texts(["Good film", "A pity", "good  film\\n"])
     [0, 1, 0]
     """
     first: dict[str, int] = {}
@@ -27,13 +27,13 @@ def find_copies(texts: Sequence[str]) -> list[int]:
 
 
 def find_contradictions(texts: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
-    """The places of copies (`find_copies`) with more than one label, a list for each such text.
+    """The places of copies (`equal_texts`) with more than one label, a list for each such text.
 
     >>> find_contradictions(["Good film", "A pity", "good film"], ["good", "bad", "bad"])
     [[0, 2]]
     """
     groups: dict[int, list[int]] = defaultdict(list)
-    for place, first in enumerate(find_copies(texts)):
+    for place, first in enumerate(equal_texts(texts)):
         groups[first].append(place)
     return [places for places in groups.values() if len({labels[place] for place in places}) > 1]
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from shared.core.errors import Problems
 from shared.core.paths import show
-from shared.data.folder import scan_classes, visible
+from shared.core.walk import visible
+from shared.data.folder import scan_classes
 from shared.data.labels import lookalikes
 from shared.data.rows import (
     ID,

@@ -1,4 +1,4 @@
-"""Checkpoints to resume from: atomic, exact, outside what DVC deletes.
+"""Checkpoints to resume from: atomic, exact, outside what DVC deletes; made in time, and before a signal ends the run.
 
 They live in `.checkpoints/<project>/<fingerprint>/` of the user's checkout (also for a run in DVC's temporary copy).
 The fingerprint covers params, the code the stage depends on, and the prepared data: a changed configuration never
@@ -11,34 +11,120 @@ import io
 import json
 import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from shared.core.errors import UserError
+from shared.core.errors import Stopped, UserError
 from shared.core.files import write_atomic
 from shared.core.params import read_yaml
 from shared.core.paths import ROOT, Project, original_root, show
-from shared.training.distributed import World, broadcast
+from shared.training.distributed import World, broadcast, handling, reduce_sum
+
+EVERY_S = 30.0  # from one checkpoint to the next, or this many times as long as writing one takes:
+LEAST_RATIO = 20.0
+ASK_S = 1.0  # about how often several ranks ask each other whether one is due: each time they wait for their devices
+AGAIN_S = 2.0  # a signal that comes once more, but not this soon, ends at once: one may arrive by two ways
 
 
-@dataclass(frozen=True)
+@dataclass
 class Checkpoint:
-    """The checkpoint of one run, on the first rank's disk: ranks need not share a disk."""
+    """The checkpoint of one run, on the first rank's disk: ranks need not share a disk.
+
+    Args:
+        again: the command that goes on from it.
+    """
 
     path: Path
     world: World
+    again: str = "the same command"
+    _due: float = field(default_factory=lambda: time.perf_counter() + EVERY_S)
+    _signal: int = 0  # that asked this process to end
+    _signalled: float = 0.0  # when
+    _stopping: bool = False  # all ranks know of it
+    _asked: tuple[int, float] = (0, 0.0)  # step and time of the last question among ranks
+    _ask_at: int = 0  # step of the next one
+    _step: int = 0
+    _kept: int = 0  # step of the last checkpoint that this run made
+
+    def is_due(self, step: int) -> bool:
+        """Whether to save after this step: half a minute is over, or a signal asks to end. The same on all ranks."""
+        self._step = step
+        if self.world.size > 1:
+            return step >= self._ask_at and self._ask(step)
+        self._stopping = self._signal > 0
+        return self._stopping or time.perf_counter() >= self._due
 
     def save(self, state: dict[str, Any]) -> None:
-        """Writes the state by the first rank: temporary file, fsync, rename."""
+        """Writes the state by the first rank: temporary file, fsync, rename.
+
+        Raises:
+            Stopped: a signal asked to end.
+        """
+        began = time.perf_counter()
         if self.world.is_first:
             buffer = io.BytesIO()
             torch.save(state, buffer)
             write_atomic(self.path, buffer.getbuffer())
+        self._kept, now = self._step, time.perf_counter()
+        self._due = now + max(EVERY_S, LEAST_RATIO * (now - began))
+        if self._stopping:
+            broadcast(None, self.world)  # no rank ends before the first one has written
+            raise self.stopped()
+
+    def stopped(self) -> Stopped:
+        """What to raise where a signal ends the run: says what is kept."""
+        if not self.world.is_first:
+            what = ""
+        elif self.path.exists():
+            step = f"step {self._kept:,}" if self._kept else "what was there at the start"
+            what = f"interrupted: {step} is kept in {show(self.path)}\n  to do: {self.again} (goes on from there)"
+        else:
+            what = "interrupted: before the first checkpoint, so nothing is kept"
+        return Stopped(what, self._signal or signal.SIGINT)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Notes a signal to end, for `is_due`. A second one raises KeyboardInterrupt at once."""
+        process = os.getpid()
+
+        def note(number: int, frame: Any) -> None:
+            if os.getpid() != process:  # a worker that reads ahead; the training that it reads for will end it
+                return
+            if not self._signal:
+                self._signal, self._signalled = number, time.monotonic()
+                if self.world.is_first:
+                    os.write(2, b"\nends after this step, which is kept; once more: at once\n")
+            elif time.monotonic() - self._signalled > AGAIN_S:
+                raise KeyboardInterrupt
+
+        with handling(note):
+            yield
+
+    def end(self) -> None:
+        """Raises Stopped if a signal came since the last step, on the first rank: it writes the results."""
+        if self._signal and self.world.is_first:
+            raise self.stopped()
+
+    def _ask(self, step: int) -> bool:
+        """Adds up what the ranks know, and agrees on the step of the next question."""
+        (last, then), now = self._asked, time.perf_counter()
+        pace = (now - then) / max(1, step - last)
+        # At most twice as far as the last time, since the first steps are slow or fast
+        ahead = 1 + min(step - last, int(ASK_S / pace)) if then else 1
+        mine = self._signal, self.world.is_first and now >= self._due, self.world.is_first and ahead
+        dtype = self.world.widest
+        told = reduce_sum(torch.tensor([float(one) for one in mine], device=self.world.device, dtype=dtype), self.world)
+        signals, due, ahead = map(int, told.tolist())
+        self._asked, self._ask_at = (step, now), step + ahead
+        self._stopping = signals > 0
+        return self._stopping or due > 0
 
     def load(self) -> dict[str, Any] | None:
         """The first rank's state, on every rank; None where there is none. Only tensors and plain values are read."""
@@ -55,28 +141,43 @@ class Checkpoint:
 
 @contextmanager
 def open_checkpoint(
-    project: Project, params: Mapping[str, Any], world: World, files: Sequence[Path] = ()
+    project: Project,
+    params: Mapping[str, Any],
+    world: World,
+    files: Sequence[Path] = (),
+    again: str = "the same command",
 ) -> Iterator[Checkpoint]:
     """The checkpoint of this configuration, locked for this run; removed when the block ends without an error.
+
+    In the block Ctrl-C and other SIGNALS are noted: training goes on to the end of its step, saves, and raises Stopped.
 
     Args:
         project: whose dvc.yaml names the code that its train stage depends on.
         params: plain values of all sections that the result depends on.
         files: that training starts from, such as a pretrained checkpoint's.
+        again: the command that goes on from it.
 
     Raises:
+        Stopped: a signal ended the block.
         UserError: another run of the same configuration is alive, such as the child of a killed DVC.
     """
     folder = original_root() / ".checkpoints" / project.name / fingerprint(project, params, files)
-    if not world.is_first:
-        yield Checkpoint(folder / "last.pt", world)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
-        for leftover in folder.glob(".*.tmp"):  # of a run killed while it wrote
-            leftover.unlink()
-        yield Checkpoint(folder / "last.pt", world)
-        shutil.rmtree(folder)
+    checkpoint = Checkpoint(folder / "last.pt", world, again)
+    with checkpoint.listening(), ExitStack() as stack:
+        if world.is_first:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(folder))
+            for leftover in folder.glob(".*.tmp"):  # of a run killed while it wrote
+                leftover.unlink()
+        try:
+            yield checkpoint
+            checkpoint.end()
+        except Stopped:
+            raise
+        except KeyboardInterrupt:
+            raise checkpoint.stopped() from None
+        if world.is_first:
+            shutil.rmtree(folder)
 
 
 def fingerprint(project: Project, params: Mapping[str, Any], files: Sequence[Path] = ()) -> str:

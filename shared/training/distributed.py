@@ -5,17 +5,18 @@ CPUs, NCCL on GPUs. Every function here does nothing costly when there is one pr
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -30,6 +31,8 @@ from shared.core.sections import Runtime
 from shared.training.device import pick_device
 
 T = TypeVar("T")
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP  # that ask a stage to end: Ctrl-C, kill, a lost connection
+PATIENCE_S = 30.0  # from the first process that ends after such a signal to the end of all
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,29 @@ def average_buffers(model: nn.Module, world: World) -> None:
             buffer /= world.size
 
 
+def gather_buffers(models: Sequence[nn.Module], world: World) -> list[list[Tensor]]:
+    """The floating buffers of every rank, on the first one; nothing where there is one process.
+
+    Each rank keeps statistics of its own share from one `average_buffers` to the next: a checkpoint in between that
+    averaged them would change their last bits, and by when it was made.
+    """
+    return gather_objects([buffer.cpu() for buffer in _floating(models)], world) if world.size > 1 else []
+
+
+@torch.no_grad()
+def restore_buffers(models: Sequence[nn.Module], saved: Sequence[Sequence[Tensor]], world: World) -> None:
+    """Gives each rank the buffers that it had, or all the mean of them where there were more or fewer ranks."""
+    if saved:
+        means = (torch.stack(same).mean(0) for same in zip(*saved, strict=True))
+        own = saved[world.rank] if len(saved) == world.size else means
+        for buffer, value in zip(_floating(models), own, strict=True):
+            buffer.copy_(value)
+
+
+def _floating(models: Sequence[nn.Module]) -> Iterator[Tensor]:
+    return (buffer for model in models for buffer in model.buffers() if buffer.is_floating_point())
+
+
 def gather_objects(value: T, world: World) -> list[T]:
     """The values of all ranks, in order, on the first rank; nothing on the others."""
     if world.size == 1:
@@ -170,7 +196,8 @@ def start_processes(runtime: Runtime, file: str, words: Sequence[str] | None) ->
 def launch(module: str, words: Sequence[str], processes: int) -> int:
     """Runs `python -m module words` in n processes on this machine and returns the first exit status that is not 0.
 
-    When one fails the others are ended: they would wait for it in the next collective.
+    When one fails the others are ended: they would wait for it in the next collective. A signal to end is handed on to
+    them, so that they can keep their work first.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -189,15 +216,40 @@ def launch(module: str, words: Sequence[str], processes: int) -> int:
 
 
 def _wait(children: list[subprocess.Popen[bytes]]) -> int:
+    asked: list[int] = []
+
+    def hand_on(number: int, frame: Any) -> None:
+        asked.append(number)
+        for child in children:
+            child.send_signal(number)  # one from the terminal reaches them twice: see checkpoint.py
+
+    status, since = 0, 0.0  # of the first that failed
     try:
-        while any(child.poll() is None for child in children):
-            failed = [child.returncode for child in children if child.poll()]
-            if failed:
-                return failed[0]
-            time.sleep(0.05)
-        return next((child.returncode for child in children if child.returncode), 0)
+        with handling(hand_on):
+            while any(child.poll() is None for child in children):
+                failed = next((child.returncode for child in children if child.returncode), 0)
+                if failed and not status:
+                    status, since = failed, time.monotonic()
+                if status and (not asked or time.monotonic() - since > PATIENCE_S):
+                    break
+                time.sleep(0.05)
     finally:
         for child in children:
-            child.terminate()
-        for child in children:
+            child.kill()  # asked to end, it would first finish a step that cannot end
             child.wait()
+    status = status or next((child.returncode for child in children if child.returncode), 0)
+    return status if status >= 0 else 128 - status
+
+
+@contextmanager
+def handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Calls the handler for the SIGNALS that this process does not ignore, as one started by `nohup` does."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    heard = [number for number, old in before.items() if old is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])

@@ -23,7 +23,7 @@ from shared.core.seed import derive
 from shared.data.batches import Batches
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import has_bf16_units, resolve_precision
-from shared.training.distributed import World, average_buffers, broadcast, wrap
+from shared.training.distributed import World, average_buffers, broadcast, gather_buffers, restore_buffers, wrap
 from shared.training.history import Diverged, History, Row
 from shared.training.step import Loss, Schedule, accumulate, make_scaler, set_rates, update
 
@@ -96,9 +96,14 @@ class Run:
         """The model that is validated and kept: the averaged one if there is one."""
         return self.average.module if self.average else self.model
 
-    def state(self) -> dict[str, Any]:
+    @property
+    def models(self) -> list[nn.Module]:
+        return [self.model, self.average] if self.average else [self.model]
+
+    def state(self, world: World) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
+            "buffers": gather_buffers(self.models, world),
             "average": self.average.state_dict() if self.average else None,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
@@ -106,10 +111,11 @@ class Run:
             "progress": asdict(self.progress),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any], world: World) -> None:
         self.model.load_state_dict(state["model"])
         if self.average:
             self.average.load_state_dict(state["average"])
+        restore_buffers(self.models, state["buffers"], world)
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.scaler.load_state_dict(state["scaler"])
@@ -139,7 +145,7 @@ def fit(
     scaler = make_scaler(precision, world.device, params.micro_batch_size)
     run = Run(model, make_average(model, params.ema_decay), training.optimizers, scaler, history, Progress())
     if saved := checkpoint.load():
-        run.restore(saved)
+        run.restore(saved, world)
     progress, wrapped = run.progress, wrap(model, world)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     clock = time.perf_counter() - progress.seconds
@@ -170,14 +176,14 @@ def fit(
                 _validate(run, validation, params, world, step / len(train))
             if progress.stopped:
                 history.log(step, step / len(train), rate)
-            if ends or progress.stopped or step % runtime.checkpoint_steps == 0:
+            if checkpoint.is_due(step) or ends or progress.stopped or step % runtime.checkpoint_steps == 0:
                 history.read()
-                _average_buffers(run, world)
                 progress.seconds = time.perf_counter() - clock
-                checkpoint.save(run.state())
+                checkpoint.save(run.state(world))
             if progress.stopped:
                 break
     history.close()
+    _average_buffers(run, world)
     model.load_state_dict(progress.best_weights or run.result.state_dict())
     model.eval()
     return run
@@ -217,9 +223,8 @@ def check_training(training: Training, params: FitParams, precision: str, world:
 
 
 def _average_buffers(run: Run, world: World) -> None:
-    average_buffers(run.model, world)
-    if run.average:
-        average_buffers(run.average, world)
+    for model in run.models:
+        average_buffers(model, world)
 
 
 def _validate(run: Run, validation: Validation, params: FitParams, world: World, epoch: float) -> None:

@@ -6,6 +6,8 @@ are part of the checkpoint: a resumed run has each of them once.
 
 import sys
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +70,9 @@ class History:
             raise Diverged(
                 len(table) - int(bad[0, 0]), [name for name, fine in zip(names, finite, strict=True) if not fine]
             )
-        for name, total in zip(names, table.sum(0).tolist(), strict=True):
-            self._sums[name] = self._sums.get(name, 0.0) + total
+        for name, values in zip(names, table.T.tolist(), strict=True):
+            # One after the other: when they are read, which the clock decides, must not change the last bits
+            self._sums[name] = reduce(add, values, self._sums.get(name, 0.0))
         self._unread.clear()
 
     def log(self, step: int, epoch: float, rate: float) -> None:

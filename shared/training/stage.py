@@ -14,17 +14,18 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from shared.core.cli import errors_for_people, load_params
+from shared.core.cli import errors_for_people, load_params, same_command, warn_of_overrides
 from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.params import Section
 from shared.core.paths import ROOT, Project, show
 from shared.core.sections import Runtime
+from shared.data.batches import Batches
 from shared.data.prepared import Prepared
-from shared.training.checkpoint import Checkpoint, open_checkpoint
+from shared.training.checkpoint import EVERY_S, Checkpoint, open_checkpoint
 from shared.training.device import hardware, resolve_precision
 from shared.training.distributed import World, join, start_processes
-from shared.training.fit import fit
+from shared.training.fit import count_steps, fit
 from shared.training.history import History
 from shared.training.weights import save_model
 
@@ -34,6 +35,8 @@ P = TypeVar("P", bound=Section)
 class Described(Protocol):
     """What train_stage needs of a training; `fit.Training` has more."""
 
+    @property
+    def batches(self) -> Batches: ...
     @property
     def config(self) -> Any: ...
     @property
@@ -83,7 +86,10 @@ def train_stage(
         with join(runtime) as world:
             training = describe(loaded, prepared, world)
             depends_on = {"train": section.model_dump()}
-            with open_checkpoint(project, depends_on, world, training.files) as checkpoint:
+            again = same_command(file, words)
+            with open_checkpoint(project, depends_on, world, training.files, again) as checkpoint:
+                if world.is_first:
+                    print(first_line(training.batches, section, prepared, checkpoint), flush=True)
                 done = loop(training, section, runtime, world, checkpoint, ROOT / ".profile" / project.name)
                 if world.is_first:
                     results = project.results("train")
@@ -92,6 +98,19 @@ def train_stage(
                     save_model(results, done.model, {**training.config, **record})
                     done.history.write(results)
                     write_json(results / "run.json", run_info(done, section, world))
+            if world.is_first:
+                warn_of_overrides(file, words)
+
+
+def first_line(batches: Batches, params: Any, prepared: Prepared, checkpoint: Checkpoint) -> str:
+    """What will happen, before the first step."""
+    world, samples = checkpoint.world, prepared.manifest["splits"]["train"]["count"]
+    processes = f" in {world.size} processes" if world.size > 1 else ""
+    return (
+        f"train: {samples:,} samples, {count_steps(params.epochs, batches):,} steps ({params.epochs:g} epochs), "
+        f"{resolve_precision(params.precision, world.device)} on {world.device.type}{processes}; "
+        f"kept every {EVERY_S:.0f} s, and on Ctrl-C, in {show(checkpoint.path.parent)}"
+    )
 
 
 def run_info(done: Done, params: Any, world: World) -> dict[str, Any]:
@@ -172,7 +191,12 @@ def trained_stage(
         prepared = Prepared(project.prepared)
         check_data(project, config, prepared)
         with join(loaded.runtime) as world:
+            if world.is_first:
+                samples = prepared.manifest["splits"].get("test", {}).get("count", 0)
+                print(f"{Path(file).stem}: {samples:,} test samples, on {world.device.type}", flush=True)
             main(Trained(project, loaded, model.to(world.device), config, prepared, world))
+            if world.is_first:
+                warn_of_overrides(file, words)
 
 
 def check_data(project: Project, config: dict[str, Any], prepared: Prepared) -> None:

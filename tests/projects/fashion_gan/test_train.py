@@ -1,5 +1,6 @@
 """A training learns, resumes with the same bytes, says what was not finite, and is the same in two processes."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 
 from projects.fashion_gan import train
 from projects.fashion_gan.losses import LOSSES, Losses
-from shared.core.errors import UserError
+from shared.core.errors import Stopped, UserError
 from shared.core.paths import ROOT
 from shared.data.prepared import Prepared
 from shared.training.checkpoint import Checkpoint
@@ -56,6 +57,22 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
         tiny.run(prepared, tmp_path / "resumed", chosen, Interrupted)
     for _ in range(2):  # the second one finds the checkpoint of the last step
         assert left(tiny.run(prepared, tmp_path / "resumed", chosen), tmp_path / "resumed") == straight
+
+
+class Signalled(Checkpoint):
+    """Asked to end while step 8 is computed; checkpoints are made by the clock alone, in every step."""
+
+    def is_due(self, step: int) -> bool:
+        self._due, self._signal = 0.0, signal.SIGTERM if step == 9 else 0
+        return super().is_due(step)
+
+
+def test_a_signal_keeps_the_step_and_the_next_run_ends_with_the_same_bytes(prepared: Prepared, tmp_path: Path) -> None:
+    chosen = tiny.params()
+    straight = left(tiny.run(prepared, tmp_path / "straight", chosen), tmp_path / "straight")
+    with pytest.raises(Stopped, match="step 9 is kept"):
+        tiny.run(prepared, tmp_path / "resumed", chosen, Signalled)
+    assert left(tiny.run(prepared, tmp_path / "resumed", chosen), tmp_path / "resumed") == straight
 
 
 def test_samples_over_training_are_an_animation_and_its_last_picture(prepared: Prepared, tmp_path: Path) -> None:

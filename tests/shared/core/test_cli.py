@@ -1,11 +1,15 @@
 """What a stage's command line says: help, one block for the user's mistakes, a traceback for ours."""
 
+import errno
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from shared.core.errors import Problems, UserError
+from shared.core.cli import errors_for_people, same_command
+from shared.core.errors import Problems, Stopped, UserError
 from shared.core.paths import ROOT
 from tests.pipelines import PROJECTS, stages
 
@@ -51,6 +55,53 @@ def test_a_reader_that_leaves_early_sees_no_traceback():
     command = f'{sys.executable} -c "{code}" | head -c 1'
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("x", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            OSError(errno.EROFS, "Read-only file system", str(ROOT / "projects/x")),
+            "projects/x: Read-only file",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", b"/data/lock"), "/data/lock: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk: No space left on device"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "a.npy"), "a.npy: Disk quota exceeded"),
+    ],
+)
+def test_a_disk_that_cannot_be_written_is_named_without_a_traceback(error, says, capsys):
+    with pytest.raises(SystemExit, match="2"), errors_for_people():
+        raise error
+    assert capsys.readouterr().err.startswith(f"error: {says}")
+
+
+def test_a_missing_file_is_a_bug():
+    with pytest.raises(FileNotFoundError), errors_for_people():
+        Path("nowhere").read_text()
+
+
+def test_a_stage_that_a_signal_stopped_says_what_was_kept(capsys):
+    with pytest.raises(SystemExit, match="143"), errors_for_people():
+        raise Stopped("step 7 is kept", signal.SIGTERM)
+    assert capsys.readouterr().err == "step 7 is kept\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "command"),
+    [
+        ({}, "python -m projects.mnist_cnn.train train.epochs=2 'train.note=a b'"),
+        ({"DVC_STAGE": "projects/mnist_cnn/dvc.yaml:train"}, "dvc repro projects/mnist_cnn"),
+        ({"DVC_STAGE": "projects/mnist_cnn/dvc.yaml:train", "DVC_EXP_NAME": "dark-sky"}, "the same command"),
+        ({"TORCHELASTIC_RUN_ID": "none"}, "the same command"),
+    ],
+)
+def test_the_same_command_is_what_the_user_typed(environment, command, monkeypatch):
+    for name in ("DVC_STAGE", "DVC_EXP_NAME", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    words = ["train.epochs=2", "train.note=a b"]
+    assert same_command(str(ROOT / "projects/mnist_cnn/train.py"), words) == command
 
 
 def test_problems_are_capped_and_counted():

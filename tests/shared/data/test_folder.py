@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.core.errors import Problems
-from shared.data.folder import Scan, counted, files_below, find_copies, scan_classes
+from shared.core.walk import files_below
+from shared.data.folder import Scan, counted, find_copies, scan_classes
 from shared.data.labels import check_classes, class_names
 
 

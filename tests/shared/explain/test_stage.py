@@ -101,6 +101,18 @@ def test_the_figures_and_the_page(run: Any, tmp_path: Path, capsys: pytest.Captu
     assert "30 sums scored; shown: 4, 2 of them wrong" in capsys.readouterr().out
 
 
+def test_a_log_says_how_far_it_is(
+    run: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.core.progress.LINE_S", 0.0)
+    run(methods=["unsuitable", "occlusion"])
+    told = [line for line in capsys.readouterr().out.splitlines() if " after " in line]
+    shares = [int(line.split("%")[0].removeprefix("explain: ")) for line in told]
+    assert shares == sorted(shares)
+    assert shares[-1] in range(60, 85)  # what the unsuitable one would have done is missing
+    assert any(", Occlusion, " in line and "presentations" in line for line in told)
+
+
 def test_a_method_that_does_not_look_at_the_model_fails(run: Any) -> None:
     metrics, page = run(methods=["position", "unsuitable"])
     assert metrics["position"]["randomised_similarity"] == 1

@@ -458,3 +458,9 @@ def test_a_page_leads_to_the_other_projects(results: Results, tmp_path: Path) ->
     text = left(results, "evaluate", blocks.text("done"))
     assert '<a href="../../../report/index.html#new">new</a>' in text
     assert 'id="new"' in build_index(tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_clone_whose_pictures_are_still_in_a_cache_elsewhere_is_told_how_to_get_them(results: Results) -> None:
+    with pytest.raises(UserError, match=r"results/explain/pictures/a\.png: missing") as error:
+        left(results, "explain", blocks.pictures([{"file": "pictures/a.png", "caption": ""}]))
+    assert "dvc repro projects/toy, or dvc pull projects/toy" in str(error.value)

@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 from contextlib import suppress
 
 import pytest
 import torch
 
-from shared.core.errors import UserError
+from shared.core.errors import Stopped, UserError
 from shared.core.paths import Project
 from shared.training import checkpoint as module
 from shared.training.checkpoint import Checkpoint, code_deps, fingerprint, open_checkpoint
@@ -53,6 +54,71 @@ def test_a_finished_run_leaves_nothing_an_interrupted_one_its_checkpoint(project
     with open_checkpoint(project, {}, local()) as checkpoint:
         assert checkpoint.load() is None
     assert not list((tmp_path / ".checkpoints/flowers").iterdir())
+
+
+def test_a_checkpoint_is_due_half_a_minute_after_the_last_one_or_later_where_writing_takes_long(tmp_path, monkeypatch):
+    now, writing = [0.0], [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(module, "write_atomic", lambda path, data: now.append(now.pop() + writing[0]))
+    checkpoint = Checkpoint(tmp_path / "last.pt", local())
+
+    def due(second):
+        now[0] = second
+        return checkpoint.is_due(1)
+
+    assert [due(second) for second in (0, 29, 30)] == [False, False, True]
+    checkpoint.save({})
+    assert [due(second) for second in (59, 60)] == [False, True]
+    writing[0] = 5.0
+    checkpoint.save({})  # ends at 65
+    assert [due(second) for second in (95, 164, 165)] == [False, False, True]
+
+
+def test_a_second_signal_ends_at_once_and_says_that_nothing_is_kept(project, monkeypatch):
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+
+    def twice():
+        with open_checkpoint(project, {}, local()):
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+            raise AssertionError("went on")
+
+    with pytest.raises(Stopped, match="nothing is kept") as stopped:
+        twice()
+    assert stopped.value.signal == signal.SIGTERM
+
+
+def test_the_same_signal_by_two_ways_is_one(project, capfd):
+    with suppress(Stopped), open_checkpoint(project, {}, local()) as checkpoint:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert checkpoint.is_due(8)
+        checkpoint.save({})
+    assert capfd.readouterr().err.count("ends after this step") == 1
+
+
+def test_a_signal_after_the_last_step_leaves_the_checkpoint_to_the_next_run(project):
+    def late():
+        with open_checkpoint(project, {}, local()) as checkpoint:
+            checkpoint.is_due(9)
+            checkpoint.save({"step": 9})
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Stopped, match="step 9 is kept"):
+        late()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with open_checkpoint(project, {}, local()) as checkpoint:
+        assert checkpoint.load() == {"step": 9}
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(project):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with open_checkpoint(project, {}, local()) as checkpoint:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not checkpoint.is_due(1)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def try_to_open(project, queue):

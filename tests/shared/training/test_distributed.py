@@ -1,8 +1,13 @@
 """Two processes do what one does: the same losses, buffers and records, whoever has how much of the data."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +16,12 @@ import torch
 from torch import nn
 
 from shared.core.cli import errors_for_people
-from shared.core.errors import UserError
+from shared.core.errors import Stopped, UserError
 from shared.core.paths import ROOT
 from shared.data.batches import cost_shares, even_shares
 from shared.evaluation.records import collect
+from shared.training import distributed
+from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import average_buffers, join, launch, local
 from shared.training.step import shared_momentum
 from tests.shared.training.tiny import PARAMS, RUNTIME, Data, Killed, describe, loss, net, train
@@ -60,6 +67,18 @@ def resumed(folder, world):
     return history(folder / str(world.rank), world)
 
 
+def signalled(folder, world):
+    """The second process alone is asked to end, in step 5; then run again."""
+    folder = folder / f"signalled{world.rank}"
+    checkpoint = Checkpoint(folder / "last.pt", world)
+    die = partial(os.kill, os.getpid(), signal.SIGTERM) if world.rank else lambda: None
+    with checkpoint.listening(), suppress(Stopped):
+        history(folder, world, die_at=5, die=die, checkpoint=checkpoint)
+        raise AssertionError("went on")
+    kept = torch.load(checkpoint.path, weights_only=True)["progress"]["step"] if world.is_first else 0
+    return history(folder, world) | {"kept": kept}
+
+
 def buffers(world):
     """Batch norm's statistics of four groups, dealt to the ranks."""
     norm = nn.BatchNorm1d(3, momentum=0.5).double()
@@ -89,6 +108,7 @@ def records(world):
 
 def visit(folder, world):
     made = {"trained": history(folder / f"trained{world.rank}", world), "few": few_items(folder, world)}
+    made |= {"signalled": signalled(folder, world)}
     return made | {"resumed": resumed(folder, world), "buffers": buffers(world), "records": records(world)}
 
 
@@ -126,6 +146,33 @@ def test_a_step_may_have_items_on_one_rank_or_none(two, tmp_path):
 def test_the_first_ranks_checkpoint_reaches_a_rank_whose_disk_has_none(two):
     for one in two:
         assert one["resumed"] == one["trained"]
+
+
+def test_a_signal_to_one_rank_keeps_the_work_of_all(two):
+    assert 6 <= two[0]["signalled"].pop("kept") < 24
+    del two[1]["signalled"]["kept"]
+    for one in two:
+        assert one["signalled"] == one["trained"]
+
+
+CHILD = """
+import signal, sys, time
+signal.signal(signal.{name}, lambda *_: sys.exit({status}))
+print(1, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
+def test_a_signal_to_the_starter_reaches_its_processes(name, status):
+    command = [sys.executable, "-c", CHILD.format(name=name, status=status)]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    for child in children:
+        child.stdout.read(1)
+    threading.Timer(0.1, os.kill, (os.getpid(), getattr(signal, name))).start()
+    assert distributed._wait(children) == status
+    for child in children:
+        child.stdout.close()
 
 
 def test_ranks_hold_the_same_buffers_as_one_process(two):

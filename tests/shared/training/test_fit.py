@@ -1,17 +1,34 @@
 """The loop: resumes bit by bit, refuses early what would fail late, keeps what is best."""
 
 import errno
+import math
 import os
+import signal
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from shared.core.errors import UserError
-from shared.training import fit
+from shared.core.errors import Stopped, UserError
+from shared.training import checkpoint, fit
+from shared.training.checkpoint import Checkpoint
+from shared.training.distributed import local
 from shared.training.fit import Validation
-from tests.shared.training.tiny import PARAMS, RUNTIME, SIZE, Data, Killed, describe, loss, net, train, weights
+from tests.shared.training.tiny import (
+    FEATURES,
+    PARAMS,
+    RUNTIME,
+    SIZE,
+    Data,
+    Killed,
+    describe,
+    loss,
+    net,
+    train,
+    weights,
+)
 
 STEPS_AN_EPOCH = SIZE // PARAMS.batch_size
 
@@ -36,6 +53,40 @@ def test_killed_and_run_again_ends_with_the_same_bits(tmp_path, uninterrupted, d
     assert torch.equal(weights(resumed.model), weights(uninterrupted.model))
     assert resumed.history.train == uninterrupted.history.train
     assert resumed.history.validation == uninterrupted.history.validation
+
+
+@pytest.mark.parametrize(
+    ("number", "at", "workers"), [("SIGINT", 0, 0), ("SIGTERM", 4, 2), ("SIGHUP", 13, 0), ("SIGINT", 23, 0)]
+)
+def test_a_signal_keeps_the_step_and_the_next_run_ends_with_the_same_bits(tmp_path, uninterrupted, number, at, workers):
+    number, kept = getattr(signal, number), Checkpoint(tmp_path / "last.pt", local(), "make repro")
+    die = partial(os.kill, os.getpid(), number)
+    with kept.listening(), pytest.raises(Stopped) as stopped:
+        train(tmp_path, die_at=at, die=die, checkpoint=kept, workers=workers)
+    assert stopped.value.signal == number
+    assert f"step {at + 1} is kept in " in stopped.value.what
+    assert "to do: make repro (goes on from there)" in stopped.value.what
+    resumed = train(tmp_path, die_at=at, workers=workers)  # which would be killed in this step
+    assert torch.equal(weights(resumed.model), weights(uninterrupted.model))
+    assert resumed.history.train == uninterrupted.history.train
+    assert resumed.history.validation == uninterrupted.history.validation
+
+
+def test_when_checkpoints_are_made_changes_no_bit_of_weights_or_rows(tmp_path, monkeypatch):
+    double = torch.float64
+    params, rare = changed(precision="fp64"), RUNTIME.model_copy(update={"checkpoint_steps": 1000})
+    runs = []
+    for seconds in (1000.0, 0.0):
+        monkeypatch.setattr(checkpoint, "EVERY_S", seconds)
+        monkeypatch.setattr(checkpoint, "LEAST_RATIO", 0.0)
+        folder = tmp_path / str(seconds)
+        if not seconds:
+            with pytest.raises(Killed):
+                train(folder, describe(params, net(dtype=double), Data(double)), params=params, runtime=rare, die_at=13)
+            assert torch.load(folder / "last.pt", weights_only=True)["progress"]["step"] == 13
+        runs.append(train(folder, describe(params, net(dtype=double), Data(double)), params=params, runtime=rare))
+    assert torch.equal(weights(runs[0].model), weights(runs[1].model))
+    assert runs[0].history.train == runs[1].history.train
 
 
 def test_death_inside_a_checkpoint_write_leaves_the_one_before(tmp_path, uninterrupted, monkeypatch):
@@ -106,6 +157,24 @@ def test_patience_stops_early_keeps_its_last_interval_and_stays_stopped(tmp_path
     assert [row["step"] for row in first.history.train] == [7, 14, 21, 24]
     again = train(tmp_path, params=params, runtime=runtime, validation=scripted([]))
     assert (again.progress.step, again.history.train) == (24, first.history.train)
+
+
+@pytest.mark.parametrize(
+    ("feature", "label"),
+    [
+        (lambda x: x * 0 + 7, lambda y: y),  # constant inputs
+        (lambda x: x * 0, lambda y: y * 0),  # nothing to learn from, nothing to learn
+        (lambda x: x, lambda y: y * 0 + 2),  # one class
+        (lambda x: x, lambda y: (torch.arange(len(y)) == 5).long()),  # one sample of a class
+        (lambda x: torch.where(torch.arange(FEATURES) == 1, 1e4, x), lambda y: y),  # one constant feature, large
+    ],
+)
+def test_data_without_variation_train_to_finite_figures(tmp_path, feature, label):
+    data = Data()
+    data.x, data.y = feature(data.x), label(data.y)
+    run = train(tmp_path, describe(data=data))
+    assert torch.isfinite(weights(run.model)).all()
+    assert all(math.isfinite(value) for row in run.history.train + run.history.validation for value in row.values())
 
 
 # --- refused before the first step --------------------------------------------------------------------------------

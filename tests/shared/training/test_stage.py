@@ -1,7 +1,10 @@
 """The stages around a model: what training leaves, and that its weights are used with its own data alone."""
 
 import json
+import os
+import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +82,35 @@ def test_weights_are_used_with_the_data_they_were_trained_on_alone(stage, capsys
     assert "results/train/model.json: trained on another training split than that in data/prepared/flowers" in told
     assert "dvc repro projects/flowers" in told
     assert len(seen) == 1
+
+
+def test_the_first_line_says_what_will_happen_and_the_last_ones_how_to_go_back(stage, capsys):
+    train_stage(describe, Params, stage, words=WORDS)
+    first, *_, note, back, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith("train: 1 samples, 6 steps (1 epochs), fp32 on cpu; kept every 30 s, and on Ctrl-C, in ")
+    assert ".checkpoints/flowers/" in first
+    assert note.startswith("note: projects/flowers/results/train is now of train.epochs=1.0, not of params.yaml")
+    folder = "projects/flowers"
+    assert back == f"  git checkout -- {folder}/results/train && dvc checkout --force {folder}/dvc.yaml:train"
+    train_stage(describe, Params, stage, words=["runtime.device=cpu"])
+    assert "note:" not in capsys.readouterr().out
+
+
+def test_ctrl_c_says_what_is_kept_and_the_command_that_goes_on(stage, capsys, monkeypatch):
+    def interrupted(params, prepared, world):
+        training = describe(params, prepared, world)
+        die = partial(os.kill, os.getpid(), signal.SIGINT)
+        training.batches.augment = tiny.dying(len(training.batches), 4, die)
+        return training
+
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    with pytest.raises(SystemExit, match="130"):
+        train_stage(interrupted, Params, stage, words=WORDS)
+    told = capsys.readouterr().err
+    assert "interrupted: step 5 is kept in" in told
+    assert "to do: python -m projects.flowers.train train.epochs=1.0 runtime.device=cpu (goes on from there)" in told
+    train_stage(describe, Params, stage, words=WORDS)
+    assert "resumed from step 5" in capsys.readouterr().out
 
 
 def test_an_interrupted_training_goes_on_when_the_same_command_is_given_again(stage, capsys):

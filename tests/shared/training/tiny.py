@@ -29,6 +29,10 @@ class Killed(BaseException):
     """Stands for the process's death."""
 
 
+def killed() -> None:
+    raise Killed
+
+
 class Data:
     """x (SIZE, FEATURES), y (SIZE,) and how a batch is read: it crosses to worker processes."""
 
@@ -93,27 +97,30 @@ def train(
     runtime: Runtime = RUNTIME,
     world: World | None = None,
     die_at: int | None = None,
+    die: Callable[[], None] = killed,
+    checkpoint: Checkpoint | None = None,
     workers: int = 0,
     **changes: Any,
 ) -> Run:
     """Trains the tiny net, checkpoints in `folder`.
 
     Args:
-        die_at: the process dies when it makes the batch of this step.
+        die_at: the process dies when it makes the batch of this step, or what `die` does happens.
         changes: of fields of the training.
     """
     world = world or local()
     training = replace(training or describe(params, world=world), **changes)
     training.batches.workers = workers
-    training.batches.augment = dying(len(training.batches), die_at)
+    training.batches.augment = dying(len(training.batches), die_at, die)
     folder.mkdir(parents=True, exist_ok=True)
-    return fit(training, params, runtime, world, Checkpoint(folder / "last.pt", world), folder)
+    checkpoint = checkpoint or Checkpoint(folder / "last.pt", world)
+    return fit(training, params, runtime, world, checkpoint, folder)
 
 
-def dying(steps_an_epoch: int, die_at: int | None) -> Callable[[Batch, float], Batch]:
+def dying(steps_an_epoch: int, die_at: int | None, die: Callable[[], None] = killed) -> Callable[[Batch, float], Batch]:
     def augment(batch: Batch, epoch: float) -> Batch:
         if die_at is not None and round(epoch * steps_an_epoch) == die_at:
-            raise Killed
+            die()
         return noise(batch, epoch)
 
     return augment

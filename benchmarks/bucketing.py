@@ -1,4 +1,5 @@
-"""Tokens a second in training: batches by length beside random order with padding, for networks of imdb_sentiment.
+"""Tokens a second in training: batches by length beside random order with padding, for the LSTM of imdb_sentiment and a
+Transformer of torch.
 
 The lengths are drawn from IMDB's: its percentiles in words and punctuation marks are below, so no data is needed. Both
 plans give batches of as many texts on average, all of the same content; the order of the two alternates from round to
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.table import report
-from projects.imdb_sentiment.model import TextClassifier
+from projects.imdb_sentiment.model import RecurrentClassifier
 from projects.imdb_sentiment.params import Model
 from shared.data.batches import Batch, Batches, CostBatches, EqualBatches, Padded, Plan
 from shared.data.table import Ragged
@@ -25,7 +26,7 @@ from shared.training.distributed import local
 # Of 10,000 reviews, at 0, 5, ..., 100 percent; the 1.5 % that are longer are cut
 PERCENTILES = [8, 73, 109, 133, 144, 152, 161, 171, 183, 196, 211, 229, 251, 275, 308, 348, 393, 459, 556, 720, 1000]
 TEXTS, WORDS, BATCH_TOKENS, ROUNDS, STEPS = 4000, 10_000, 8192, 3, 12
-NETWORKS = ("cnn", "bilstm", "transformer")
+WIDTH = 64
 LEAST = 2.0
 
 
@@ -35,11 +36,28 @@ def make_texts(rng: np.random.Generator) -> Ragged:
     return Ragged.of([rng.integers(2, WORDS, length) for length in lengths], np.int32)
 
 
+class Transformer(nn.Module):
+    """One layer of torch's, mean over the words, and a linear head: (B, L) int64, (B, L) bool -> (B, 2) logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(WORDS, WIDTH)
+        self.layer = nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, batch_first=True)
+        self.head = nn.Linear(WIDTH, 2)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        states = self.layer(self.embedding(tokens), src_key_padding_mask=~mask)
+        shares = mask / mask.sum(1, keepdim=True)
+        logits: Tensor = self.head(torch.einsum("bl,blh->bh", shares, states))
+        return logits
+
+
 def make_network(name: str) -> nn.Module:
     torch.manual_seed(0)
-    sizes = {"width": 64, "hidden": 64, "layers": 1, "heads": 4, "ngrams": 0, "buckets": 1}
-    params = Model.model_construct(name=name, dropout=0.1, word_dropout=0.0, **sizes)
-    return TextClassifier(params, WORDS, 1, max(PERCENTILES), 2)
+    if name == "transformer":
+        return Transformer()
+    params = Model.model_construct(name=name, width=WIDTH, hidden=WIDTH, dropout=0.1, word_dropout=0.0)
+    return RecurrentClassifier(params, WORDS, 1, 2)
 
 
 def steps(texts: Ragged, plan: Plan) -> Iterator[Batch]:
@@ -88,7 +106,7 @@ def measure(name: str, texts: Ragged) -> dict[str, Any]:
 def main() -> bool:
     """Measures and reports. Returns whether batches by length are twice as fast for each network."""
     texts = make_texts(np.random.default_rng(0))
-    rows = [measure(name, texts) for name in NETWORKS]
+    rows = [measure(name, texts) for name in ("bilstm", "transformer")]
     setup = {"texts": TEXTS, "mean_tokens": round(float(texts.lengths.mean())), "batch_tokens": BATCH_TOKENS}
     report("bucketing", rows, **setup, rounds=ROUNDS, threads=torch.get_num_threads())
     return all(row["by length over random"] >= LEAST for row in rows)

@@ -17,7 +17,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         states = {name: part.state_dict() for name, part in self.parts.items()}
-        return states | {"history": self.history.state(), "progress": asdict(self.progress), "grids": self.grids}
+        return states | {"history": self.history.state(), "progress": vars(self.progress), "grids": self.grids}
 
     def restore(self, state: dict[str, Any]) -> None:
         for name, part in self.parts.items():

@@ -102,5 +102,6 @@ def prepare(folder: Path, counts: dict[str, int]) -> None:
         images, _ = sample.make_images(labels, np.random.default_rng([count, number]))
         ids = [f"{index:05d}" for index in range(count)]
         splits[name] = {"image": images.transpose(0, 3, 1, 2).copy(), "label": labels, "id": ids}
-    manifest = {"source": "sample", "classes": list(sample.SHAPES), "channels": 3, "image_size": 32}
-    write_prepared(folder, splits, manifest | {"mean": [0.5] * 3, "std": [0.25] * 3})
+    reading = {"image_size": 32, "channels": 3, "fit": "crop", "ground": 255, "white": 255.0}
+    manifest = {"source": "sample", "classes": list(sample.SHAPES), "mean": [0.5] * 3, "std": [0.25] * 3}
+    write_prepared(folder, splits, manifest | reading)

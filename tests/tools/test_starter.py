@@ -97,7 +97,7 @@ def test_its_yaml_keeps_comments_and_has_what_suits_the_data(repo: Path, data: P
     stage = read_yaml(repo / "dvc.yaml")["stages"]["projects/roses"]
     assert (stage["cmd"], stage["outs"]) == (
         "python -m shared.report.page roses",
-        ["projects/roses/results/report.html"],
+        ["projects/roses/results/report.html", "projects/roses/results/train/README.md"],
     )
     assert {"projects/roses/results/evaluate/metrics.json", "shared/core/paths.py"} <= {*stage["deps"]}
     assert deps.stale(repo) == {}
@@ -107,8 +107,10 @@ def test_its_words_say_what_was_done_and_no_old_figure(repo: Path, data: Path) -
     words = summary(start(repo, "toy", "roses", data))
     assert "data/raw/roses: 2 files" in words
     assert "prepare.names ['crack', \"it's plain\"] (was ['one', 'two']), train.scale 2.0 (was 1.0)" in words
-    for name in ("fetch.py", "sample.py", "words.py", "presets/official.yaml"):
-        assert f"projects/toy/{name}" in words
+    (left_out,) = [line for line in words.split("\n") if line.startswith("left out, of other data or projects: ")]
+    assert left_out.endswith(
+        "fetch.py, presets/official.yaml, sample.py, words.py, tests/test_other.py, tests/test_sample.py"
+    )
     assert words.endswith("next: make repro PROJECT=roses")
     text = (repo / "projects/roses/README.md").read_text()
     assert text.startswith("# roses: sums of numbers\n")

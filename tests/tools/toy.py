@@ -111,6 +111,7 @@ from shared.core.paths import Project
 
 if __name__ == "__main__":
     folder = Project(sys.argv[1]).folder / "results"
+    (folder / "train/README.md").write_text("A model card.")
     (folder / "report.html").write_text((folder / "evaluate/metrics.json").read_text())
 """
 SAMPLE = (

@@ -94,7 +94,7 @@ def test_data_are_text_on_the_page(results: Path) -> None:
     page = (results / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;LÄND" in page
     assert "<b>LÄND" not in page
-    for title in ("Kinds of errors", "Seen and unseen names", "From the raw text of each sentence F1 is"):
+    for title in ("Errors", "Seen and unseen names", "From the raw text of each sentence F1 is"):
         assert title in page
 
 

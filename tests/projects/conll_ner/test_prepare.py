@@ -92,7 +92,7 @@ def test_spans_with_evidence_keep_the_places_of_the_raw_text(raw):
 
 def test_everything_wrong_is_named_at_once_with_its_line(raw):
     (raw / "train.txt").write_text("Anna B-PER\nBecker\n\nBonn LOC\n")
-    (raw / "b.conll").write_bytes(b"Anna B-PER\nB\xe4r O\n")
+    (raw / "b.conll").write_bytes(b"Anna B-PER\nB\x81r O\n")
     (raw / "empty.tsv").write_text(" \n")
     (raw / "broken.txt.gz").write_bytes(b"no gzip")
     lines = [
@@ -111,7 +111,7 @@ def test_everything_wrong_is_named_at_once_with_its_line(raw):
     for expected in (
         "train.txt:2: 1 columns, expected 2 as most lines have",
         "train.txt:4: 'LOC' is no tag",
-        "b.conll:2: byte 0xe4 is not UTF-8",
+        "b.conll:2: byte 0x81 is not UTF-8",
         "empty.tsv: no sentence in this file",
         "broken.txt.gz: cannot be read",
         "test.jsonl:1: line: Invalid JSON",

@@ -257,10 +257,10 @@ def test_classes_that_look_alike_are_one_line(raw: Path, checkout: Path, names: 
     assert "differ in case, spaces or invisible characters alone" in caught.value.what
 
 
-def test_classes_that_are_splits_are_refused(raw: Path, checkout: Path) -> None:
+def test_a_folder_beside_splits_is_refused(raw: Path, checkout: Path) -> None:
     for folder in ("train", "test", "more"):
         save(raw / folder / "1.txt", b"a text")
-    with pytest.raises(UserError, match="the classes 'test', 'train' are named like splits"):
+    with pytest.raises(UserError, match="more: beside train, expected only train, valid, test"):
         prepare()
 
 

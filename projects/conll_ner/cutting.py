@@ -26,7 +26,7 @@ LONGEST = 12  # pieces of a word that is kept as it stands in train
 
 _SPACELESS = r"[[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&\p{L}]"  # no spaces between words
 _PIECE = regex.compile(
-    rf"(?P<c>{_SPACELESS}\p{{M}}*+)|(?P<n>\p{{N}}[\p{{N}}\p{{M}}]*+)|(?P<a>[[\p{{L}}\p{{M}}]--{_SPACELESS}]++)|(?P<sign>\S)",
+    rf"(?P<c>{_SPACELESS}\p{{M}}*+)|(?P<n>\p{{N}}[\p{{N}}\p{{M}}]*+)|(?P<a>[[\p{{L}}\p{{M}}]--{_SPACELESS}]++)|(?P<sign>\S\p{{M}}*+)",
     flags=regex.V1,
 )
 _WIDE = regex.compile(rf"{_SPACELESS}|[\u3001\u3002\uff0c\uff1a\uff1b\uff01\uff1f]", flags=regex.V1)
@@ -89,7 +89,7 @@ class Sentence:
 class Piece(NamedTuple):
     """The least part of a text that may be a word: text[start:end].
 
-    kind: a for letters, n for a number, c for one character of a script without spaces, or the character itself.
+    kind: a for letters, n for a number, c for one character of a script without spaces, or the sign itself.
     """
 
     start: int
@@ -98,13 +98,13 @@ class Piece(NamedTuple):
 
 
 def pieces(text: str) -> list[Piece]:
-    """Runs of letters, runs of digits, and every other character alone.
+    """Runs of letters, runs of digits, and every other character alone, with its marks.
 
     >>> [text for text in ("AT&T's 5km"[start:end] for start, end, _ in pieces("AT&T's 5km"))]
     ['AT', '&', 'T', "'", 's', '5', 'km']
     """
     found = ((*match.span(), match.lastgroup or "", match[0]) for match in _PIECE.finditer(text))
-    return [Piece(start, end, shown if kind == "sign" else kind) for start, end, kind, shown in found]
+    return [Piece(start, end, shown[0] if kind == "sign" else kind) for start, end, kind, shown in found]
 
 
 def _borders(found: Sequence[Piece]) -> Iterator[tuple[int, str]]:

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from projects.conll_ner.cutting import Cutting, Mark, Text, cut_text, learn, sentence_of, written
@@ -80,6 +80,7 @@ ODD = st.text(
 
 
 @given(ODD)
+@example(".\u0301a")
 def test_nothing_learned_is_the_words_of_the_room(text):
     text = normalise(text)
     assert Cutting().words(text) == words(text)

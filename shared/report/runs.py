@@ -1,8 +1,8 @@
-"""This run beside others: the last committed one with other figures, and the records of the presets."""
+"""This run beside others: the last committed one, where its figures differ, and the records of the presets."""
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,16 +106,15 @@ def _recorded(results: Results, headline: Headline) -> Iterator[OtherRun]:
 
 
 def _committed(results: Results) -> Iterator[tuple[str, Headline]]:
-    """The last committed run whose figures are not these, or else the last one."""
+    """The last committed run, unless its figures are these."""
     path = (results.of("evaluate") / "metrics.json").relative_to(results.root).as_posix()
-    now, found = results.json("evaluate", "metrics.json"), list[tuple[str, Mapping[str, Any]]]()
-    for line in _git(results.root, "log", "--max-count=2", "--format=%h %cs", "--", path).splitlines():
+    line = _git(results.root, "log", "--max-count=1", "--format=%h %cs", "--", path)
+    held = _git(results.root, "show", f"HEAD:./{path}") if line else ""  # none where the commit removed it
+    metrics = json.loads(held or "{}")
+    headline = find_headline(metrics)
+    if headline and metrics != results.json("evaluate", "metrics.json"):
         commit, date = line.split()
-        if held := _git(results.root, "show", f"{commit}:./{path}"):  # none where the commit removed it
-            found.append((f"committed run {commit} of {date}", json.loads(held)))
-    other = next((one for one in found if one[1] != now), found[0] if found else None)
-    if other and (headline := find_headline(other[1])):
-        yield other[0], headline
+        yield f"committed run {commit} of {date}", headline
 
 
 def _git(root: Path, *words: str) -> str:

@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from shared.core.headline import Headline, find_headline
 

@@ -12,11 +12,14 @@ Everything wrong is noted with file and line, and reading goes on. What is taken
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from shared.core.errors import Problems
 from shared.core.paths import show
+from shared.core.walk import files_below
+from shared.data.labels import lookalikes
 from shared.data.rows import is_utf8, read_rows, read_text, suffix_of
 from shared.data.source import NOTE
 from shared.data.split import SPLIT_NAMES
@@ -51,14 +54,14 @@ def split_of(path: str) -> str | None:
 
 def read_folder(root: Path, problems: Problems, notes: Problems) -> Found:
     """All texts of a file, or of all files below a folder. What can be read nevertheless goes to `notes`."""
-    paths = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+    paths = [root] if root.is_file() else sorted(files_below(root, partial(_unreadable, problems)))
     texts: dict[str, list[Text]] = {}  # of each file, in this order
     grids: list[Grid] = []
     forms: dict[str, list[str]] = {}  # what was said of files -> their names
     done: Notes = {}
     for path in paths:
         name = path.relative_to(root if root.is_dir() else root.parent).as_posix()
-        if name.startswith(".") or "/." in name or name == NOTE:
+        if name == NOTE:
             continue
         if suffix_of(path) not in COLUMN_SUFFIXES | RECORD_SUFFIXES | {TABLE_SUFFIX}:
             notes.add(show(path), "left out, not annotated text")
@@ -75,9 +78,16 @@ def read_folder(root: Path, problems: Problems, notes: Problems) -> Found:
     if not texts:
         problems.add("no files", "expected columns (.txt, .conll, .tsv, .csv) or spans (.jsonl, .json)")
     _read_grids(grids, texts, forms, problems, notes)
+    for labels in lookalikes(mark.label for name in texts for one in texts[name] for mark in one.marks):
+        listed = ", ".join(map(ascii, labels))
+        problems.add("types", f"{listed} differ in case, spaces or invisible characters alone")
     said = [f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {what}" for what, names in forms.items()]
     said += [f"{len(places):,} {what} ({places[0]})" for what, places in done.items()]
     return Found([one for name in texts for one in texts[name]], said)
+
+
+def _unreadable(problems: Problems, error: OSError) -> None:
+    problems.add(error.filename, f"cannot be read: {error.strerror}")
 
 
 def read_file(path: Path, name: str, problems: Problems, notes: Problems) -> tuple[Grid | None, Records]:

@@ -34,10 +34,11 @@ from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged
 from shared.report.prepared import leave_prepared
+from shared.text.files import Text
 from shared.text.pretrained import find_checkpoint
 from shared.text.tokens import checkpoint_pieces
 
-from .cutting import Cutting, Sentence, learn, sentence_of
+from .cutting import Cutting, Mark, Sentence, learn, sentence_of
 from .data import Features, PieceFeatures, Sequences, WordFeatures
 from .formats import read_folder, split_of
 from .params import Params, Prepare
@@ -89,6 +90,27 @@ def read(root: Path, params: Prepare) -> Annotated:
     return Annotated(source_of(root), sorted(types), splits, cutting)
 
 
+def annotated_texts(root: Path, problems: Problems, notes: Problems) -> list[Text]:
+    """All texts for the data check, each with what is marked in it as its class."""
+    texts, said = read_folder(root, problems, notes)
+    types = Counter(mark.label for one in texts for mark in one.marks)
+    if texts and not types:
+        problems.add(show(root), "no entity in it, expected tags such as B-PER, or spans")
+    notes.found += said + [f"entities: {', '.join(_counted(types))}"] * bool(types)
+    return [Text(one.id, one.text, _marked(one.text, one.marks), split_of(one.id)) for one in texts]
+
+
+def _marked(text: str, marks: Sequence[Mark]) -> str:
+    """The same for copies that differ in case and white space alone."""
+    names = (f"{' '.join(text[mark.start : mark.end].casefold().split())} = {mark.label}" for mark in marks)
+    return ", ".join(names) or "nothing"
+
+
+def _counted(types: Counter[str]) -> list[str]:
+    more = [f"and {len(types) - MOST_TYPES} more types"] if len(types) > MOST_TYPES else []
+    return [f"{label} {number:,}" for label, number in types.most_common(MOST_TYPES)] + more
+
+
 def _first(lines: Sequence[str]) -> list[str]:
     rest = len(lines) - MOST_SAID
     return [*lines[:MOST_SAID], *([f"... and {rest:,} more"] if rest > 0 else [])]
@@ -96,9 +118,7 @@ def _first(lines: Sequence[str]) -> list[str]:
 
 def taken(train: Sequence[Sentence], types: Counter[str]) -> list[str]:
     """The types with their counts, and the first sentences that hold an entity, for a person to see what was read."""
-    counts = [f"{label} {number:,}" for label, number in types.most_common(MOST_TYPES)]
-    more = [f"and {len(types) - MOST_TYPES} more types"] if len(types) > MOST_TYPES else []
-    lines = [f"entities: {', '.join(counts + more)}"]
+    lines = [f"entities: {', '.join(_counted(types))}"]
     for one in [one for one in train if entities(one.tags)][:NUM_SHOWN]:
         names = [(" ".join(one.words[start:end]), label) for start, end, label in entities(one.tags)]
         listed = ", ".join(f"{shorten(name, 40)} = {label}" for name, label in names[:4])

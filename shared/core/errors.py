@@ -35,7 +35,7 @@ class UserError(Exception):
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[Any, ...]:  # it crosses to other processes
-        return partial(UserError, expected=self.expected, fix=self.fix), (self.what,)
+        return partial(UserError, expected=self.expected, fix=self.fix), (self.what,), {"problems": self.problems}
 
 
 class Stopped(KeyboardInterrupt):
@@ -85,10 +85,10 @@ class Problems:
         if not self.found:
             return
         count = len(self.found)
-        lines = [f"{self.source}: {count} problem{'s' if count > 1 else ''}"]
+        lines = [f"{self.source}: {count:,} problem{'s' if count > 1 else ''}"]
         lines += [f"  - {problem}" for problem in self.found[:MAX_LISTED]]
         if count > MAX_LISTED:
-            lines.append(f"  ... and {count - MAX_LISTED} more")
+            lines.append(f"  ... and {count - MAX_LISTED:,} more")
         error = UserError("\n".join(lines), fix=fix)
         error.problems = list(self.found)
         raise error

@@ -33,8 +33,13 @@ def _inode(folder: Path) -> tuple[int, int]:
 
 
 def visible(folder: Path) -> list[Path]:
-    """The entries of a folder in order, without hidden files and litter. Raises OSError where it cannot be listed."""
-    return sorted(path for path in folder.iterdir() if not _litter(path.name))
+    """The entries of a folder in order, without hidden files, litter and links to a folder that holds this one. Raises
+    OSError where it cannot be listed."""
+    return sorted(path for path in folder.iterdir() if not _litter(path.name) and not _leads_back(path, folder))
+
+
+def _leads_back(path: Path, folder: Path) -> bool:
+    return path.is_symlink() and folder.resolve().is_relative_to(os.path.realpath(path))
 
 
 def _litter(name: str) -> bool:

@@ -49,7 +49,7 @@ def check_classes(
     root: Path, samples: Sequence[Labelled], problems: Problems, *, what: str, forms: str, least: int = 2
 ) -> None:
     """Notes what cannot be learned: no samples for no known reason, none to train on, too few classes, classes that are
-    splits, a class that train lacks.
+    splits, classes whose names look the same, a class that train lacks.
 
     Args:
         what: the samples in messages: "images".
@@ -69,6 +69,9 @@ def check_classes(
     if len({SPLIT_NAMES[name.casefold()] for name in named}) > 1:
         listed = ", ".join(map(repr, named))
         problems.add(show(root), f"the classes {listed} are named like splits, expected classes")
+    for names in lookalikes(classes):
+        listed = ", ".join(map(ascii, names))
+        problems.add(show(root), f"the classes {listed} differ in case, spaces or invisible characters alone")
     for split in ("valid", "test") if trained else ():
         counts = Counter(sample.class_name for sample in samples if sample.split == split)
         for name in sorted(set(counts) - trained):

@@ -134,7 +134,7 @@ def suggest(root: Path, *, labelled: bool = True) -> tuple[dict[str, Any], Label
     that is wrong.
     """
     files = scan_folder(root, Problems(root), labelled=labelled).images if root.is_dir() else []
-    white = _suggested_white([image.path for image in files])
+    white = suggested_white([image.path for image in files])
     data = read(root, SUGGESTED_SPLITS.model_copy(update={"white": white}), labelled=labelled)
     size = _suggested_size([image.path for image in files])
     channels = 1 if (data.images == data.images[:, :1]).all() else 3
@@ -181,7 +181,7 @@ def _taken(data: LabelledImages) -> str:
     return f"{len(data.ids):,} images of {kinds}: {some}{more}{splits}; first: {data.ids[0]}."
 
 
-def _suggested_white(paths: Sequence[Path]) -> float:
+def suggested_white(paths: Sequence[Path]) -> float:
     """The end of the smallest usual range that holds all numbers of more than 8 bits; that of 16 bits without any."""
     found = []
     for path in paths:

@@ -61,9 +61,8 @@ def read(root: Path, params: PrepareTexts) -> LabelledTexts:
     if not root.exists():
         raise UserError(f"{show(root)}: no such file or folder", fix="run the fetch stage, or put your data there")
     problems, notes = Problems(show(root)), Problems(show(root))
-    texts = read_folder(root, params.text_column, params.label_column, problems, notes)
+    texts = read_texts(root, params.text_column, params.label_column, problems, notes)
     classes = class_names(texts)
-    check_classes(root, texts, problems, what="texts", forms=".csv, .tsv, .jsonl or .json files, or <class>/<name>.txt")
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
     first = [texts[place] for place in equal_texts([text.text for text in texts])]  # copies stay together,
     rows = divide(  # whatever their labels
@@ -78,6 +77,13 @@ def read(root: Path, params: PrepareTexts) -> LabelledTexts:
     return LabelledTexts(
         source_of(root), classes, splits, notes.found[:MOST_NOTES] + [f"... and {left} more"] * (left > 0)
     )
+
+
+def read_texts(root: Path, text_column: str, label_column: str, problems: Problems, notes: Problems) -> list[Text]:
+    """As `read_folder`; classes that cannot be learned are problems as well."""
+    texts = read_folder(root, text_column, label_column, problems, notes)
+    check_classes(root, texts, problems, what="texts", forms=".csv, .tsv, .jsonl or .json files, or <class>/<name>.txt")
+    return texts
 
 
 def find_doubts(data: LabelledTexts) -> list[str]:

@@ -12,7 +12,6 @@ from shared.core.errors import Problems
 from shared.core.paths import show
 from shared.core.walk import visible
 from shared.data.folder import scan_classes
-from shared.data.labels import lookalikes
 from shared.data.rows import (
     ID,
     Row,
@@ -72,9 +71,6 @@ def read_folder(
         wanted = {text_column: "prepare.text_column", label_column: "prepare.label_column"}
         rows = _with_splits(read_tables(tables, wanted, problems, notes), wanted, notes)
         texts = [text for row in rows if (text := _from_row(row, text_column, label_column, problems))]
-        for names in lookalikes(text.class_name for text in texts):
-            listed = ", ".join(map(ascii, names))
-            problems.add(show(root), f"the classes {listed} differ in case, spaces or invisible characters alone")
         folders = [path.name for path in visible(root) if path.is_dir()] if root.is_dir() else []
         if folders:
             notes.add(show(root), f"read {', '.join(path.name for path in tables)}; left out: {', '.join(folders)}")

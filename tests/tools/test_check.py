@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from shared.core.paths import ROOT
 from shared.data.folder import SampleFile
-from tools.check.__main__ import locate, main
+from tools.check.__main__ import as_lines, holds_images, locate, main
+from tools.check.blocks import finding_blocks, with_rest
 from tools.check.findings import Findings, examine, find_hints
 from tools.check.near_copies import LEAST_LIKENESS, SIDE, align, find_pairs, likeness, warp
 
@@ -155,13 +155,45 @@ def test_only_copies_in_two_splits_leak(tmp_path: Path, name: str, leaks: bool, 
     assert found.leaks == (found.groups if leaks else [])
 
 
-def test_without_splits_near_copies_leak_and_exact_ones_do_not(tmp_path: Path) -> None:
-    fill(tmp_path, splits=(".",))
-    copy(tmp_path, "a/0.png", "a/x.png")
-    PICTURES[3].save(tmp_path / "b/x.jpg", quality=80)
+@pytest.mark.parametrize("splits", [(".",), ("train",), ("train", "valid")])
+def test_without_test_near_copies_leak_and_exact_ones_do_not(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    fill(tmp_path, splits)
+    copy(tmp_path, f"{splits[0]}/a/0.png", f"{splits[0]}/a/x.png")
+    PICTURES[3].save(tmp_path / splits[0] / "b/x.jpg", quality=80)
     found = examine(tmp_path)
     assert [group.kind for group in found.groups] == ["exact", "near"]
     assert found.leaks == found.groups[1:]
+
+
+def test_what_prepare_refuses_is_a_fault(tmp_path: Path) -> None:
+    """The same file under two classes, or in two splits."""
+    copy(fill(tmp_path), "train/a/0.png", "train/b/x.png")
+    copy(tmp_path, "train/a/1.png", "test/a/x.png")
+    found = examine(tmp_path)
+    assert sorted(line.rpartition(", ")[2] for line in found.problems) == ["in another split", "under another class"]
+    assert list(found.faults.values()) == [0, 2, 1, 1]
+
+
+def test_images_without_classes_are_checked_and_called_so(tmp_path: Path) -> None:
+    for number in range(4):
+        PICTURES[number].save(tmp_path / f"{number}.png")
+    PICTURES[0].save(tmp_path / "again.jpg", quality=80)
+    found = examine(tmp_path)
+    assert found.what.startswith("images without classes: 5 ")
+    assert (found.problems, [group.kind for group in found.leaks]) == ([], ["near"])
+
+
+@pytest.mark.parametrize("white", [255, 1023, 4095])
+def test_files_of_more_bits_are_read_as_make_new_reads_them(tmp_path: Path, white: int) -> None:
+    fill(tmp_path)
+    for number in (20, 21):
+        grey = np.asarray(PICTURES[number].convert("L")).astype(np.int32)
+        Image.fromarray(grey * white // max(1, grey.max())).save(tmp_path / f"train/a/{number}.tiff")
+    PICTURES[20].convert("L").save(tmp_path / "train/a/plain.png")
+    found = examine(tmp_path)
+    assert found.damaged == []
+    assert groups(found) == [("near", ["train/a/20.tiff", "train/a/plain.png"])]
+    assert any(f"numbers up to {white:,}, with {white:,} as white" in note for note in found.notes)
 
 
 def test_images_are_compared_whole_and_upright(tmp_path: Path) -> None:
@@ -234,9 +266,9 @@ def test_what_cannot_be_checked_is_one_error(
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "bad/a/1.png").write_bytes(b"")
     for folder, message in [
-        ("empty", "no folder of labelled images"),
+        ("empty", "no labelled images, no texts that can be read"),
         ("bad", "none of its 1 images can be read"),
-        ("missing", "no such folder"),
+        ("missing", "no such file or folder"),
     ]:
         assert run(tmp_path / folder, "--page", tmp_path / "page.html") == 2
         assert message in capsys.readouterr().err
@@ -248,5 +280,43 @@ def test_a_project_means_its_raw_data(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("tools.check.__main__.ROOT", tmp_path)
     monkeypatch.setattr("shared.core.paths.ROOT", tmp_path)
     (tmp_path / "data/raw/flowers").mkdir(parents=True)
-    assert locate(str(tmp_path / "projects/flowers")) == tmp_path / "data/raw/flowers"
-    assert not str(locate(".")).startswith(str(ROOT / "data"))
+    assert locate(str(tmp_path / "projects/flowers")) == (tmp_path / "data/raw/flowers", "flowers")
+    assert locate(str(tmp_path / "data/raw/flowers")) == (tmp_path / "data/raw/flowers", None)
+
+
+def sample(name: str, class_name: str) -> SampleFile:
+    return SampleFile(Path(name), name, class_name, None)
+
+
+@pytest.mark.parametrize("count", [20, 21, 199, 201, 1234])
+def test_long_lists_are_cut_with_true_counts(count: int) -> None:
+    """The page and the terminal count what they leave out, each for itself."""
+    problems = [f"problem {number}" for number in range(count)]
+    found = Findings("images", [sample("a/1.png", "a")], problems, [], [], [], None, [])
+    blocks = list(finding_blocks(found, Path("album")))
+    told = "\n".join(as_lines(blocks))
+    page = [block["text"] for block in with_rest(blocks) if "and" in block.get("text", "") and "more" in block["text"]]
+    assert ("problem 19\n" in told, "problem 20\n" in told) == (True, False)
+    assert re.findall(r"\.\.\. and (.*) more", told) == ([f"{count - 20:,}"] if count > 20 else [])
+    assert page == ([f"... and {count - 200:,} more"] if count > 200 else [])
+
+
+@pytest.mark.parametrize(
+    ("names", "images"),
+    [
+        (["a/1.png", "a/1.txt", "b/2.jpg", "b/2.txt"], True),  # labels beside each image
+        (["images/1.png", "images/2.jpg", "labels/1.txt", "labels/2.txt", "boxes/1.json", "boxes/2.json"], True),
+        (["1.jpg", "2.jpg", "3.jpg", "train.csv"], True),
+        (["a/1.png"], True),
+        (["reviews.csv", "chart.png"], False),
+        (["pos/1.txt", "pos/2.txt", "neg/3.txt", "neg/logo.gif"], False),
+        (["train.jsonl.gz"], False),
+        ([".cache/1.png", "@eaDir/2.png", "a.conll"], False),
+        ([], False),
+    ],
+)
+def test_images_and_texts_are_told_apart(tmp_path: Path, names: list[str], images: bool) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert holds_images(tmp_path) == images

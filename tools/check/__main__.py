@@ -1,12 +1,14 @@
-"""Looks at a folder of labelled images before anything is trained on it.
+"""Looks at labelled images or texts before anything is trained on them.
 
-    python -m tools.check projects/flowers                 # looks at data/raw/flowers
-    python -m tools.check some/folder [--page PATH]
+    python -m tools.check projects/flowers                   # looks at data/raw/flowers
+    python -m tools.check some/folder [--page PATH]          # images, or texts of any form that prepare reads
+    python -m tools.check tickets.csv
 
-Names damaged files, copies (re-encoded, resized, slightly cropped, mirrored) in two splits or under two classes, and
-labels worth a look, on the terminal and on one HTML page, report/check-<name>.html. Exits 0; 1 when files are damaged
-or misplaced, or copies lie in two splits or may come to lie there when prepare draws them; 2 when there is nothing to
-check.
+Tells from the files what they are, and says so. Names what prepare would refuse, damaged files, copies in two splits
+or under two classes (images that were re-encoded, resized, slightly cropped or mirrored; texts that are nearly the
+same), and labels worth a look, on the terminal and on one HTML page, report/check-<name>.html. Exits 0 if all is well;
+1 when a count of the verdict is not 0, also where near copies may come to lie in two splits when prepare draws them; 2
+when there is nothing to check.
 """
 
 import argparse
@@ -19,11 +21,16 @@ from typing import Any
 from shared.core.cli import errors_for_people
 from shared.core.errors import MAX_LISTED, UserError
 from shared.core.paths import ROOT, Project, show
+from shared.core.walk import files_below
+from shared.data.rows import TABLES, suffix_of
+from shared.image.files import IMAGE_SUFFIXES
 from shared.report.blocks import Block, figure
 from shared.report.page import write_blocks
+from shared.text.files import TEXT_SUFFIX
 
-from .blocks import finding_blocks
+from .blocks import finding_blocks, text_blocks, with_rest
 from .findings import examine
+from .texts import TextFindings, examine_texts
 
 
 def as_lines(blocks: Sequence[Block]) -> Iterator[str]:
@@ -33,8 +40,8 @@ def as_lines(blocks: Sequence[Block]) -> Iterator[str]:
             yield f"\n{block['title']}" if block["block"] == "section" else block["text"]
             continue
         yield from (f"  {_row(row)}" for row in block["rows"][:MAX_LISTED])
-        if len(block["rows"]) > MAX_LISTED:
-            yield f"  ... and {len(block['rows']) - MAX_LISTED:,} more"
+        if more := len(block["rows"][MAX_LISTED:]) + block.get("more", 0):
+            yield f"  ... and {more:,} more"
 
 
 def _row(row: Any) -> str:
@@ -49,32 +56,46 @@ def _cell(cell: Any) -> str:
     return f"{figure(cell['value'])}  {cell['note']}" if isinstance(cell, dict) else figure(cell)
 
 
-def locate(word: str) -> Path:
-    """The folder that is meant: `projects/<name>` means the project's raw data. Raises UserError if there is none."""
+def locate(word: str) -> tuple[Path, str | None]:
+    """The data that are meant, and their project: `projects/<name>` means its raw data. Raises UserError if there are
+    none."""
     path = Path(word).absolute()
-    folder = Project(path.name).raw if path.parent == ROOT / "projects" else path
-    if not folder.is_dir():
-        raise UserError(f"{show(folder)}: no such folder", expected="images; a project's stage fetch brings its own")
-    return folder
+    project = path.name if path.parent == ROOT / "projects" else None
+    data = Project(project).raw if project else path
+    if not data.exists():
+        expected = "images or texts; a project's stage fetch brings its own"
+        raise UserError(f"{show(data)}: no such file or folder", expected=expected)
+    return data, project
+
+
+def holds_images(data: Path) -> bool:
+    """Whether these are images, not texts: a file beside each image describes it, a picture beside a table does too."""
+    if data.is_file():
+        return False
+    files = list(files_below(data))
+    images = [path.stem for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    names = set(images)
+    texts = sum(suffix_of(path) in {*TABLES, TEXT_SUFFIX} and path.stem not in names for path in files)
+    return len(images) >= max(1, texts, 2 * (texts > 0))
 
 
 def main() -> int:
     """The command line. Returns the exit status."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tools.check", description=__doc__, formatter_class=form)
-    parser.add_argument("folder", help="of images, or projects/<name>")
+    parser.add_argument("data", help="of images or texts, a file of texts, or projects/<name>")
     parser.add_argument("--page", type=Path, help="where the page goes")
     words = parser.parse_args()
     with errors_for_people(), tempfile.TemporaryDirectory() as scratch:
-        folder, album = locate(words.folder), Path(scratch)
-        found = examine(folder)
-        blocks = list(finding_blocks(found, album))
-        page = (words.page or ROOT / "report" / f"check-{folder.name}.html").absolute()
-        write_blocks(page, f"Data check: {show(folder)}", blocks, album)
+        (data, project), album = locate(words.data), Path(scratch)
+        found = examine(data, project) if holds_images(data) else examine_texts(data, project)
+        blocks = list(text_blocks(found) if isinstance(found, TextFindings) else finding_blocks(found, album))
+        page = (words.page or ROOT / "report" / f"check-{data.name}.html").absolute()
+        write_blocks(page, f"Data check: {show(data)}", list(with_rest(blocks)), album)
         text = "\n".join([*as_lines(blocks), "", f"page: {show(page)}"])
         # file names may contain terminal escape sequences
         print("".join(char if char.isprintable() or char == "\n" else "?" for char in text), flush=True)
-        return 1 if found.leaks or found.damaged or found.problems else 0
+        return 1 if any(found.faults.values()) else 0
     return 2  # errors_for_people has ended the process
 
 

@@ -16,16 +16,18 @@ from sklearn.model_selection import cross_val_predict
 from tqdm import tqdm
 
 from shared.core.errors import Problems, UserError
-from shared.core.paths import show
-from shared.data.folder import SampleFile
-from shared.image.classes import SUGGESTED_SPLITS
+from shared.core.params import read_yaml
+from shared.core.paths import ROOT, show
+from shared.data.folder import SampleFile, find_copies
+from shared.data.split import SPLITS
+from shared.image.classes import SUGGESTED_SPLITS, suggested_white
 from shared.image.files import REDUCING_GAP, load_upright
 from shared.image.folder import scan_folder
 from shared.image.losses import Seen, loss_lines
+from shared.image.params import Reading
 
 from .near_copies import SIDE, describe, find_pairs
 
-SPLITS = "train", "valid", "test"
 FOLDS, LEAST_IMAGES = 3, 20  # for hints: images of each class, and of all
 # A label is worth a look when a classifier that has not seen the image finds it improbable and another one likely.
 IMPROBABLE, LIKELY = 0.003, 0.5
@@ -59,15 +61,18 @@ class Findings:
     """Everything found in a folder.
 
     Args:
+        what: what the folder was taken for.
         images: those that can be read.
-        problems: of the folder's structure, which the prepare stage refuses as well.
+        problems: of the folder, which the prepare stage refuses as well.
         damaged: one sentence for each file that cannot be read.
         groups: of copies.
         hints: images whose label is worth a look, with the label that is likely, the most doubtful first.
         trust: accuracy of the classifier behind the hints, on images it has not seen; None with too few images.
         notes: sentences: what was taken for what, and what prepare loses unless its params say otherwise.
+        reading: how prepare reads the images, but in colour.
     """
 
+    what: str
     images: list[SampleFile]
     problems: list[str]
     damaged: list[str]
@@ -75,33 +80,53 @@ class Findings:
     hints: list[tuple[SampleFile, str]]
     trust: float | None
     notes: list[str]
+    reading: Reading = SUGGESTED_SPLITS
 
     @property
-    def has_splits(self) -> bool:
-        return self.images[0].split is not None
+    def has_test(self) -> bool:
+        return any(file.split == "test" for file in self.images)
 
     @property
     def leaks(self) -> list[Group]:
-        """Copies in two splits. Without splits, those a drawn one may separate: prepare only sees exact copies."""
-        return [
-            group for group in self.groups if len(group.splits) > 1 or not (self.has_splits or group.kind == "exact")
-        ]
+        """Copies in two splits. Without test, those a drawn one may separate: prepare only sees exact copies."""
+        return [group for group in self.groups if len(group.splits) > 1 or not (self.has_test or group.kind == "exact")]
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """What must be looked at before training, and how often."""
+        return {
+            "damaged or unreadable files": len(self.damaged),
+            "problems, which prepare refuses": len(self.problems),
+            "groups of copies in two splits" if self.has_test else "groups of near copies, and no test folder": len(
+                self.leaks
+            ),
+            "groups of copies under two classes": sum(len(group.classes) > 1 for group in self.groups),
+        }
 
 
-def examine(root: Path) -> Findings:
+def examine(root: Path, project: str | None = None) -> Findings:
     """Reads every image below `root` once and compares all with all.
+
+    Args:
+        project: whose data they are, if known: its params say how prepare reads them, else those that suit the data.
 
     Raises:
         UserError: there is no image that can be read.
     """
     problems = Problems(show(root))
     folder = scan_folder(root, problems)
+    what = f"images in folders of classes: {len(folder.images):,}"
     if not folder.images:
-        expected = "<class>/<image>, or {train,valid,test}/<class>/<image>; archives and tables cannot be checked"
-        raise UserError(f"{show(root)}: no folder of labelled images", expected=expected)
+        problems = Problems(show(root))
+        folder = scan_folder(root, problems, labelled=False)
+        what = f"images without classes: {len(folder.images):,} (a classifier needs <class>/<image>)"
+    if not folder.images:
+        problems.raise_if_any()
+    find_copies(folder.images, problems)
+    reading = _reading(folder.images, project)
     damaged, read = Problems(show(root)), list[tuple[SampleFile, np.ndarray, bytes, Seen]]()
     with ThreadPoolExecutor() as pool:
-        waiting = [pool.submit(_read, file) for file in folder.images]
+        waiting = [pool.submit(_read, file, reading) for file in folder.images]
         for result in tqdm(waiting, unit="image", disable=None):
             with damaged.collect():
                 read.append(result.result())
@@ -111,13 +136,22 @@ def examine(root: Path) -> Findings:
     thumbnails = np.stack(small)
     parts, groups = find_groups(images, thumbnails, digests)
     hints, trust = find_hints(images, thumbnails, np.unique(parts, return_index=True)[1])
-    notes = [*folder.notes, *loss_lines(seen, SUGGESTED_SPLITS)]
-    return Findings(list(images), problems.found, damaged.found, groups, hints, trust, notes)
+    notes = [*folder.notes, *loss_lines(seen, reading)]
+    return Findings(what, list(images), problems.found, damaged.found, groups, hints, trust, notes, reading)
 
 
-def _read(file: SampleFile) -> tuple[SampleFile, np.ndarray, bytes, Seen]:
+def _reading(images: Sequence[SampleFile], project: str | None) -> Reading:
+    """How prepare reads the images, but in colour."""
+    given = read_yaml(ROOT / "projects" / project / "params.yaml").get("prepare", {}) if project else {}
+    if "white" not in given:
+        given = {"white": suggested_white([image.path for image in images])}
+    known = {key: given[key] for key in ("fit", "ground", "white") if key in given}
+    return SUGGESTED_SPLITS.model_copy(update=known)
+
+
+def _read(file: SampleFile, reading: Reading) -> tuple[SampleFile, np.ndarray, bytes, Seen]:
     """The whole image as a thumbnail (S, S, 3) uint8, whatever its shape, the digest of its file, and what was seen."""
-    small, seen = load_upright(file.path, SIDE, SUGGESTED_SPLITS)
+    small, seen = load_upright(file.path, SIDE, reading)
     if small.size != (SIDE, SIDE):
         small = small.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
     return file, np.asarray(small), hashlib.sha256(file.path.read_bytes()).digest(), seen

@@ -149,7 +149,8 @@ def data_files(root: Path, onerror: Callable[[OSError], None] | None = None) -> 
     """
     if root.is_file():
         yield root, root.name
-    yield from ((path, path.relative_to(root).as_posix()) for path in files_below(root, onerror))
+    else:
+        yield from ((path, path.relative_to(root).as_posix()) for path in files_below(root, onerror))
 
 
 def _same(data: Path, copied: Path) -> bool:

@@ -62,7 +62,7 @@ report: $(READY) ## write the index of all pages to report/index.html
 	@$(BIN)/python -m shared.report.index
 
 clean: ## remove what can be made again; data/raw and tracked files stay
-	@git clean -fdXq -- projects shared tools tests benchmarks data/prepared report .checkpoints .profile runs
+	@git clean -fdXq -- projects shared tools tests benchmarks data/prepared report dvc_plots .checkpoints .profile runs
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 lock: ## resolve pyproject.toml anew

@@ -27,7 +27,7 @@ PREFIXES = r"projects\.|projects/|raw/|prepared/"  # where the project's name is
 DVC_CONFIG = "[core]\n    analytics = false\n    check_update = false\n    autostage = false\n"
 GENERIC_TESTS = ("tests/conftest.py", "tests/test_pipelines.py")
 AS_THEY_ARE = (
-    ".gitignore", ".dvcignore", ".dvc/.gitignore", "LICENSE", "Makefile", "requirements.lock",
+    ".gitattributes", ".gitignore", ".dvcignore", ".dvc/.gitignore", "LICENSE", "Makefile", "requirements.lock",
     "requirements-pretrained.lock",
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ and leaves projects/<name>/records/<preset>.json: result, data, hardware and ver
 import argparse
 import importlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -145,6 +146,15 @@ def record(preset: str, changes: dict[str, Any], runs: list[dict[str, Any]]) -> 
     return {"preset": preset, "headline": headline, "changes": changes, "runs": runs}
 
 
+def _refuse_read_only() -> None:
+    """DVC would call it an unexpected error."""
+    folder = ROOT / ".dvc"
+    if not os.access(folder, os.W_OK):
+        raise UserError(
+            f"{show(folder)}: cannot be written", expected="a checkout of your own", fix=f"git clone {ROOT} <folder>"
+        )
+
+
 def _refuse_unknown_files(project: Project) -> None:
     places = f"projects/{project.name}", "shared", ":!*/records/*", ":!*/results/*", ":!*dvc.lock"
     if unknown := readme.git(ROOT, "ls-files", "--others", "--exclude-standard", "--", *places).splitlines():
@@ -177,6 +187,7 @@ def main() -> None:
     words = parser.parse_args()
     with errors_for_people():
         project = find(words.project)
+        _refuse_read_only()
         if words.preset or words.seeds:
             run_preset(project, words.preset, words.seeds or [0])
         else:

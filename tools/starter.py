@@ -45,7 +45,7 @@ TAKEN = "exists already, expected a new name"
 def start(root: Path, source: str, name: str, data: Path | None = None, to: Path | None = None) -> Copy:
     """Checks everything, then makes the copy. Raises UserError; nothing half-made remains then."""
     copy = check(root, source, name, data, to)
-    with writing(copy.to or root):
+    with writing(copy.to or root / "projects"):
         make_repository(copy) if copy.to else make_project(copy)
     return copy
 
@@ -149,7 +149,8 @@ def data_files(root: Path, onerror: Callable[[OSError], None] | None = None) -> 
     """
     if root.is_file():
         yield root, root.name
-    yield from ((path, path.relative_to(root).as_posix()) for path in files_below(root, onerror))
+    else:
+        yield from ((path, path.relative_to(root).as_posix()) for path in files_below(root, onerror))
 
 
 def _same(data: Path, copied: Path) -> bool:

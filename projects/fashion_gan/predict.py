@@ -4,15 +4,17 @@
     python -m projects.fashion_gan.predict out.png --seed 3 --number 16         # sixteen, in one picture
     python -m projects.fashion_gan.predict folder/ --number 100                 # a file an image
     python -m projects.fashion_gan.predict out.png --class Sandal --number 8    # of one class
+    python -m projects.fashion_gan.predict folder/ --number 100 --json          # one JSON object a file, for programs
 
-    from projects.fashion_gan.predict import load_sampler
-    images = load_sampler()(seed=3, number=16)    # (16, C, S, S) uint8
+    from projects.fashion_gan.predict import load_predictor
+    images = load_predictor()(seed=3, number=16)    # (16, C, S, S) uint8
 
 An image is a function of the seed and its number alone: asking for more of them changes none.
 """
 
 import argparse
 import difflib
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +31,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 BLOCK = 16  # images go through the network in blocks of this size, filled up: the same sums for any number of them
 
 
-def load_sampler(folder: Path | None = None) -> "Callable[..., Tensor]":
+def load_predictor(folder: Path | None = None) -> "Callable[..., Tensor]":
     """`sample(seed=0, number=1, class_name=None)` -> (number, C, S, S) uint8: the first images of a seed, of a class or
     of classes as frequent as in the training images. Raises UserError on a class that the generator does not know.
 
@@ -72,6 +74,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="what the images are drawn from (default 0)")
     parser.add_argument("--number", type=int, default=1, metavar="N", help="of images (default 1)")
     parser.add_argument("--class", dest="class_name", metavar="NAME", help="of all images")
+    parser.add_argument("--json", action="store_true", help="one JSON object a file, for programs")
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="of weights (default: results/train)")
     given = parser.parse_args(words)
     path = Path(given.out)
@@ -79,7 +82,7 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error(f"--number {given.number}: at least 1")
     if path.suffix.lower() not in ("", *SUFFIXES):
         parser.error(f"{given.out}: ends in none of {', '.join(SUFFIXES)}; a folder's name has no dot")
-    images = load_sampler(given.model)(given.seed, given.number, given.class_name)
+    images = load_predictor(given.model)(given.seed, given.number, given.class_name)
     from torchvision.transforms.functional import to_pil_image
     from torchvision.utils import make_grid
 
@@ -92,6 +95,10 @@ def main(words: Sequence[str] | None = None) -> None:
             to_pil_image(pixels).save(file)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}", fix="name another place") from None
+    if given.json:
+        drawn = {"seed": given.seed, "class": given.class_name, "number": len(images) if path.suffix else 1}
+        print("\n".join(json.dumps({"file": str(file)} | drawn, ensure_ascii=False) for file in files))
+        return
     print(f"{given.out}: {len(images)} image{'s' * (len(images) > 1)} of {images.shape[-1]} px a side")
 
 

@@ -1,4 +1,4 @@
-"""Words of raw text: normalised, with their positions in the raw text."""
+"""Raw text and its normalised form: where each character of the one is in the other."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import regex
 
-from shared.text.tokens import CONTROL, normalise, words
+from shared.text.tokens import CONTROL, normalise
 
 # Characters that may compose with those before them, or change places; the last three decompose into such ones
 _JOINS = r"[\p{NFC_QC=M}\P{ccc=0}\u0f73\u0f75\u0f81]"
@@ -87,10 +87,3 @@ def _pieces(text: str) -> Iterator[str]:
                 longer = character
             piece = longer
         yield piece
-
-
-def cut_words(raw: str) -> tuple[list[str], list[tuple[int, int]]]:
-    """The normalised words of a text of any form, and the (start, end) of each in it."""
-    aligned = align(raw)
-    found = words(aligned.text)
-    return [token.text for token in found], [aligned.raw(token.start, token.end) for token in found]

@@ -25,9 +25,19 @@ def test_a_preset_changes_keys_that_exist_to_values_that_are_valid(project, pres
     assert repro.preset_changes(Project(project), preset)
 
 
-@pytest.mark.parametrize("form", ["{}", "projects/{}", "projects/{}/", "./projects/{}/"])
+@pytest.mark.parametrize("form", ["{}", "{}/", "projects/{}", "projects/{}/", "./projects/{}/"])
 def test_a_project_is_found_by_its_folder_too(form):
     assert repro.find(form.format(PROJECTS[0])).name == PROJECTS[0]
+
+
+@pytest.mark.parametrize("words", [[PROJECTS[0]], [*PRESETS[0]], [PROJECTS[0], "--seeds", "0", "1"]])
+def test_a_checkout_that_cannot_be_written_is_named_before_dvc_starts(words, monkeypatch, capsys):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr(repro, "_dvc", lambda *words: pytest.fail("DVC was started"))
+    monkeypatch.setattr(sys, "argv", ["repro", *words])
+    with pytest.raises(SystemExit, match="2"):
+        repro.main()
+    assert "error: .dvc: cannot be written\n  expected: a checkout of your own" in capsys.readouterr().err
 
 
 def test_unknown_projects_and_presets_name_the_known():

@@ -136,10 +136,13 @@ def test_dvc_runs_a_copy(repo: Path, data: Path, monkeypatch: pytest.MonkeyPatch
     assert run(repo, "git", "status", "--porcelain", "data/raw/roses") == ""
 
 
-def test_a_copy_in_a_single_file(repo: Path, tmp_path: Path) -> None:
-    (tmp_path / "numbers.csv").write_text("1\n")
-    starter.copy_data(tmp_path / "numbers.csv", tmp_path / "raw")
-    assert (tmp_path / "raw/numbers.csv").read_text() == "1\n"
+@pytest.mark.parametrize("name", ["numbers.csv", "mails.jsonl.gz", "naïve tags"])
+def test_the_data_may_be_a_single_file(repo: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("1\n")
+    copy = start(repo, "toy", "roses", tmp_path / name)
+    assert [path.name for path in (repo / "data/raw/roses").iterdir()] == [name]
+    assert (repo / "data/raw/roses" / name).read_text() == "1\n"
+    assert f"data/raw/roses: 1 file of {tmp_path / name}, tracked" in summary(copy)
 
 
 def test_links_are_followed_and_circles_entered_once(data: Path, tmp_path: Path) -> None:
@@ -321,7 +324,8 @@ def own(repo: Path, data: Path, tmp_path: Path) -> Iterator[Path]:
 def test_a_repository_holds_what_it_needs_and_no_more(own: Path) -> None:
     files = set(run(own, "git", "ls-files").split("\n"))
     top = {"Makefile", "pyproject.toml", "requirements.lock", "requirements-pretrained.lock", "LICENSE", "dvc.yaml"}
-    assert top | {".dvc/config", ".dvcignore", ".gitignore", "README.md", "data/raw/roses.dvc"} <= files
+    hidden = {".dvc/config", ".dvcignore", ".gitignore", ".gitattributes"}
+    assert top | hidden | {"README.md", "data/raw/roses.dvc"} <= files
     assert {"shared/report/page.py", "shared/report/templates/page.html", "tests/test_pipelines.py"} <= files
     assert not files & {"shared/unused.py", "projects/roses/fetch.py", "projects/other/params.py"}
     assert not [name for name in files if "toy" in name or name.startswith("data/raw/roses/")]

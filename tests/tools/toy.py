@@ -9,7 +9,7 @@ from tests.checkout import run
 from tools import deps
 
 REAL = ["shared/core", "tools", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "Makefile", "LICENSE"]
-REAL += ["pyproject.toml", "requirements.lock", "requirements-pretrained.lock", "tests/conftest.py"]
+REAL += [".gitattributes", "pyproject.toml", "requirements.lock", "requirements-pretrained.lock", "tests/conftest.py"]
 REAL += ["tests/pipelines.py", "tests/test_pipelines.py"]
 
 STAGE = '''"""Runs python -m projects.toy.{stage}: data/raw/toy -> data/prepared/toy -> projects/toy/results."""
@@ -42,7 +42,8 @@ def suggest(root: Path) -> dict[str, object]:
     found = [path for path in sorted(root.rglob("*.txt")) if not path.read_text()]
     if found:
         raise UserError(f"{root}: problems\\n" + "\\n".join(f"  - {path.name}: zero bytes" for path in found))
-    return {"prepare.names": sorted(path.name for path in root.iterdir() if path.is_dir()), "train.scale": 2.0}
+    names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else [root.name]
+    return {"prepare.names": names, "train.scale": 2.0}
 """
 PREPARE = """\
     PROJECT.prepared.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Images from the shell: the same for the same seed, and errors for people."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def test_an_image_depends_on_seed_and_number_alone(weights: Path) -> None:
-    sample = predict.load_sampler(weights)
+    sample = predict.load_predictor(weights)
     many = sample(seed=3, number=40)
     assert many.shape == (40, 1, 8, 8)
     assert many.dtype == torch.uint8
@@ -66,6 +67,17 @@ def test_a_file_holds_all_images_and_a_folder_a_file_each(weights: Path, tmp_pat
     assert pixels(tmp_path / "one.jpg").shape == (8, 8)
 
 
+def test_json_names_each_file_with_what_it_was_drawn_from(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(weights, tmp_path / "each", "--seed", 3, "--number", 2, "--class", CLASSES[0], "--json")
+    run(weights, tmp_path / "all.png", "--number", 4, "--json")
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(one.pop("file")).name for one in found] == ["seed3_0000.png", "seed3_0001.png", "all.png"]
+    one = {"seed": 3, "class": CLASSES[0], "number": 1}
+    assert found == [one, one, {"seed": 0, "class": None, "number": 4}]
+
+
 def test_an_unknown_class_is_named_with_the_nearest(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no class 'T-shirt'") as caught:
         run(weights, tmp_path / "a.png", "--class", "T-shirt")
@@ -80,7 +92,7 @@ def test_a_place_that_cannot_be_written_is_named(weights: Path, tmp_path: Path) 
     with pytest.raises(UserError, match="cannot be written"):
         run(weights, tmp_path / "file" / "a.png")
     with pytest.raises(UserError, match="no trained model") as caught:
-        predict.load_sampler(tmp_path)
+        predict.load_predictor(tmp_path)
     assert "train first" in str(caught.value)
 
 

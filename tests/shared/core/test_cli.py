@@ -26,6 +26,8 @@ for module in sys.argv[1:]:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     assert f"python -m {module}" in out.getvalue(), out.getvalue()
     assert "torch" not in sys.modules, module
+for words in ("--json", "--model", "import load_predictor"):  # the last is predict, with one voice everywhere
+    assert words in out.getvalue(), words
 """
 
 

@@ -42,7 +42,7 @@ from .tagging import tag, text_predictor
 from .tags import confidence_of, entities
 
 RAW_TEXT = (
-    "F1 is measured over the words that the data give, as papers do it. `predict` is given a text: it splits it into "
+    "F1 is measured over the words that the data give, as papers do it. predict is given a text: it splits it into "
     "words itself, as far as possible like those of train, and reads it without the sentences around it. From the raw "
     "text of each sentence F1 is {raw_text_f1:.3f}."
 )

@@ -106,7 +106,7 @@ def _titled(renderer: Renderer, title: str, blocks: Sequence[Block]) -> Iterator
 
 
 def _learning(results: Results) -> list[Block]:
-    """A chart for each metric of history.tsv and validation.tsv that changes, most of them folded."""
+    """A chart for each metric of history.tsv and validation.tsv that changes: two are seen, the others folded."""
     charts: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
     for name in ("history.tsv", "validation.tsv"):
         table = results.table(name)
@@ -116,6 +116,7 @@ def _learning(results: Results) -> list[Block]:
             label = {"train": "training", "valid": "validation", "": as_words(key)}[split]
             charts.setdefault(metric, {})[label] = [x for x, _ in pairs], [y for _, y in pairs]
     changing = {metric: series for metric, series in charts.items() if any(_changes(ys) for _, ys in series.values())}
+    changing = dict(sorted(changing.items(), key=lambda chart: "validation" not in chart[1]))  # those say most
     made = [lines(f"learning-{metric}", as_words(metric), series, "epoch", "") for metric, series in changing.items()]
     more = f", and {len(made) - NUM_CURVES} more" if len(made) > NUM_CURVES else ""
     folded = fold(f"How to read these curves{more}", [text(LEARNING), *made[NUM_CURVES:]])

@@ -3,7 +3,8 @@
     python -m tools.readme            # writes each table between its two markers
     python -m tools.readme --check    # exit 2 when one is stale
 
-The root's README has a table of all projects, a project's README one of its presets, from their records.
+The root's README has a table of all projects and their records but those of samples, a project's README one of its
+presets, from their records.
 It reads what git has staged or committed: a run of the pipeline on another machine, where the last digits and the times
 differ, does not make it stale.
 """
@@ -46,11 +47,13 @@ def task(root: Path, project: str) -> str:
 
 
 def results_table() -> str:
-    """In Markdown: a row for each project's run in git, then one for each of its records."""
+    """In Markdown: a row for each project's run in git, then one for each of its records but those of samples."""
     rows = []
     for name in sorted({Path(path).parts[1] for path in _staged("projects/*/params.yaml")}):
         found = {Path(path).parts[3:]: text for path, text in _staged(f"projects/{name}/results/*/*.json").items()}
-        records = _records(name)
+        records = {
+            preset: one for preset, one in _records(name).items() if one["runs"][0]["metrics"]["source"] != "sample"
+        }
         if metrics := found.get(("evaluate", "metrics.json")):
             training = found["train", "run.json"] | found.get(("evaluate", "run.json"), {})
             records = {"params.yaml": {"runs": [{"metrics": metrics, "training": training}]}} | records

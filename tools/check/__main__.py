@@ -25,12 +25,6 @@ from shared.core.walk import files_below
 from shared.data.rows import TABLES, suffix_of
 from shared.image.files import IMAGE_SUFFIXES
 from shared.report.blocks import Block, figure
-from shared.report.page import write_blocks
-from shared.text.files import TEXT_SUFFIX
-
-from .blocks import finding_blocks, text_blocks, with_rest
-from .findings import examine
-from .texts import TextFindings, examine_texts
 
 
 def as_lines(blocks: Sequence[Block]) -> Iterator[str]:
@@ -70,6 +64,8 @@ def locate(word: str) -> tuple[Path, str | None]:
 
 def holds_images(data: Path) -> bool:
     """Whether these are images, not texts: a file beside each image describes it, a picture beside a table does too."""
+    from shared.text.files import TEXT_SUFFIX  # seconds to import, as below
+
     if data.is_file():
         return False
     files = list(files_below(data))
@@ -86,6 +82,12 @@ def main() -> int:
     parser.add_argument("data", help="of images or texts, a file of texts, or projects/<name>")
     parser.add_argument("--page", type=Path, help="where the page goes")
     words = parser.parse_args()
+    from shared.report.page import write_blocks  # seconds to import: --help must not wait for them
+
+    from .blocks import finding_blocks, text_blocks, with_rest
+    from .findings import examine
+    from .texts import TextFindings, examine_texts
+
     with errors_for_people(), tempfile.TemporaryDirectory() as scratch:
         (data, project), album = locate(words.data), Path(scratch)
         found = examine(data, project) if holds_images(data) else examine_texts(data, project)

@@ -175,5 +175,6 @@ def _divisor(count: int | Tensor, world: World) -> tuple[float | Tensor, bool]:
     are none. A rank that has items knows that there are some, and does not wait for the others' number."""
     if world.size == 1:
         return count, not count
-    total = reduce_sum(torch.as_tensor(count, dtype=world.widest, device=world.device), world)
+    own = torch.as_tensor(count, dtype=world.widest, device=world.device)
+    total = reduce_sum(own.clone(), world)  # in place: the log adds up this rank's own
     return total / world.size, not count and not total

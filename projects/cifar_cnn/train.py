@@ -27,12 +27,12 @@ from shared.image.augment import to_float
 from shared.image.params import Reading
 from shared.training.distributed import World
 from shared.training.fit import Training, count_steps
+from shared.training.muon import Muon
 from shared.training.stage import train_stage
 from shared.training.step import cross_entropy, linear
 
 from .data import augment
 from .model import build_model, check_side, whiten_from
-from .muon import Muon
 from .params import Params, Train
 
 VALID_BATCH = 500

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projects.cifar_cnn.muon import Muon, orthogonalise
+from shared.training.muon import Muon, orthogonalise
 
 
 @given(st.integers(1, 40), st.integers(1, 40))

@@ -1,0 +1,61 @@
+"""Detections as records, one an image, and the truth that they are compared with: both in the file's own pixels."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shared.data.batches import gather
+from shared.data.table import Ragged, Table
+from shared.evaluation.records import Records
+from shared.image.augment import to_float
+from shared.image.boxes import unplace_boxes
+from shared.training.distributed import World
+
+from .model import detect
+from .scores import Truth
+
+PARTS = "boxes", "scores", "labels"
+
+
+def record(
+    model: nn.Module, table: Table, world: World, max_detections: int, nms_iou: float
+) -> Callable[[Tensor], Records]:
+    """A function from indices to what is found in these images, as `collect` takes it: lists of boxes (n, 4) float64,
+    scores (n,) and labels (n,), by falling score."""
+    read = gather(table, "image", device=world.device)
+    places, sizes = table.fixed("place"), table.fixed("size")
+
+    @torch.inference_mode()
+    def predict(index: Tensor) -> Records:
+        found: Records = {name: [] for name in PARTS}
+        images = to_float(read(index)["image"])
+        for row, one in zip(index.tolist(), detect(model, images, max_detections, nms_iou), strict=True):
+            size = (float(sizes[row, 0]), float(sizes[row, 1]))
+            boxes = unplace_boxes(one.boxes.double().cpu().numpy(), places[row], size)
+            for name, value in zip(PARTS, (torch.from_numpy(boxes), one.scores.float(), one.labels), strict=True):
+                found[name].append(value)
+        return found
+
+    return predict
+
+
+def truth_of(table: Table) -> Truth:
+    """All objects of a split."""
+    parts = {name: table.ragged(name) for name in ("truth", "label", "ignored", "crowd", "area")}
+    return Truth(
+        image=np.repeat(np.arange(len(table)), parts["label"].lengths),
+        label=np.array(parts["label"].values),
+        boxes=np.array(parts["truth"].values).reshape(-1, 4),
+        ignored=parts["ignored"].values.astype(bool),
+        crowd=parts["crowd"].values.astype(bool),
+        area=np.array(parts["area"].values),
+        num_images=len(table),
+    )
+
+
+def rows_of(ragged: Ragged, index: int) -> Any:
+    """One row of a ragged column as a plain array."""
+    return np.array(ragged.row(index))

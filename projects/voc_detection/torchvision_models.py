@@ -1,0 +1,102 @@
+"""torchvision's detectors by name, for these classes and sizes, with the interface that the project trains and tests.
+
+B images, L objects of the image with most, N detections.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shared.core.errors import UserError
+from shared.core.paths import original_root, show
+from shared.data.batches import Batch
+
+BUILDERS = {
+    "fasterrcnn": "fasterrcnn_resnet50_fpn",
+    "fcos": "fcos_resnet50_fpn",
+    "retinanet": "retinanet_resnet50_fpn",
+    "ssdlite": "ssdlite320_mobilenet_v3_large",
+}
+HUB = "hub"
+
+
+class TorchvisionDetector(nn.Module):
+    """In training a dict of losses, else (boxes, scores, labels) of each image. Their class 0 is the background."""
+
+    def __init__(self, name: str, num_classes: int, sides: tuple[int, int]) -> None:
+        super().__init__()
+        self.net = build_detector(name, num_classes + 1, sides)
+
+    def forward(self, images: Tensor, batch: Batch | None = None) -> Any:
+        """images (B, 3, H, W) float in [0, 1]; batch: in training, boxes, label, real and ignored (B, L)."""
+        if self.training:
+            assert batch is not None
+            return self.net(list(images), list(targets_of(batch)))
+        return [(one["boxes"], one["scores"], one["labels"] - 1) for one in self.net(list(images))]
+
+
+def targets_of(batch: Batch) -> Iterator[dict[str, Tensor]]:
+    """What torchvision's detectors learn from: objects that are real, not ignored, and have an area."""
+    for boxes, label, real, ignored in zip(*(batch[key] for key in ("boxes", "label", "real", "ignored")), strict=True):
+        kept = real & ~ignored & ((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)
+        yield {"boxes": boxes[kept], "labels": label[kept] + 1}
+
+
+def build_detector(name: str, num_classes: int, sides: tuple[int, int]) -> nn.Module:
+    """A detector without weights. Raises UserError on an unknown name.
+
+    Args:
+        num_classes: with the background.
+        sides: (height, width) of the images, which are not resized again; SSDLite's are always 320 px.
+    """
+    from torchvision.models import detection  # takes seconds to import, so only on demand
+
+    if name not in BUILDERS:
+        raise UserError(f"train.model.name: unknown detector {name!r}", expected=f"compact, {', '.join(BUILDERS)}")
+    options: dict[str, Any] = {} if name == "ssdlite" else {"min_size": min(sides), "max_size": max(sides)}
+    build = getattr(detection, BUILDERS[name])
+    network: nn.Module = build(weights=None, weights_backbone=None, num_classes=num_classes, **options)
+    return network
+
+
+def load_pretrained(model: TorchvisionDetector, name: str, weights: str) -> list[Path]:
+    """Starts from weights of the same detector, usually COCO's: whatever has the same shape; the last layers, which
+    depend on the classes, stay as they are. Returns the file, if there is one.
+
+    Args:
+        weights: path of a state dict, from the root of the checkout; "hub": torchvision's; "": none.
+
+    Raises:
+        UserError: no such file, not a state dict, or of another network.
+    """
+    if not weights:
+        return []
+    if weights == HUB:
+        from torchvision.models import get_model_weights
+
+        path = None
+        try:
+            state = get_model_weights(BUILDERS[name]).DEFAULT.get_state_dict(progress=False, check_hash=True)
+        except OSError as error:  # urllib's among them
+            raise UserError(f"train.model.weights: hub cannot be reached: {error}",
+                            fix="the path of a state dict that was downloaded elsewhere") from None  # fmt: skip
+    else:
+        path = original_root() / weights
+        if not path.is_file():
+            raise UserError(f"train.model.weights: {show(path)}: no such file",
+                            fix=f"save {BUILDERS[name]}'s state dict there, or weights=hub")  # fmt: skip
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # of any kind, on damaged files
+            raise UserError(f"{show(path)}: not a state dict: {str(error).splitlines()[0]}") from None
+    own = model.net.state_dict()
+    fits = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    if len(fits) < len(own) / 2:
+        raise UserError(f"{weights}: fits {len(fits)} of the {len(own)} tensors of {BUILDERS[name]}",
+                        expected="weights of this very detector")  # fmt: skip
+    model.net.load_state_dict(fits, strict=False)
+    print(f"train: starts from {weights}: {len(fits)} of {len(own)} tensors; the others depend on the classes")
+    return [path] if path else []

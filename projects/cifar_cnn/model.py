@@ -15,41 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shared.core.errors import UserError
+from shared.image.normalise import Normalise
 from shared.training.weights import load_weights, read_config
 
 from .params import Model
 
 PATCH = 2  # px, side of the patches that the first layer whitens
 WHITEN_EPS = 5e-4  # added to the eigenvalues, so that flat directions are not amplified
-OTHER_SIDES = (
-    32,
-    48,
-    64,
-    96,
-    112,
-    128,
-    160,
-    192,
-    224,
-    256,
-    299,
-)  # px, proposed where a network cannot take smaller images
+# px, proposed where a network cannot take smaller images
+OTHER_SIDES = 32, 48, 64, 96, 112, 128, 160, 192, 224, 256, 299
 BATCH_NORM_MOMENTUM = 0.4  # of the running statistics: short trainings need recent ones
-
-
-class Normalise(nn.Module):
-    """(x - mean) / std by channel; 0 where all training pixels were equal, so that nothing was learned of them."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: list[float], std: list[float]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor([one or torch.inf for one in std]).view(1, -1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.std
 
 
 def identity_conv(channels_in: int, channels_out: int) -> nn.Conv2d:
@@ -148,7 +123,7 @@ def takes(name: str, built_for: int, side: int) -> str:
             output = network(torch.zeros(2, 3, side, side))
     except UserError:
         raise
-    except NotImplementedError:  # RegNet computes its widths with tensors, which the meta device cannot
+    except NotImplementedError:  # RegNet, which takes any size: its widths are tensors, which hold nothing there
         return ""
     except Exception as error:  # each network checks its input in its own way, or not at all
         return " ".join(str(error).split())[:120] or type(error).__name__

@@ -18,27 +18,13 @@ from torch.nn import functional as F
 
 from shared.core.errors import UserError
 from shared.core.paths import show
+from shared.image.normalise import Normalise
 from shared.training.weights import load_weights, read_config
 
 from .params import Model
 
 WIDEST = 8  # times the width: the most channels of a level
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # what torchvision's weights expect
-
-
-class Normalise(nn.Module):
-    """(x - mean) / std by channel; 0 where all training pixels were equal."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: list[float], std: list[float]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor([one or torch.inf for one in std]).view(1, -1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.std
 
 
 def conv(channels_in: int, channels_out: int, stride: int = 1, size: int = 3) -> nn.Sequential:

@@ -25,7 +25,7 @@ IMAGE_SUFFIXES = {
     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".ico",
     ".heic", ".heif", ".svg", ".jxl",  # not readable: reported as a problem rather than skipped silently
 }  # fmt: skip
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -88,7 +88,7 @@ def load_upright(path: Path, px: int, reading: Reading) -> tuple[Image.Image, Se
     """
     with opened(path) as image:
         image.draft(None, (round(REDUCING_GAP * px),) * 2)  # JPEG only: decodes large photographs reduced, 10x faster
-        turn = _TURNS.get(orientation(image))  # before decoding, which forgets it
+        turn = TURNS.get(orientation(image))  # before decoding, which forgets it
         image.load()
         deep = image.mode.startswith(("I", "F"))
         brightest = float(np.asarray(image).max()) if deep else None
@@ -125,7 +125,7 @@ def read_mask(path: Path, reading: Reading, image: Path) -> np.ndarray:
     with opened(image) as picture:
         expected = upright_size(picture)
     with opened(path) as picture:
-        turn = _TURNS.get(orientation(picture))
+        turn = TURNS.get(orientation(picture))
         picture.load()
         values = picture if picture.mode.startswith(("I", "F")) else _opaque(path, picture, reading).convert("L")
         object_ = np.asarray(values.transpose(turn) if turn is not None else values) > 0

@@ -17,8 +17,7 @@ from PIL import Image
 
 from shared.core.errors import Problems, UserError
 from shared.core.paths import show
-from shared.image.files import _TURNS as TURNS
-from shared.image.files import opened, orientation, upright_size
+from shared.image.files import TURNS, opened, orientation, upright_size
 
 IGNORED = 255  # in class indices: pixels that count in no loss and no score
 MAX_CLASSES = 250
@@ -29,21 +28,8 @@ _SEPARATED = r"\s*[\s,;:]\s*"
 _LEADING = re.compile(rf"((?:\d+{_SEPARATED}){{1,3}})(\S.*)")
 _TRAILING = re.compile(rf"(.*?\S)((?:{_SEPARATED}\d+){{3}}|\s*[,;:\t]\s*\d+)")  # "wall 2" is a name
 _HEADERS = {
-    "name",
-    "class",
-    "classes",
-    "label",
-    "labels",
-    "id",
-    "value",
-    "r",
-    "g",
-    "b",
-    "red",
-    "green",
-    "blue",
-    "index",
-}
+    "name", "class", "classes", "label", "labels", "id", "value", "r", "g", "b", "red", "green", "blue", "index",
+}  # fmt: skip
 
 Colour = tuple[int, int, int]
 

@@ -18,7 +18,7 @@ import numpy as np
 from shared.core.files import write_atomic
 from shared.core.headline import headline_of
 
-ABBREVIATIONS = {"f1", "roc", "auc", "pca", "r1", "id", "ap", "ap50", "ap75"}
+ABBREVIATIONS = {"f1", "roc", "auc", "pca", "r1", "id", "ap", "ap50", "ap75", "iou"}
 
 Block = dict[str, Any]
 Numbers = Sequence[float] | np.ndarray

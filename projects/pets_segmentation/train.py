@@ -15,7 +15,6 @@ from shared.core.cli import answer_help
 answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
 
 from shared.core.errors import UserError
-from shared.core.paths import original_root
+from shared.core.paths import weights_file
 from shared.core.seed import derive
 from shared.data.batches import Batch, Batches, EqualBatches, even_shares, gather
 from shared.data.prepared import Prepared
@@ -39,7 +38,7 @@ from shared.training.stage import train_stage
 from shared.training.step import linear
 
 from .data import augment
-from .model import IMAGENET, build_model, start_from
+from .model import BACKBONES, IMAGENET, LITE0, OF_LITE0, build_model, start_from
 from .params import Params, Train
 from .scores import confusion, mean_iou, parts
 
@@ -136,12 +135,17 @@ def validation(prepared: Prepared, world: World) -> Validation | None:
 
 
 def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
-    """The U-Net: Muon for the convolutions that batch norm follows, where it has a rate; AdamW for all else."""
+    """The U-Net: Muon for the convolutions that batch norm follows, where it has a rate; AdamW for all else, with a
+    rate of its own for the backbone."""
     convs = [one for one in model.modules() if isinstance(one, nn.Conv2d) and one.bias is None and one.in_channels > 3]
     filters = [one.weight for one in convs] if params.model.name == "unet" and params.filter_lr else []
     known = {id(weight) for weight in filters}
-    rest = [weight for weight in model.parameters() if id(weight) not in known]
-    adamw = AdamW(rest, lr=params.lr, weight_decay=params.weight_decay, fused=True)
+    groups = []
+    for backbone, factor in ((False, 1.0), (True, params.backbone_lr_factor)):
+        named = [weight for name, weight in model.named_parameters() if name.startswith(BACKBONES) == backbone]
+        some = [weight for weight in named if id(weight) not in known]
+        groups += [{"params": some, "lr": factor * params.lr}] if some else []
+    adamw = AdamW(groups, weight_decay=params.weight_decay, fused=True)
     return [Muon(filters, params.filter_lr, MOMENTUM), adamw] if filters else [adamw]
 
 
@@ -152,8 +156,9 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
         raise UserError(f"train.zoom: {list(chosen.zoom)}", expected="two positive factors, the smaller one first")
     config: dict[str, Any] = {key: prepared.manifest[key] for key in KEPT}
     config |= {"model": chosen.model.model_dump(), "views": chosen.views}
-    files = [original_root() / chosen.weights] if chosen.weights else []
-    config |= IMAGENET if files else {}
+    files = [weights_file(chosen.weights)] if chosen.weights else []
+    if files:
+        config |= OF_LITE0 if chosen.model.name == LITE0 else IMAGENET
     torch.manual_seed(derive(chosen.seed, "weights"))
     model, table = build_model(config), prepared.table("train")
     for path in files:
@@ -180,7 +185,7 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
         optimizers=make_optimizers(model, chosen),
         schedule=linear(updates, warmup=round(chosen.warmup_fraction * updates)),
         config=config,
-        files=[Path(path) for path in files],
+        files=files,
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.core.errors import UserError
-from shared.core.paths import original_root, show
+from shared.core.paths import show, weights_file
 from shared.data.batches import Batch
 
 BUILDERS = {
@@ -84,10 +84,7 @@ def load_pretrained(model: TorchvisionDetector, name: str, weights: str) -> list
             raise UserError(f"train.model.weights: hub cannot be reached: {error}",
                             fix="the path of a state dict that was downloaded elsewhere") from None  # fmt: skip
     else:
-        path = original_root() / weights
-        if not path.is_file():
-            raise UserError(f"train.model.weights: {show(path)}: no such file",
-                            fix=f"save {BUILDERS[name]}'s state dict there, or weights=hub")  # fmt: skip
+        path = weights_file(weights)
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # of any kind, on damaged files

@@ -2,9 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+from shared.core.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "package:"
 _TEMPORARY = f"{os.sep}.dvc{os.sep}tmp{os.sep}exps{os.sep}"
 
 
@@ -19,6 +23,29 @@ def original_root() -> Path:
 def show(path: Path) -> str:
     """A path as the user would type it: relative to the root where it lies inside."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def in_package(name: str) -> Path:
+    """A file or folder of an installed package, `package:<module>/<path in it>`, found without importing it.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    module, _, inside = name.removeprefix(PACKAGE).partition("/")
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"{name}: the package {module} is not installed", fix="make pretrained")
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+def weights_file(name: str) -> Path:
+    """A file that a param names: `package:...`, or a path from the user's checkout. Raises UserError."""
+    path = in_package(name) if name.startswith(PACKAGE) else original_root() / name
+    if not path.is_file():
+        raise UserError(
+            f"{name}: no such file", expected="a path from the root of the checkout, or package:<module>/<file>"
+        )
+    return path
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ A checkpoint is named by a folder, a folder inside an installed package, or an i
 """
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -15,11 +14,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from shared.core.errors import UserError
+from shared.core.paths import PACKAGE, in_package
 from shared.data.batches import Padded
 from shared.data.table import Ragged
 from shared.text.tokens import Encoder
 
-PACKAGE = "package:"  # package:<module>/<folder in it>
 Kind = Literal["body", "classifier"]
 CLASSES = {"body": "AutoModel", "classifier": "AutoModelForSequenceClassification"}
 OF_A_MACHINE = "_name_or_path", "transformers_version", "dtype", "torch_dtype"  # config keys of no use elsewhere
@@ -38,13 +37,9 @@ def find_checkpoint(name: str) -> str:
     """
     if not name.startswith(PACKAGE):
         return name
-    module, _, folder = name.removeprefix(PACKAGE).partition("/")
-    spec = find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"{name}: the package {module} is not installed", fix="make pretrained")
-    path = Path(spec.submodule_search_locations[0]) / folder
+    path = in_package(name)
     if not (path / "config.json").exists():
-        raise UserError(f"{name}: no checkpoint in {module}/{folder}", expected="a folder with config.json")
+        raise UserError(f"{name}: no checkpoint in that folder", expected="a folder with config.json")
     return str(path)
 
 

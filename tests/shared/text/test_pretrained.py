@@ -108,7 +108,7 @@ def test_a_checkpoint_inside_a_package_is_found_without_importing_it(tmp_path, m
     (model / "config.json").write_text("{}")
     monkeypatch.syspath_prepend(tmp_path)
     assert Path(find_checkpoint("package:some_weights/model")) == model
-    with pytest.raises(UserError, match="no checkpoint in some_weights/other"):
+    with pytest.raises(UserError, match="some_weights/other: no checkpoint in that folder"):
         find_checkpoint("package:some_weights/other")
     with pytest.raises(UserError, match="not_there is not installed") as caught:
         find_checkpoint("package:not_there/model")

@@ -19,9 +19,10 @@ answer_help(__name__, __doc__, __file__)  # before torch is imported, which take
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,6 +38,7 @@ from shared.data.folder import SampleFile, find_copies
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column
+from shared.image.annotated import AnnotatedImage, AnnotatedImages
 from shared.image.files import image_size, opened
 from shared.image.masks import IGNORED, Labels, read_labels, report_unknown
 from shared.image.polygons import Drawn, draw_outlines
@@ -65,10 +67,7 @@ def read_pair(pair: Pair, found: Found, params: Prepare) -> Picture:
     tile = (params.height, params.width)
     upright = load(pair.image, params.ground, params.white)
     pixels = np.asarray(fitted(upright, tile, params.fit, Image.Resampling.BICUBIC))
-    if isinstance(pair.mask, Drawn):
-        labels = Labels(_drawn(pair.image, pair.mask), Counter())
-    else:
-        labels = read_labels(pair.mask, found.legend, pair.image)
+    labels = labels_of(pair, found)
     scaled = _nearest(labels.indices, params)
     evidence = None
     if pair.evidence:
@@ -76,6 +75,32 @@ def read_pair(pair: Pair, found: Found, params: Prepare) -> Picture:
             evidence = _nearest(np.asarray(picture), params)
     assert scaled.shape == pixels.shape[:2], "an image and its mask of two sizes"
     return Picture(pixels, Labels(scaled, labels.unknown, labels.turned, labels.grey), evidence)
+
+
+def labels_of(pair: Pair, found: Found) -> Labels:
+    """The mask of an image at its own size. Raises UserError."""
+    if isinstance(pair.mask, Drawn):
+        return Labels(_drawn(pair.image, pair.mask), Counter())
+    return read_labels(pair.mask, found.legend, pair.image)
+
+
+def annotated_images(root: Path, given: Mapping[str, Any], problems: Problems) -> AnnotatedImages:
+    """All images that have a mask, for the data check.
+
+    Args:
+        given: the section prepare of a project whose data they are; empty: unknown.
+    """
+    found = scan(root, given.get("ignore", []), problems)
+    images = [
+        AnnotatedImage(
+            SampleFile(pair.image, pair.id, "", pair.split),
+            not isinstance(pair.mask, Drawn) or bool(pair.mask.outlines),
+            partial(labels_of, pair, found),
+            None if isinstance(pair.mask, Drawn) else pair.mask,
+        )
+        for pair in found.pairs
+    ]
+    return AnnotatedImages("images with masks", images, found.legend.classes, found.notes, found.legend)
 
 
 def _drawn(image: Path, mask: Drawn) -> np.ndarray:

@@ -16,12 +16,13 @@ Everything wrong with the data is listed at once, and nothing is written then.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,7 @@ from shared.data.folder import SampleFile, find_copies
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged, select
+from shared.image.annotated import AnnotatedImage, AnnotatedImages, Boxes
 from shared.image.boxes import Place, box_areas, letterbox, orient_boxes, place_boxes
 from shared.image.files import image_size, load_upright, opened, orientation
 from shared.image.losses import Seen, loss_lines
@@ -48,6 +50,10 @@ EVIDENCE = "evidence"
 SMALL_PX, LARGE_PX = 32, 96  # sides that separate small, medium and large objects, as COCO has them
 FORMS = "Pascal VOC (XML files), COCO (a JSON) or YOLO (data.yaml and text files)"
 LONGER_PX, UPDATES = 320, 2400  # that suggest proposes: the longer side at most, and about how many updates
+SUGGESTED = Prepare(
+    seed=0, width_px=64, height_px=64, ground=114, white=65535.0, valid_fraction=0.1, test_fraction=0.2, group="",
+    first_pixel="auto", faulty_boxes="drop",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,21 @@ class Read:
     size: tuple[int, int]
     instances: np.ndarray | None
     seen: Seen
+
+
+class Frame(NamedTuple):
+    """Sides (width, height) of an image: that its boxes are measured in, as it is stored, and as it is seen, turned by
+    EXIF's orientation."""
+
+    size: tuple[int, int]
+    stored: tuple[int, int]
+    upright: tuple[int, int]
+    turn: int
+
+    def upright_boxes(self, picture: Picture) -> np.ndarray:
+        """Its boxes (L, 4) float64 in pixels of the upright image."""
+        boxes = np.array([one.box for one in picture.objects], float).reshape(-1, 4)
+        return orient_boxes(boxes, 1 if self.size == self.upright != self.stored else self.turn, self.stored)
 
 
 def read_annotations(root: Path, params: Prepare, problems: Problems) -> Found:
@@ -118,28 +139,53 @@ def _read_one(
     """One image, the picture with sound boxes, problems, boxes left out, and its id where EXIF turns it."""
     problems, dropped, turned = Problems(picture.path), list[str](), list[str]()
     with problems.collect():
-        with opened(picture.path) as image:
-            stored, turn = image.size, orientation(image)
-        upright = image_size(picture.path)
-        size = picture.size or stored
-        if size not in (stored, upright):
-            raise UserError(
-                f"{show(picture.path)}: {stored[0]}x{stored[1]} px, but its annotation says {size[0]}x{size[1]}"
-            )
-        if found.relative:
-            picture = in_pixels(picture, stored)
-        picture = check_boxes(picture, size, found.classes, params.faulty_boxes == "drop", problems, dropped)
-        boxes = np.array([one.box for one in picture.objects], float).reshape(-1, 4)
-        if turn > 1:
-            turned = [picture.id]
-            if not (size == upright and upright != stored):
-                boxes = orient_boxes(boxes, turn, stored)
+        picture, frame = _measured(picture, found)
+        picture = check_boxes(picture, frame.size, found.classes, params.faulty_boxes == "drop", problems, dropped)
+        boxes = frame.upright_boxes(picture)
+        turned = [picture.id] if frame.turn > 1 else []
         whole, seen = load_upright(picture.path, max(params.width_px, params.height_px), params.reading)
-        pixels, place = letterbox(whole, (params.width_px, params.height_px), upright, params.ground)
+        pixels, place = letterbox(whole, (params.width_px, params.height_px), frame.upright, params.ground)
         instances = _instances(root, picture, place, params)
         array = np.asarray(pixels).transpose(2, 0, 1)
-        return Read(array, place, boxes, upright, instances, seen), picture, problems.found, dropped, turned
+        return Read(array, place, boxes, frame.upright, instances, seen), picture, problems.found, dropped, turned
     return None, picture, problems.found, dropped, turned
+
+
+def _measured(picture: Picture, found: Found) -> tuple[Picture, Frame]:
+    """The picture with boxes in pixels, and of which sides. Raises UserError: not those of its image."""
+    with opened(picture.path) as image:
+        stored, turn = image.size, orientation(image)
+    upright = image_size(picture.path)
+    size = picture.size or stored
+    if size not in (stored, upright):
+        raise UserError(
+            f"{show(picture.path)}: {stored[0]}x{stored[1]} px, but its annotation says {size[0]}x{size[1]}"
+        )
+    return in_pixels(picture, stored) if found.relative else picture, Frame(size, stored, upright, turn)
+
+
+def annotated_images(root: Path, given: Mapping[str, Any], problems: Problems) -> AnnotatedImages:
+    """All images for the data check. Raises UserError where there is no form to be seen.
+
+    Args:
+        given: the section prepare of a project whose data they are; empty: unknown.
+    """
+    found = read_annotations(root, SUGGESTED.model_copy(update=dict(given)), problems)
+    files = [SampleFile(one.path, one.id, "", one.split) for one in found.pictures]
+    images = [
+        AnnotatedImage(file, bool(one.objects), partial(_as_annotated, one, found))
+        for file, one in zip(files, found.pictures, strict=True)
+    ]
+    return AnnotatedImages(f"images with boxes ({found.form})", images, found.classes, found.notes)
+
+
+def _as_annotated(picture: Picture, found: Found) -> Boxes:
+    """Faulty boxes as well."""
+    picture, frame = _measured(picture, found)
+    problems = Problems(picture.path)
+    check_boxes(picture, frame.size, found.classes, False, problems, [])
+    names, places = [one.name for one in picture.objects], [one.where for one in picture.objects]
+    return Boxes(frame.upright_boxes(picture), names, places, frame.upright, problems.found)
 
 
 def _instances(root: Path, picture: Picture, place: Place, params: Prepare) -> np.ndarray | None:
@@ -206,9 +252,7 @@ def ragged_boxes(rows: Sequence[np.ndarray], dtype: Any) -> Ragged:
 
 def suggest(root: Path) -> dict[str, Any]:
     """The params that suit a folder of your own images. Raises one UserError with everything that is wrong."""
-    params = Prepare(seed=0, width_px=64, height_px=64, ground=114, white=65535.0, valid_fraction=0.1,
-                     test_fraction=0.2, group="", first_pixel="auto", faulty_boxes="drop")  # fmt: skip
-    found, read, keys = read_data(root, params)
+    found, read, keys = read_data(root, SUGGESTED)
     for line in [*found.notes, f"{found.form}: {len(read):,} images, classes {listed(found.classes, 8)}."]:
         print(line)
     width, height = (median(one.size[side] for one in read) for side in (0, 1))

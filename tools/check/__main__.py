@@ -1,14 +1,14 @@
-"""Looks at labelled images or texts before anything is trained on them.
+"""Looks at labelled or annotated images, or texts, before anything is trained on them.
 
-    python -m tools.check projects/flowers                   # looks at data/raw/flowers
-    python -m tools.check some/folder [--page PATH]          # images, or texts of any form that prepare reads
+    python -m tools.check projects/flowers             # looks at data/raw/flowers
+    python -m tools.check some/folder [--page PATH]    # images, boxes, masks or texts of any form that prepare reads
     python -m tools.check tickets.csv
 
 Tells from the files what they are, and says so. Names what prepare would refuse, damaged files, copies in two splits
 or under two classes (images that were re-encoded, resized, slightly cropped or mirrored; texts that are nearly the
-same), and labels worth a look, on the terminal and on one HTML page, report/check-<name>.html. Exits 0 if all is well;
-1 when a count of the verdict is not 0, also where near copies may come to lie in two splits when prepare draws them; 2
-when there is nothing to check.
+same), boxes that are copies of another, nearly empty or out of their image, and labels worth a look, on the terminal
+and on one HTML page, report/check-<name>.html. Exits 0 if all is well; 1 when a count of the verdict is not 0, also
+where near copies may come to lie in two splits when prepare draws them; 2 when there is nothing to check.
 """
 
 import argparse
@@ -84,14 +84,17 @@ def main() -> int:
     words = parser.parse_args()
     from shared.report.page import write_blocks  # seconds to import: --help must not wait for them
 
-    from .blocks import finding_blocks, text_blocks, with_rest
+    from .annotated import examine_annotated
+    from .blocks import blocks_of, with_rest
     from .findings import examine
-    from .texts import TextFindings, examine_texts
+    from .texts import examine_texts
 
     with errors_for_people(), tempfile.TemporaryDirectory() as scratch:
         (data, project), album = locate(words.data), Path(scratch)
-        found = examine(data, project) if holds_images(data) else examine_texts(data, project)
-        blocks = list(text_blocks(found) if isinstance(found, TextFindings) else finding_blocks(found, album))
+        of_images = holds_images(data)
+        annotated = examine_annotated(data, project) if of_images else None
+        found = annotated or (examine(data, project) if of_images else examine_texts(data, project))
+        blocks = list(blocks_of(found, album))
         page = (words.page or ROOT / "report" / f"check-{data.name}.html").absolute()
         write_blocks(page, f"Data check: {show(data)}", list(with_rest(blocks)), album)
         text = "\n".join([*as_lines(blocks), "", f"page: {show(page)}"])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -123,30 +123,44 @@ def examine(root: Path, project: str | None = None) -> Findings:
     if not folder.images:
         problems.raise_if_any()
     find_copies(folder.images, problems)
-    reading = _reading(folder.images, project)
+    reading = reading_of(folder.images, project)
+    images, thumbnails, digests, seen, damaged = read_files(root, folder.images, reading)
+    parts, groups = find_groups(images, thumbnails, digests)
+    hints, trust = find_hints(images, thumbnails, np.unique(parts, return_index=True)[1])
+    notes = [*folder.notes, *loss_lines(seen, reading)]
+    return Findings(what, images, problems.found, damaged, groups, hints, trust, notes, reading)
+
+
+def prepare_params(project: str | None) -> dict[str, Any]:
+    """The section prepare of a project; empty without."""
+    found: dict[str, Any] = read_yaml(ROOT / "projects" / project / "params.yaml").get("prepare", {}) if project else {}
+    return found
+
+
+def reading_of(images: Sequence[SampleFile], project: str | None) -> Reading:
+    """How prepare reads the images, but in colour."""
+    given = prepare_params(project)
+    if "white" not in given:
+        given = {"white": suggested_white([image.path for image in images])}
+    known: dict[str, Any] = {key: given[key] for key in ("fit", "ground", "white") if key in given}
+    return SUGGESTED_SPLITS.model_copy(update=known)
+
+
+def read_files(
+    root: Path, files: Sequence[SampleFile], reading: Reading
+) -> tuple[list[SampleFile], np.ndarray, list[bytes], list[Seen], list[str]]:
+    """The images that can be read, their thumbnails (N, S, S, 3) uint8, the digests of their files, what was seen in
+    them, and a sentence for each of the others. Raises UserError where none can be read."""
     damaged, read = Problems(show(root)), list[tuple[SampleFile, np.ndarray, bytes, Seen]]()
     with ThreadPoolExecutor() as pool:
-        waiting = [pool.submit(_read, file, reading) for file in folder.images]
+        waiting = [pool.submit(_read, file, reading) for file in files]
         for result in tqdm(waiting, unit="image", disable=None):
             with damaged.collect():
                 read.append(result.result())
     if not read:
-        raise UserError(f"{show(root)}: none of its {len(folder.images):,} images can be read: {damaged.found[0]}")
+        raise UserError(f"{show(root)}: none of its {len(files):,} images can be read: {damaged.found[0]}")
     images, small, digests, seen = zip(*read, strict=True)
-    thumbnails = np.stack(small)
-    parts, groups = find_groups(images, thumbnails, digests)
-    hints, trust = find_hints(images, thumbnails, np.unique(parts, return_index=True)[1])
-    notes = [*folder.notes, *loss_lines(seen, reading)]
-    return Findings(what, list(images), problems.found, damaged.found, groups, hints, trust, notes, reading)
-
-
-def _reading(images: Sequence[SampleFile], project: str | None) -> Reading:
-    """How prepare reads the images, but in colour."""
-    given = read_yaml(ROOT / "projects" / project / "params.yaml").get("prepare", {}) if project else {}
-    if "white" not in given:
-        given = {"white": suggested_white([image.path for image in images])}
-    known = {key: given[key] for key in ("fit", "ground", "white") if key in given}
-    return SUGGESTED_SPLITS.model_copy(update=known)
+    return list(images), np.stack(small), list(digests), list(seen), damaged.found
 
 
 def _read(file: SampleFile, reading: Reading) -> tuple[SampleFile, np.ndarray, bytes, Seen]:

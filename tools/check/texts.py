@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from shared.core.errors import MAX_LISTED, Problems, UserError
-from shared.core.params import read_yaml
 from shared.core.paths import ROOT, show
 from shared.data.split import SPLITS
 from shared.text.classes import read_texts
 from shared.text.copies import equal_texts, find_contradictions, find_near_copies
 from shared.text.files import Text, guess_columns
 from tools.readme import project_names
+
+from .findings import prepare_params
 
 Reader = Callable[[Path, Problems, Problems], list[Text]]
 ANNOTATED = "annotated_texts"  # in a project's prepare: reads forms of its own
@@ -124,7 +125,7 @@ def _readers(project: str | None) -> Iterator[tuple[bool, str, Reader]]:
 
 
 def _read_classes(project: str | None, root: Path, problems: Problems, notes: Problems) -> list[Text]:
-    prepare = read_yaml(ROOT / "projects" / project / "params.yaml").get("prepare", {}) if project else {}
+    prepare = prepare_params(project)
     if "text_column" in prepare:
         columns = prepare["text_column"], prepare["label_column"]
     else:

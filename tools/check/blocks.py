@@ -17,7 +17,7 @@ from shared.data.split import SPLITS
 from shared.image.annotated import AnnotatedImage, AnnotatedImages, Boxes
 from shared.image.boxes import COLOURS, draw_boxes
 from shared.image.files import REDUCING_GAP, image_size, load_upright
-from shared.image.masks import Labels
+from shared.image.masks import IGNORED, Labels
 from shared.image.params import Reading
 from shared.report.blocks import Block, cell, pictures, section, strips, table, text
 
@@ -28,7 +28,7 @@ from .texts import TextFindings, excerpt
 SHOWN_PX, DRAWN_PX = 112, 320  # of images, and with what is annotated in them
 MOST_GROUPS, MOST_OF_A_GROUP, MOST_HINTS, MOST_LINES = 40, 6, 20, 200
 MOST_DRAWN, MOST_READ = 12, 6  # pictures of a kind of findings, and of any
-MOST_NAMED, MOST_SHARES = 12, 3  # boxes that have their names, and classes of a mask that are listed
+MOST_NAMED = 12  # boxes of a picture that have their names
 WRONG, GREY, OPACITY = (210, 0, 0), (128, 128, 128), 0.5
 MANY = 0.1  # share of images with a near copy, above which they probably just look similar
 LEAK = "scores on the later split are too good, if they are copies"
@@ -188,25 +188,23 @@ def _annotated(found: AnnotatedFindings, one: AnnotatedImage, album: Path, odd: 
         note = ", ".join(f"{name} {number}" for name, number in Counter(content.names).most_common()) or "no objects"
         small = _boxes_on(small, content, found.given.classes, odd.box if odd else None)
     else:
-        counts = np.bincount(content.indices.ravel(), minlength=len(found.given.classes))
-        shares = sorted(zip(counts / counts.sum(), found.given.classes, strict=False), reverse=True)
-        note = ", ".join(f"{name} {share:.0%}" for share, name in shares[:MOST_SHARES])
+        note = ", ".join(
+            found.given.classes[number] for number in np.unique(content.indices).tolist() if number < IGNORED
+        )
         small = _mask_on(small, content, found.given)
     return _saved(small, album, one.file.id, odd.note if odd else note)
 
 
 def _boxes_on(small: Image.Image, found: Boxes, classes: Sequence[str], marked: int | None) -> Image.Image:
     """The picture with all boxes in the colours of their classes; or with one in red, and the others in grey."""
-    numbers = [number for number in np.flatnonzero(np.isfinite(found.boxes).all(axis=1)).tolist() if number != marked]
-    numbers += [] if marked is None else [marked]  # over the others
-    colours = [COLOURS[classes.index(found.names[number]) % len(COLOURS)] for number in numbers]
-    names = [found.names[number] if len(numbers) <= MOST_NAMED else "" for number in numbers]
-    if marked is not None:
-        colours = [WRONG if number == marked else GREY for number in numbers]
-        names = [found.names[number] if number == marked else "" for number in numbers]
     scale = [side / of for side, of in zip(small.size * 2, found.size * 2, strict=True)]
-    places = (found.boxes[numbers] * scale).clip(-2, [side + 2 for side in small.size * 2])  # PIL takes no huge numbers
-    return draw_boxes(small, places, names, colours, 1 if marked is None else 2)
+    # PIL takes no huge numbers
+    places = np.nan_to_num(found.boxes * scale, nan=-2).clip(-2, [side + 2 for side in small.size * 2])
+    if marked is not None:
+        drawn = draw_boxes(small, places, [""] * len(places), [GREY] * len(places))
+        return draw_boxes(drawn, places[[marked]], [found.names[marked]], [WRONG])
+    colours = [COLOURS[classes.index(name) % len(COLOURS)] for name in found.names]
+    return draw_boxes(small, places, [name * (len(places) <= MOST_NAMED) for name in found.names], colours, 1)
 
 
 def _mask_on(small: Image.Image, found: Labels, given: AnnotatedImages) -> Image.Image:

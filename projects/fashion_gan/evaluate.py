@@ -123,7 +123,7 @@ def draw(folder: Path, images: Mapping[str, Images], train: Tensor, classes: Seq
         save_image(to_float(grid), folder / f"{name}.png", nrow=columns, padding=1, pad_value=1)
         alt = f"{len(grid)} images in {columns} columns. {caption}"
         row = {"file": f"pictures/{name}.png", "caption": caption, "alt": alt}
-        drawn[name] = blocks.pictures([row], sharp=True, large=True)
+        drawn[name] = blocks.pictures([row], sharp=True, size="large")
     return drawn
 
 

@@ -240,7 +240,7 @@ def write_samples(results: Path, grids: Sequence[Tensor]) -> None:
     for name, file in (("moving.webp", moving), ("still.png", still)):
         write_atomic(results / "samples" / name, file.getvalue())
     row = {"file": "samples/moving.webp", "still": "samples/still.png", "caption": "The same noise, from start to end"}
-    blocks.leave(results, [blocks.section("Samples over training"), blocks.pictures([row], sharp=True, large=True)])
+    blocks.leave(results, [blocks.section("Samples over training"), blocks.pictures([row], sharp=True, size="large")])
 
 
 def validation(prepared: Prepared, world: World) -> Validate | None:

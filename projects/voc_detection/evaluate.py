@@ -268,14 +268,18 @@ def worst_blocks(drawn: Sequence[Mapping[str, Any]]) -> list[Block]:
     if not drawn:
         return [text("No error in any test image.")]
     words = "The images with the most errors. White boxes are the truth; green detections are right, red ones wrong."
-    return [text(words), pictures(drawn)]
+    return [text(words), pictures(drawn, size="medium")]
 
 
 def suspect_blocks(drawn: Sequence[Mapping[str, Any]]) -> list[Block]:
     made = [section("Labels worth a look")]
     if not drawn:
         return [*made, text("None: no sure detection lies where no object is, and every object was seen.")]
-    return [*made, text("Where the model and the labels of the test images disagree completely."), pictures(drawn)]
+    return [
+        *made,
+        text("Where the model and the labels of the test images disagree completely."),
+        pictures(drawn, size="medium"),
+    ]
 
 
 def class_blocks(metrics: Mapping[str, Any]) -> list[Block]:

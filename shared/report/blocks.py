@@ -21,6 +21,7 @@ from shared.core.headline import headline_of
 ABBREVIATIONS = {"f1", "roc", "auc", "pca", "r1", "id", "ap", "ap50", "ap75", "iou"}
 
 Block = dict[str, Any]
+Size = Literal["small", "medium", "large"]
 Numbers = Sequence[float] | np.ndarray
 
 
@@ -183,7 +184,7 @@ def matrix(
     return {"block": "matrix", "name": name, "title": title, **drawn}
 
 
-def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, large: bool = False, by: str = "") -> Block:
+def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, size: Size = "small", by: str = "") -> Block:
     """A grid of pictures, or one below the other.
 
     Args:
@@ -191,10 +192,10 @@ def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, large: bool
             the stage, to be linked to), "group" and "still": the file that stands for a moving picture on paper and
             for readers who want nothing to move. PNG, WebP, JPEG or GIF.
         sharp: small pictures are enlarged in sharp squares.
-        large: as wide as the text.
+        size: about eight side by side, four, or one as wide as the text.
         by: what the groups are, such as "Class": the reader can choose one of them.
     """
-    return {"block": "pictures", "rows": rows, "sharp": sharp, "large": large, "by": by}
+    return {"block": "pictures", "rows": rows, "sharp": sharp, "size": size, "by": by}
 
 
 def strips(rows: Sequence[Mapping[str, Any]], sharp: bool = False) -> Block:

@@ -18,7 +18,8 @@ from shared.core.paths import show
 from .blocks import Block, as_words, figure
 from .charts import DRAW
 
-KEEP_BYTES, SMALL_PX, LARGE_PX = 16_000, 320, 900  # pictures with more bytes are made smaller
+KEEP_BYTES = 16_000  # pictures with more bytes are made smaller
+MOST_PX = {"small": 320, "medium": 480, "large": 900}
 LEVELS = 8  # of colour, for and against
 MEDIA = {
     ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
@@ -86,7 +87,7 @@ class Renderer:
         if kind == "table":
             block = block | {"numeric": [_numeric(column) for column in zip(*block["rows"], strict=True)]}
         elif kind in ROWS:
-            rows = [self._row(kind, row, bool(block.get("large"))) for row in block["rows"]]
+            rows = [self._row(kind, row, block.get("size", "small")) for row in block["rows"]]
             block = block | {"rows": rows, "groups": {}}
             if block.get("by"):
                 block = self._grouped(block)
@@ -118,7 +119,7 @@ class Renderer:
         rows = [{**row, "number": numbers[row["group"]]} for row in block["rows"]]
         return block | {"rows": rows, "groups": dict(counts.most_common()), "name": self._id(f"by-{block['by']}")}
 
-    def _row(self, kind: str, row: Mapping[str, Any], large: bool) -> dict[str, Any]:
+    def _row(self, kind: str, row: Mapping[str, Any], size: str) -> dict[str, Any]:
         """A row with what the templates need of it: files as `uri` (and `still_uri`), highlighted texts, ids."""
         if "id" in row:
             row = {**row, "id": self._id(row["id"])}
@@ -127,9 +128,9 @@ class Renderer:
         if kind == "highlights":
             return {**row, "marks": {label: highlighted(row, label) for label in row["marks"]}}
         if kind == "strips":
-            return {**row, "pictures": [self._row("pictures", one, large) for one in row["pictures"]]}
+            return {**row, "pictures": [self._row("pictures", one, size) for one in row["pictures"]]}
         files = {"uri": row["file"], "still_uri": row.get("still")}
-        return {**row, **{key: data_uri(self.folder, file, large) for key, file in files.items() if file}}
+        return {**row, **{key: data_uri(self.folder, file, size) for key, file in files.items() if file}}
 
 
 def _numeric(column: Iterable[Any]) -> bool:
@@ -138,7 +139,7 @@ def _numeric(column: Iterable[Any]) -> bool:
     return all(isinstance(one["value"], int | float | None) and not one.get("note") for one in cells)
 
 
-def data_uri(folder: Path, file: str, large: bool = False) -> str:
+def data_uri(folder: Path, file: str, size: str = "small") -> str:
     """A file inside a folder as a data: URI. Large pictures are made smaller; those that move stay as they are.
 
     A file outside the folder, or of another kind than those in `MEDIA`, is a bug of a stage.
@@ -147,7 +148,7 @@ def data_uri(folder: Path, file: str, large: bool = False) -> str:
     assert path.is_relative_to(folder.resolve()), f"{show(path)} is not in {show(folder)}"
     data, media = path.read_bytes(), MEDIA[path.suffix]
     if media.startswith("image/") and len(data) > KEEP_BYTES:
-        data, media = _smaller(data, media, LARGE_PX if large else SMALL_PX)
+        data, media = _smaller(data, media, MOST_PX[size])
     return f"data:{media};base64,{base64.b64encode(data).decode()}"
 
 

@@ -51,7 +51,7 @@ def _seen(results: Results) -> dict[str, Any]:
             rows = block["rows"] if name == "pictures" else block["rows"][0]["pictures"]
             files = [row.get("still", row["file"]) for row in rows[:THUMBNAILS]]
             if all((results.of(stage) / file).exists() for file in files):  # pictures are not in git
-                uris = [data_uri(results.of(stage), file, bool(block.get("large"))) for file in files]
+                uris = [data_uri(results.of(stage), file, block.get("size", "small")) for file in files]
                 return {"thumbnails": uris, "excerpt": ""}
     for _, name, block in _in_order(results):
         if name == "highlights" and block["rows"]:

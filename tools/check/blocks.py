@@ -82,13 +82,14 @@ def annotated_blocks(found: AnnotatedFindings, album: Path) -> Iterator[Block]:
     for kind in kinds:
         if some := [one for one in found.odd if one.kind == kind]:
             yield section(kind.capitalize())
-            yield pictures([_annotated(found, one.image, album, one) for one in some[:MOST_DRAWN]])
+            yield pictures([_annotated(found, one.image, album, one) for one in some[:MOST_DRAWN]], size="medium")
             rest = [[f"{one.image.file.id}: {one.note}"] for one in some[MOST_DRAWN:]]
             yield table([], rest[:MOST_LINES]) | _more(rest, MOST_LINES)
     yield from _groups(files, album)
     seen = [one for one in found.given.images if one.annotated]
+    drawn = [_annotated(found, one, album) for one in seen[:: max(1, len(seen) // MOST_READ)][:MOST_READ]]
     yield section("As they are read")
-    yield pictures([_annotated(found, one, album) for one in seen[:: max(1, len(seen) // MOST_READ)][:MOST_READ]])
+    yield pictures(drawn, size="medium")
 
 
 def text_blocks(found: TextFindings) -> Iterator[Block]:

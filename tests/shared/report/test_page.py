@@ -434,7 +434,7 @@ def test_the_index_shows_headlines_records_and_what_has_not_run(results: Results
 def test_the_index_shows_first_what_summaries_show_or_a_text(results: Results, tmp_path: Path) -> None:
     picture(results.of("explain") / "map.png")
     picture(results.of("evaluate") / "made.png", 16)
-    made = blocks.pictures([{"file": "made.png", "caption": ""}], large=True)
+    made = blocks.pictures([{"file": "made.png", "caption": ""}], size="large")
     left(results, "explain", blocks.pictures([{"file": "map.png", "caption": ""}]))
     left(results, "evaluate", blocks.text("done"), summary=[blocks.number("3 of 9 wrong", "Accuracy"), made])
     write(results.of("evaluate") / "metrics.json", METRICS)

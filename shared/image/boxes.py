@@ -100,9 +100,13 @@ def box_ious(first: Array, second: Array, crowd: Array | None = None) -> Array:
         np.maximum(first[:, None, :2], second[None, :, :2]),
         np.minimum(first[:, None, 2:], second[None, :, 2:]),
     )
-    both = (high - low).clip(0).prod(2)
-    alone = box_areas(first)[:, None]
-    union = alone + box_areas(second)[None] - both
+    return ious_of((high - low).clip(0).prod(2), box_areas(first), box_areas(second), crowd)
+
+
+def ious_of(both: Array, first: Array, second: Array, crowd: Array | None = None) -> Array:
+    """The same from areas: of the intersections (N, M), of the first (N,) and of the second (M,), perhaps crowds."""
+    alone = first[:, None]
+    union = alone + second[None] - both
     if crowd is not None:
         union = np.where(crowd[None], alone, union)
     found: Array = np.divide(both, union, out=np.zeros_like(both), where=union > 0)

@@ -23,7 +23,7 @@ IGNORED = 255  # in class indices: pixels that count in no loss and no score
 MAX_CLASSES = 250
 RAMP = 16  # unnamed values of one mask, from which it is taken for a grey image and not for labels
 SHOWN = 8  # unnamed colours or values that are listed, the most frequent first
-_LOSSY = {"JPEG", "MPO", "JPEG2000"}
+LOSSY = {"JPEG", "MPO", "JPEG2000"}  # formats that change values
 _SEPARATED = r"\s*[\s,;:]\s*"
 _LEADING = re.compile(rf"((?:\d+{_SEPARATED}){{1,3}})(\S.*)")
 _TRAILING = re.compile(rf"(.*?\S)((?:{_SEPARATED}\d+){{3}}|\s*[,;:\t]\s*\d+)")  # "wall 2" is a name
@@ -202,7 +202,7 @@ def read_labels(path: Path, legend: Legend, image: Path) -> Labels:
     with opened(image) as picture:
         seen, stored, turn = upright_size(picture), picture.size, TURNS.get(orientation(picture))
     with opened(path) as picture:
-        own_turn, lossy = TURNS.get(orientation(picture)), picture.format in _LOSSY
+        own_turn, lossy = TURNS.get(orientation(picture)), picture.format in LOSSY
         picture.load()
         if lossy:
             raise UserError(

@@ -74,7 +74,7 @@ def read_coco(path: Path, problems: Problems) -> tuple[list[str], list[Drawn]]:
             if key not in known:
                 problems.add(place, f"of the {kind} {key!r}, which is not in the file")
         if image in of_image and category in labels:
-            found[image] += _outline(labels[category], drawn, sizes[image], place, problems)
+            found[image] += read_outline(labels[category], drawn, sizes[image], place, problems)
     drawn_images = [
         Drawn(str(one["file_name"]), *sizes[number], sorted(found[number], key=lambda outline: -outline.area))
         for number, one in of_image.items()
@@ -83,13 +83,26 @@ def read_coco(path: Path, problems: Problems) -> tuple[list[str], list[Drawn]]:
     return [BACKGROUND, *names], drawn_images
 
 
-def _outline(label: int, drawn: Any, size: tuple[int, int], place: str, problems: Problems) -> list[Outline]:
+def read_outline(label: int, drawn: Any, size: tuple[int, int], place: str, problems: Problems) -> list[Outline]:
+    """An annotation's `segmentation`: a list of polygons, or run lengths; none where something is wrong with it.
+
+    Args:
+        size: (width, height) in px of the image that it is drawn on.
+        place: of the annotation, for messages.
+        problems: gets what is wrong, as `read_coco` says.
+    """
     if isinstance(drawn, Mapping):
-        runs = drawn.get("counts", [])
+        runs, sides = drawn.get("counts"), drawn.get("size", [size[1], size[0]])
         if isinstance(runs, str):
             runs = decode_runs(runs)
-        if sum(runs) != size[0] * size[1] or any(run < 0 for run in runs):
+        if not isinstance(runs, list) or not all(isinstance(run, int) and run >= 0 for run in runs):
+            problems.add(place, "counts that are no run lengths, expected a list of integers from 0 on, or COCO's text")
+            return []
+        if sum(runs) != size[0] * size[1]:
             problems.add(place, f"run lengths of {sum(runs):,} pixels, but its image has {size[0] * size[1]:,}")
+            return []
+        if sides != [size[1], size[0]]:
+            problems.add(place, f"a mask of the size {sides}, but its image has {[size[1], size[0]]} (height, width)")
             return []
         return [Outline(label, [], runs, float(sum(runs[1::2])))]
     try:
@@ -118,12 +131,18 @@ def draw_outlines(image: Drawn) -> np.ndarray:
     """(H, W) uint8 class indices. Smaller annotations lie on larger ones, so that none is hidden as a whole."""
     indices = np.zeros((image.height, image.width), np.uint8)
     for outline in image.outlines:
-        if outline.runs:
-            inside = np.repeat(np.arange(len(outline.runs)) % 2 == 1, outline.runs)
-            indices[inside.reshape(image.width, image.height).T] = outline.label
-        for polygon in outline.polygons:
-            indices[fill(polygon, image.height, image.width)] = outline.label
+        indices[outline_mask(outline, image.height, image.width)] = outline.label
     return indices
+
+
+def outline_mask(outline: Outline, height: int, width: int) -> np.ndarray:
+    """(H, W) bool: the pixels of an annotation, those of all its polygons."""
+    if outline.runs:
+        return np.repeat(np.arange(len(outline.runs)) % 2 == 1, outline.runs).reshape(width, height).T
+    inside = np.zeros((height, width), bool)
+    for polygon in outline.polygons:
+        inside |= fill(polygon, height, width)
+    return inside
 
 
 def fill(polygon: np.ndarray, height: int, width: int) -> np.ndarray:

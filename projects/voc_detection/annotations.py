@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from shared.core.errors import Problems
 from shared.core.paths import show
 from shared.core.walk import files_below
+from shared.data.split import SPLIT_NAMES
 from shared.image.files import IMAGE_SUFFIXES
 
 LEAST_PX = 1.0  # sides of a box are longer: corners of one place, in VOC's inclusive pixels, are a click gone wrong
@@ -30,6 +32,7 @@ class Object:
         ignored: difficult, or a crowd: neither to be found nor wrong to be found.
         crowd: many objects in one box: any number of detections may lie in it.
         area: in square pixels, where the annotation gives that of the object itself.
+        mask: polygons or run lengths in the box's pixels, as COCO's `segmentation` has them; None: none.
     """
 
     where: str
@@ -38,6 +41,7 @@ class Object:
     ignored: bool = False
     crowd: bool = False
     area: float | None = None
+    mask: Any = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,11 @@ class Found:
     notes: list[str] = field(default_factory=list)
     relative: bool = False
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether some object has a mask."""
+        return any(one.mask for picture in self.pictures for one in picture.objects)
+
 
 class ImageIndex:
     """The images below a folder, by name and by stem."""
@@ -110,6 +119,12 @@ class ImageIndex:
 
 def only(paths: Sequence[Path]) -> Path | None:
     return paths[0] if len(paths) == 1 else None
+
+
+def split_of_folders(path: Path, root: Path) -> str | None:
+    """By the folders that a file lies in: train/, valid/, test/."""
+    parts = [part.lower() for part in path.relative_to(root).parts[:-1]]
+    return next((SPLIT_NAMES[part] for part in parts if part in SPLIT_NAMES), None)
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

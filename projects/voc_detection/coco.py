@@ -104,7 +104,8 @@ def _read_file(
         else:
             crowd, area = bool(one.get("iscrowd", 0)), one.get("area")
             number_ = float(area) if isinstance(area, int | float) and area > 0 else None
-            of_image[str(one["image_id"])].append(Object(label, names[key], box, crowd, crowd, number_))
+            drawn = one.get("segmentation")
+            of_image[str(one["image_id"])].append(Object(label, names[key], box, crowd, crowd, number_, drawn))
     for one in tree["images"]:
         key, name = str(one.get("id")), one.get("file_name")
         if ids[key] > 1:

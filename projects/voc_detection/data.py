@@ -8,6 +8,7 @@ B images, C channels, H height, W width, L boxes of the image with most.
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -29,14 +30,15 @@ def augment(batch: Batch, epoch: float, params: Train, ground: int, read: Read, 
     """Mirrors, turns, zooms, shifts and recolours each image, and its boxes; makes some of four.
 
     Args:
-        batch: image (B, C, H, W) uint8; boxes (B, L, 4), boxes_mask, label, ignored (B, L); sample (B,) int64.
+        batch: image (B, C, H, W) uint8; boxes (B, L, 4), boxes_mask, label, ignored (B, L); sample (B,) int64; perhaps
+            masks (B, L, H * W / 8) uint8, their bits.
         epoch: a fraction: 1.5 is half of the second pass.
         ground: grey level where there is no image.
         read: the same fields of any samples: the other three images of a mosaic.
         size: number of samples that mosaics are drawn from.
 
     Returns:
-        image as float in [0, 1], boxes, label, and `real`, `ignored` (B, L) bool.
+        image as float in [0, 1], boxes, label, and `real`, `ignored` (B, L) bool; masks (B, L, H, W) bool.
     """
     draws = Draws(params.seed, int(epoch) + 1, batch["sample"])
     plain = epoch >= params.epochs * (1 - params.plain_fraction)
@@ -53,7 +55,8 @@ def augment(batch: Batch, epoch: float, params: Train, ground: int, read: Read, 
 def prepared(batch: Batch) -> Batch:
     """A batch without augmentation, in the form that losses and detectors take."""
     real = batch["boxes_mask"]
-    return {
+    masks = {"masks": unpacked(batch["masks"], batch["image"].shape[-2:])} if "masks" in batch else {}
+    return masks | {
         "image": to_float(batch["image"]),
         "boxes": batch["boxes"],
         "label": batch["label"],
@@ -61,6 +64,12 @@ def prepared(batch: Batch) -> Batch:
         "ignored": batch["ignored"].bool() & real,
         "sample": batch["sample"],
     }
+
+
+def unpacked(bits: Tensor, sides: torch.Size) -> Tensor:
+    """(B, L, H * W / 8) uint8 -> (B, L, H, W) bool, as np.packbits has put them."""
+    places = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=bits.device)
+    return ((bits[..., None] & places) != 0).view(*bits.shape[:2], *sides)
 
 
 def affine(sides: torch.Size, draws: Draws, params: Train) -> Tensor:
@@ -91,6 +100,9 @@ def move(batch: Batch, maps: Tensor, ground: int, least: float = LEAST_SEEN) -> 
     grid = F.affine_grid(torch.cat([linear, shift[..., None]], 2), list(image.shape), align_corners=False)
     level = ground / 255
     moved = F.grid_sample(image - level, grid, padding_mode="zeros", align_corners=False) + level
+    if "masks" in batch:
+        seen = F.grid_sample(batch["masks"].to(image), grid, padding_mode="zeros", align_corners=False)
+        batch = batch | {"masks": seen >= 0.5}
     corners = torch.stack([boxes[..., [0, 1]], boxes[..., [2, 1]], boxes[..., [2, 3]], boxes[..., [0, 3]]], 2)
     turned = torch.einsum("bij,blcj->blci", maps[:, :, :2], corners) + maps[:, None, None, :, 2]
     whole = torch.cat([turned.amin(2), turned.amax(2)], 2)
@@ -147,7 +159,10 @@ def with_mosaics(batch: Batch, made: Tensor, others: Tensor, corner: Tensor, rea
     image = torch.zeros_like(first["image"])
     for number, piece in enumerate(pieces):
         image = torch.where(quarter == number, piece["image"], image)
-    joined = {name: torch.cat([piece[name] for piece in pieces], 1) for name in ("boxes", "label", "real", "ignored")}
+        if "masks" in piece:
+            piece["masks"] &= quarter == number
+    names = [name for name in ("boxes", "label", "real", "ignored", "masks") if name in batch]
+    joined = {name: torch.cat([piece[name] for piece in pieces], 1) for name in names}
     images = batch["image"].clone()
     images[made] = image
     longest = max(joined["real"].shape[1], batch["real"].shape[1])
@@ -178,6 +193,8 @@ def resized(batch: Batch, epoch: float, params: Train) -> Batch:
     height, width = batch["image"].shape[-2:]
     factor = 1 + params.multi_scale * (2 * draw - 1)
     sides = [max(STEP_PX, STEP_PX * round(side * factor / STEP_PX)) for side in (height, width)]
-    image = F.interpolate(batch["image"], sides, mode="bilinear", antialias=True)
+    fit = partial(F.interpolate, size=sides, mode="bilinear", antialias=True)
+    image = fit(batch["image"])
+    masks = {"masks": fit(batch["masks"].to(image)) >= 0.5} if "masks" in batch else {}
     scale = batch["boxes"].new_tensor([sides[1] / width, sides[0] / height] * 2)
-    return batch | {"image": image, "boxes": batch["boxes"] * scale}
+    return batch | masks | {"image": image, "boxes": batch["boxes"] * scale}

@@ -4,7 +4,8 @@
     python -m projects.voc_detection.evaluate evaluate.num_worst=50   # this run only
     torchrun --nproc-per-node 2 -m projects.voc_detection.evaluate
 
-metrics.json      AP50 with its 95 % interval, AP75, AP, by size and class, recall, kinds of errors, the baseline
+metrics.json      AP50 with its 95 % interval, AP75, AP, by size and class, recall, kinds of errors, the baseline; AP50,
+                  AP75 and AP of the masks where the model gives masks
 detections.json   what was found, as COCO's results have it; image_id is the row of the test split
 precision.tsv     precision over recall of each class, at an IoU of 0.5
 run.json          seconds that the predictions took
@@ -70,6 +71,10 @@ def main(trained: Trained[Params]) -> None:
     errors = sort_errors(matched)
     metrics = figures(matched, baseline, errors, classes, chosen.seed)
     metrics |= counts(matched, errors, chosen.show_score)
+    if "masks" in records:
+        scores = average_precision(match(records, truth, count, chosen.max_detections, by_masks=True))
+        figures_of_masks = {"50": scores.at(0.5), "75": scores.at(0.75), "": scores.mean}
+        metrics |= {f"mask_ap{name}_score": _figure(value) for name, value in figures_of_masks.items()}
     metrics |= {"source": trained.prepared.manifest["source"], "unit": "images"}
     results = trained.project.results("evaluate")
     write_atomic(results / "detections.json", (json.dumps(list(coco_results(records))) + "\n").encode())
@@ -192,6 +197,9 @@ def summary(metrics: Mapping[str, Any]) -> list[Block]:
     costly = sorted(metrics["errors"].items(), key=lambda one: -one[1]["ap50_gain"])[:2]
     said = "; ".join(f"{KINDS[kind]} ({one['ap50_gain']:.3f})" for kind, one in costly if one["ap50_gain"] > 0)
     more = f"AP75 {blocks.figure(metrics['ap75_score'])}, AP {blocks.figure(metrics['ap_score'])}."
+    if "mask_ap_score" in metrics:
+        ap50, ap75, ap = (blocks.figure(metrics[f"mask_ap{name}_score"]) for name in ("50", "75", ""))
+        more += f" Masks: AP50 {ap50}, AP75 {ap75}, AP {ap}."
     return [*made, text(more + f" What costs most AP50: {said}." * bool(said))]
 
 

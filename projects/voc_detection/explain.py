@@ -77,8 +77,8 @@ def box_value(model: nn.Module, batch: Batch) -> Tensor:
     return torch.logit(LEAST + (1 - 2 * LEAST) * score)  # not clamped: gradients would end there
 
 
-def _best(found: tuple[Tensor, Tensor, Tensor], box: Tensor, target: int) -> Tensor:
-    boxes, scores, labels = found
+def _best(found: tuple[Tensor, ...], box: Tensor, target: int) -> Tensor:
+    boxes, scores, labels, *_ = found
     fits = pair_ious(boxes[None], box[None, None].to(boxes))[0, :, 0] * scores * (labels == target)
     return fits.amax() if len(fits) else box.new_zeros(())
 

@@ -38,11 +38,13 @@ class Points(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """Of one image, by falling score: boxes (N, 4) in px, scores (N,), labels (N,) int64."""
+    """Of one image, by falling score: boxes (N, 4) in px, scores (N,), labels (N,) int64, and of models that give masks
+    (N, S, S) probabilities on a grid over the box."""
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
+    masks: Tensor | None = None
 
 
 def conv(channels_in: int, channels_out: int, side: int = 3, stride: int = 1) -> nn.Sequential:
@@ -146,7 +148,7 @@ def detect(model: nn.Module, images: Tensor, max_detections: int, nms_iou: float
         nms_iou: of two boxes of one class that overlap more, the lower score is left out.
     """
     if isinstance(model, TorchvisionDetector):
-        return [_kept(boxes, scores, labels, max_detections, nms_iou) for boxes, scores, labels in model(images)]
+        return [_kept(Detections(*one), max_detections, nms_iou) for one in model(images)]
     points: Points = model(images)
     scores, boxes = points.logits.sigmoid(), points.boxes
     limits = boxes.new_tensor([images.shape[3], images.shape[2]] * 2)
@@ -155,10 +157,10 @@ def detect(model: nn.Module, images: Tensor, max_detections: int, nms_iou: float
         score, place = of_image.flatten().topk(min(CANDIDATES, of_image.numel()))
         kept = score > LEAST_SCORE
         point, label = place[kept] // of_image.shape[1], place[kept] % of_image.shape[1]
-        found.append(_kept(box[point], score[kept], label, max_detections, nms_iou))
+        found.append(_kept(Detections(box[point], score[kept], label), max_detections, nms_iou))
     return found
 
 
-def _kept(boxes: Tensor, scores: Tensor, labels: Tensor, most: int, nms_iou: float) -> Detections:
-    chosen = batched_nms(boxes.float(), scores.float(), labels, nms_iou)[:most]
-    return Detections(boxes[chosen], scores[chosen], labels[chosen])
+def _kept(found: Detections, most: int, nms_iou: float) -> Detections:
+    chosen = batched_nms(found.boxes.float(), found.scores.float(), found.labels, nms_iou)[:most]
+    return Detections(*(None if part is None else part[chosen] for part in found))  # type: ignore[arg-type]

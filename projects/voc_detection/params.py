@@ -27,7 +27,8 @@ class Prepare(Section):
     test_fraction: float = Field(gt=0, lt=1)  # of all images, where the data give no test images
     group: str  # regular expression in file names: images with the same match (of one video) stay in one split
     first_pixel: Literal["auto", "0", "1"]  # of VOC coordinates; auto: 1, unless some coordinate is 0
-    faulty_boxes: Literal["refuse", "drop"]  # outside of the image, without area, not numbers
+    faulty_boxes: Literal["refuse", "drop"]  # outside of the image, without area, not numbers; masks likewise
+    masks: bool  # keep the masks of the objects, which Mask R-CNN learns: of COCO's JSON, or instance PNGs
 
     @property
     def reading(self) -> Reading:
@@ -37,7 +38,7 @@ class Prepare(Section):
 
 
 class Model(Section):
-    name: str  # "compact", or fasterrcnn, fcos, retinanet, ssdlite: torchvision's
+    name: str  # "compact", or fasterrcnn, fcos, retinanet, ssdlite, maskrcnn_resnet50_fpn (_v2): torchvision's
     width: int = Field(ge=8, multiple_of=8)  # channels of the compact net's first block
     finest_px: Literal[4, 8]  # distance of the compact net's predictions where they are densest
     weights: str  # a local file of a torchvision detector's weights (COCO's); "hub": torchvision's own; "": none

@@ -1,7 +1,7 @@
 """A trained model on new images, from the shell and from Python.
 
     python -m projects.voc_detection.predict photo.jpg folder/            # files, and all images inside folders
-    python -m projects.voc_detection.predict frames/ --out found          # pictures with boxes, and COCO's JSON
+    python -m projects.voc_detection.predict frames/ --out found          # pictures with boxes and masks, COCO's JSON
     python -m projects.voc_detection.predict folder/ --score 0.5 --json   # one JSON object a line, for programs
 
     from projects.voc_detection.predict import load_predictor
@@ -32,7 +32,8 @@ SCORE, MAX_DETECTIONS, NMS_IOU = 0.3, 100, 0.6
 
 def load_predictor(folder: Path | None = None, score: float = SCORE) -> Predict:
     """A function from paths of images to dicts: width, height and objects: label, score and box (x0, y0, x1, y1 in
-    pixels of the upright image, half-open), the surest first; or error.
+    pixels of the upright image, half-open), the surest first, and of a model that gives masks segmentation, COCO's run
+    lengths; or error.
 
     Args:
         folder: of model.safetensors and model.json; by default what the train stage left.
@@ -49,6 +50,7 @@ def load_predictor(folder: Path | None = None, score: float = SCORE) -> Predict:
     from shared.image.files import image_size, load_upright
     from shared.image.params import Reading
 
+    from .detections import runs_of
     from .model import detect, load_model
 
     model, config = load_model(folder or Project.of(__file__).folder / "results" / "train")
@@ -80,6 +82,8 @@ def load_predictor(folder: Path | None = None, score: float = SCORE) -> Predict:
                 for label, sure, box in zip(one.labels.tolist(), one.scores.tolist(), boxes.tolist(), strict=True)
                 if sure >= score
             ]
+            for thing, runs in zip(row["objects"], runs_of(one, np.array(place), size), strict=False):
+                thing["segmentation"] = {"size": [size[1], size[0]], "counts": runs.tolist()}
         return found
 
     return predict
@@ -97,17 +101,20 @@ def coco_tree(found: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) ->
                 "id": len(annotations) + 1, "image_id": number, "category_id": classes.index(thing["label"]) + 1,
                 "bbox": sides, "area": round(sides[2] * sides[3], 2), "iscrowd": 0, "score": thing["score"],
             })  # fmt: skip
+            if mask := thing.get("segmentation"):
+                annotations[-1] |= {"segmentation": mask, "area": sum(mask["counts"][1::2])}
     categories = [{"id": number, "name": name} for number, name in enumerate(classes, 1)]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def save_drawing(path: Path, found: Mapping[str, Any], classes: Sequence[str], target: Path) -> None:
-    """The image upright, with boxes, as a PNG."""
+    """The image upright, with boxes and masks, as a PNG."""
     import numpy as np
     from PIL import Image, ImageOps
 
     from shared.image.boxes import COLOURS, draw_boxes
     from shared.image.files import opened
+    from shared.image.polygons import Outline, outline_mask
 
     with opened(path) as image:
         upright = ImageOps.exif_transpose(
@@ -118,6 +125,12 @@ def save_drawing(path: Path, found: Mapping[str, Any], classes: Sequence[str], t
     names = [f"{one['label']} {one['score']:.0%}" for one in things]
     colours = [COLOURS[classes.index(one["label"]) % len(COLOURS)] for one in things]
     boxes = np.array([one["box"] for one in things], float).reshape(-1, 4)
+    pixels = np.array(drawn)
+    for one, colour in zip(things, colours, strict=True):
+        if mask := one.get("segmentation"):
+            inside = outline_mask(Outline(0, [], mask["counts"], 0.0), *mask["size"])
+            pixels[inside] = pixels[inside] // 2 + np.array(colour, np.uint8) // 2
+    drawn = Image.fromarray(pixels)
     target.parent.mkdir(parents=True, exist_ok=True)
     draw_boxes(drawn, boxes, names, colours).save(target, "PNG")
 

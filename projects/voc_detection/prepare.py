@@ -8,6 +8,7 @@ Accepts, and detects automatically:
                   in one folder or in {train,valid,test}/
     COCO          annotations/instances_<split>.json or <split>/_annotations.coco.json, and the images
     YOLO          data.yaml, images/... and labels/..., or text files beside the images
+    instance masks   PNGImages/, PedMasks/: PNGs of the images' names, whose values number the objects of one class
     evidence/<image>.png   beside VOC's: which object of the annotation is seen at a pixel, for every test image
 
 What has no valid or test images is split by prepare.valid_fraction and prepare.test_fraction; copies of a file, and
@@ -36,30 +37,35 @@ from shared.data.split import divide
 from shared.data.table import Column, Ragged, select
 from shared.image.annotated import AnnotatedImage, AnnotatedImages, Boxes
 from shared.image.boxes import Place, box_areas, letterbox, orient_boxes, place_boxes
-from shared.image.files import image_size, load_upright, opened, orientation
+from shared.image.files import TURNS, image_size, load_upright, opened, orientation
 from shared.image.losses import Seen, loss_lines
+from shared.image.masks import turned
+from shared.image.polygons import Outline, outline_mask, read_outline
 from shared.report.prepared import Counts, leave_prepared
 
 from .annotations import Found, Picture, check_boxes, copies_of_boxes, in_pixels, listed
 from .coco import find_coco, read_coco
+from .instances import find_instances, read_instances
+from .masks import encode_runs
 from .params import Params, Prepare
 from .voc import find_voc, read_voc
 from .yolo import find_yolo, read_yolo
 
 EVIDENCE = "evidence"
 SMALL_PX, LARGE_PX = 32, 96  # sides that separate small, medium and large objects, as COCO has them
-FORMS = "Pascal VOC (XML files), COCO (a JSON) or YOLO (data.yaml and text files)"
+FORMS = "Pascal VOC (XML files), COCO (a JSON), YOLO (data.yaml and text files) or a folder of instance masks"
 LONGER_PX, UPDATES = 320, 2400  # that suggest proposes: the longer side at most, and about how many updates
 SUGGESTED = Prepare(
     seed=0, width_px=64, height_px=64, ground=114, white=65535.0, valid_fraction=0.1, test_fraction=0.2, group="",
-    first_pixel="auto", faulty_boxes="drop",
+    first_pixel="auto", faulty_boxes="drop", masks=False,
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Read:
     """One image as it is prepared: pixels (3, H, W) uint8, where it lies in them, its boxes in pixels of the upright
-    image, its upright size, which object is seen at a pixel (H, W) uint8, and what else was seen in the file."""
+    image, its upright size, which object is seen at a pixel (H, W) uint8, what else was seen in the file, and the masks
+    of its objects: bits (H * W / 8,) uint8 in the pixels, and run lengths in the upright image; None: not asked for."""
 
     pixels: np.ndarray
     place: Place
@@ -67,6 +73,7 @@ class Read:
     size: tuple[int, int]
     instances: np.ndarray | None
     seen: Seen
+    masks: list[tuple[np.ndarray, np.ndarray]] | None
 
 
 class Frame(NamedTuple):
@@ -78,10 +85,15 @@ class Frame(NamedTuple):
     upright: tuple[int, int]
     turn: int
 
+    @property
+    def of_annotation(self) -> int:
+        """The orientation that turns what is annotated; 1, upright, where that was drawn on what is seen."""
+        return 1 if self.size == self.upright != self.stored else self.turn
+
     def upright_boxes(self, picture: Picture) -> np.ndarray:
         """Its boxes (L, 4) float64 in pixels of the upright image."""
         boxes = np.array([one.box for one in picture.objects], float).reshape(-1, 4)
-        return orient_boxes(boxes, 1 if self.size == self.upright != self.stored else self.turn, self.stored)
+        return orient_boxes(boxes, self.of_annotation, self.stored)
 
 
 def read_annotations(root: Path, params: Prepare, problems: Problems) -> Found:
@@ -94,6 +106,8 @@ def read_annotations(root: Path, params: Prepare, problems: Problems) -> Found:
         return read_voc(root, files, params.first_pixel, problems)
     if files := find_yolo(root):
         return read_yolo(root, files[0], problems)
+    if files := find_instances(root):
+        return read_instances(root, files, problems)
     raise UserError(f"{show(root)}: no annotations", expected=FORMS, fix="see data/README.md")
 
 
@@ -107,7 +121,10 @@ def read_data(root: Path, params: Prepare) -> tuple[Found, list[Read], list[str]
     found = read_annotations(root, params, problems)
     if not problems.found and not found.pictures:
         problems.add(show(root), f"no images among the annotations ({found.form})")
-    turned: list[str] = []
+    if params.masks and found.pictures and not found.has_masks:
+        problems.add("prepare.masks", f"{found.form} without masks, expected COCO with segmentation, or instance masks")
+        params = params.model_copy(update={"masks": False})
+    upright: list[str] = []
     read: list[Read | None] = []
     with ThreadPoolExecutor() as pool:
         jobs = pool.map(lambda one: _read_one(root, one, found, params), found.pictures)
@@ -116,7 +133,7 @@ def read_data(root: Path, params: Prepare) -> tuple[Found, list[Read], list[str]
             read.append(one)
             problems.found += faults
             dropped += out
-            turned += oriented
+            upright += oriented
     objects = sum(len(picture.objects) for picture in found.pictures)
     if not problems.found and not objects:
         problems.add(show(root), "no object in any image")
@@ -125,9 +142,9 @@ def read_data(root: Path, params: Prepare) -> tuple[Found, list[Read], list[str]
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
     if dropped:
         found.notes.append(f"{len(dropped):,} faulty boxes left out or clipped: {listed(dropped, 5)}.")
-    if turned:
-        found.notes.append(f"{len(turned):,} images turned as their EXIF says, and their boxes with them, but where "
-                           f"the annotation gives the turned size: {listed(turned)}.")  # fmt: skip
+    if upright:
+        found.notes.append(f"{len(upright):,} images turned as their EXIF says, and their boxes with them, but where "
+                           f"the annotation gives the turned size: {listed(upright)}.")  # fmt: skip
     if copies := list(copies_of_boxes(found.pictures)):
         found.notes.append(f"{len(copies):,} boxes that are copies of another in their image: {listed(copies)}.")
     return found, [one for one in read if one], keys
@@ -137,18 +154,59 @@ def _read_one(
     root: Path, picture: Picture, found: Found, params: Prepare
 ) -> tuple[Read | None, Picture, list[str], list[str], list[str]]:
     """One image, the picture with sound boxes, problems, boxes left out, and its id where EXIF turns it."""
-    problems, dropped, turned = Problems(picture.path), list[str](), list[str]()
+    problems, dropped, oriented = Problems(picture.path), list[str](), list[str]()
     with problems.collect():
         picture, frame = _measured(picture, found)
-        picture = check_boxes(picture, frame.size, found.classes, params.faulty_boxes == "drop", problems, dropped)
+        drop = params.faulty_boxes == "drop"
+        picture = check_boxes(picture, frame.size, found.classes, drop, problems, dropped)
+        outlines: list[Outline] = []
+        if params.masks:
+            picture, outlines = _check_masks(picture, frame.size, drop, problems, dropped)
         boxes = frame.upright_boxes(picture)
-        turned = [picture.id] if frame.turn > 1 else []
+        oriented = [picture.id] if frame.turn > 1 else []
         whole, seen = load_upright(picture.path, max(params.width_px, params.height_px), params.reading)
         pixels, place = letterbox(whole, (params.width_px, params.height_px), frame.upright, params.ground)
         instances = _instances(root, picture, place, params)
         array = np.asarray(pixels).transpose(2, 0, 1)
-        return Read(array, place, boxes, frame.upright, instances, seen), picture, problems.found, dropped, turned
-    return None, picture, problems.found, dropped, turned
+        masks = (
+            [_fitted(one, frame.size, TURNS.get(frame.of_annotation), params) for one in outlines]
+            if params.masks
+            else None
+        )
+        return (
+            Read(array, place, boxes, frame.upright, instances, seen, masks),
+            picture,
+            problems.found,
+            dropped,
+            oriented,
+        )
+    return None, picture, problems.found, dropped, oriented
+
+
+def _check_masks(
+    picture: Picture, size: tuple[int, int], drop: bool, problems: Problems, dropped: list[str]
+) -> tuple[Picture, list[Outline]]:
+    """The picture with objects that have a sound mask, and these; what is wrong is handled as `check_boxes` does."""
+    kept, outlines = [], []
+    for one in picture.objects:
+        faults = Problems(picture.path)
+        for outline in read_outline(0, one.mask or [], size, f"{show(picture.path)}, {one.where}", faults):
+            kept.append(replace(one, area=one.area or outline.area))
+            outlines.append(outline)
+        (dropped if drop else problems.found).extend(faults.found)
+    return replace(picture, objects=kept), outlines
+
+
+def _fitted(
+    outline: Outline, size: tuple[int, int], turn: Image.Transpose | None, params: Prepare
+) -> tuple[np.ndarray, np.ndarray]:
+    """A mask as `Read` has it, from an outline in an image of `size` that is turned to be upright."""
+    inside = outline_mask(outline, size[1], size[0])
+    if turn is not None:
+        inside = turned(inside, turn)
+    grey = Image.fromarray(inside.astype(np.uint8) * 255)
+    pixels, _ = letterbox(grey, (params.width_px, params.height_px), grey.size, 0)
+    return np.packbits(np.asarray(pixels) >= 128), encode_runs(inside)
 
 
 def _measured(picture: Picture, found: Found) -> tuple[Picture, Frame]:
@@ -220,7 +278,9 @@ def columns_of(found: Found, read: Sequence[Read]) -> dict[str, Column]:
 
     image (N, 3, H, W) uint8; boxes, ragged (L, 4) float32, in its pixels; label, ignored and crowd, ragged (L,); truth,
     ragged (L, 4) float64, the boxes in the file's own pixels; area, ragged (L,) float64; size (N, 2) int64, width and
-    height of the file's upright image; place (N, 4) float64; id; instances (N, H, W) uint8 where all have them.
+    height of the file's upright image; place (N, 4) float64; id; instances (N, H, W) uint8 where all have them. Where
+    masks were read: masks, ragged (L, H * W / 8) uint8, their bits in the image; runs, ragged, their run lengths in the
+    file's own pixels, those of all objects of an image one behind the other (see masks.py).
     """
     placed = [place_boxes(one.boxes, np.array(one.place)) for one in read]
     objects = [picture.objects for picture in found.pictures]
@@ -231,8 +291,8 @@ def columns_of(found: Found, read: Sequence[Read]) -> dict[str, Column]:
     labels = [[found.classes.index(one.name) for one in some] for some in objects]
     columns: dict[str, Column] = {
         "image": np.stack([one.pixels for one in read]),
-        "boxes": ragged_boxes(placed, np.float32),
-        "truth": ragged_boxes([one.boxes for one in read], np.float64),
+        "boxes": ragged_rows(placed, np.float32, 4),
+        "truth": ragged_rows([one.boxes for one in read], np.float64, 4),
         "label": Ragged.of(labels, np.int64),
         "ignored": Ragged.of([[one.ignored for one in some] for some in objects], np.uint8),
         "crowd": Ragged.of([[one.crowd for one in some] for some in objects], np.uint8),
@@ -241,13 +301,19 @@ def columns_of(found: Found, read: Sequence[Read]) -> dict[str, Column]:
         "place": np.array([one.place for one in read], np.float64),
         "id": [picture.id for picture in found.pictures],
     }
+    masks = [one.masks for one in read if one.masks is not None]
+    if masks:
+        pixels = read[0].pixels[0].size
+        columns["masks"] = ragged_rows([[bits for bits, _ in some] for some in masks], np.uint8, pixels // 8)
+        none = np.zeros(0, np.int32)
+        columns["runs"] = Ragged.of([np.concatenate([none, *(runs for _, runs in some)]) for some in masks], np.int32)
     return columns
 
 
-def ragged_boxes(rows: Sequence[np.ndarray], dtype: Any) -> Ragged:
-    """Rows of boxes (L, 4); values keep four columns also where no row has a box."""
+def ragged_rows(rows: Sequence[Any], dtype: Any, width: int) -> Ragged:
+    """Rows of boxes and the like (L, width); values keep their columns also where no row has any."""
     made = Ragged.of(rows, dtype)
-    return Ragged(made.values.reshape(-1, 4), made.offsets)
+    return Ragged(made.values.reshape(-1, width), made.offsets)
 
 
 def suggest(root: Path) -> dict[str, Any]:
@@ -255,6 +321,8 @@ def suggest(root: Path) -> dict[str, Any]:
     found, read, keys = read_data(root, SUGGESTED)
     for line in [*found.notes, f"{found.form}: {len(read):,} images, classes {listed(found.classes, 8)}."]:
         print(line)
+    if found.has_masks:
+        print("The objects have masks: Mask R-CNN learns them (presets/masks.yaml); all other models learn boxes.")
     width, height = (median(one.size[side] for one in read) for side in (0, 1))
     factor = min(1.0, LONGER_PX / max(width, height))
     sides = [max(64, 32 * round(side * factor / 32)) for side in (width, height)]

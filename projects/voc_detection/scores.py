@@ -7,13 +7,15 @@ was detected.
 D detections, G objects, K classes, R ranges of area, T thresholds of IoU.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from shared.image.boxes import box_areas, box_ious
+
+from .masks import mask_areas, mask_ious, split_runs
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -37,7 +39,8 @@ Array = np.ndarray[Any, Any]
 @dataclass(frozen=True)
 class Truth:
     """All objects of some images, image by image: image, label (G,) int64, boxes (G, 4), ignored, crowd (G,) bool, area
-    (G,). Ignored objects (crowds, difficult ones) are neither to be found nor wrong to be found."""
+    (G,), and G masks as run lengths where there are any. Ignored objects (crowds, difficult ones) are neither to be
+    found nor wrong to be found."""
 
     image: Array
     label: Array
@@ -46,6 +49,7 @@ class Truth:
     crowd: Array
     area: Array
     num_images: int
+    masks: Sequence[Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,17 @@ def _mean(values: Array) -> float:
     return float("nan") if np.isnan(values).all() else float(np.nanmean(values))
 
 
-def match(records: Mapping[str, Any], truth: Truth, num_classes: int, max_detections: int = 100) -> Matched:
+def match(
+    records: Mapping[str, Any], truth: Truth, num_classes: int, max_detections: int = 100, by_masks: bool = False
+) -> Matched:
     """Detections against objects, as COCO matches them: by falling score, each with the object of its class that it
     overlaps most among those that are free.
 
     Args:
         records: boxes, scores and labels, a list of (n, ...) tensors or arrays each, one an image.
         max_detections: of a class in an image.
+        by_masks: they overlap as far as their masks do, not their boxes: records hold `masks`, (r,) run lengths of all
+            detections of an image, and the truth has masks.
     """
     lengths = [len(one) for one in records["scores"]]
     image = np.repeat(np.arange(len(lengths)), lengths)
@@ -118,6 +126,13 @@ def match(records: Mapping[str, Any], truth: Truth, num_classes: int, max_detect
     keys = image * num_classes + label
     kept = np.arange(len(keys)) - np.searchsorted(keys, keys) < max_detections
     image, label, score, boxes = image[kept], label[kept], score[kept], boxes[kept]
+    masks, found_masks = truth.masks or [], list[Array]()
+    if by_masks:
+        every = [
+            one for runs, count in zip(records["masks"], lengths, strict=True)
+            for one in split_runs(np.asarray(runs), count)
+        ]  # fmt: skip
+        found_masks = [every[row] for row in order[kept].tolist()]
     limits = np.array(list(AREAS.values()))
     outside = truth.ignored | (truth.area < limits[:, :1]) | (truth.area > limits[:, 1:])
     shape = (len(AREAS), len(THRESHOLDS), len(score))
@@ -128,9 +143,12 @@ def match(records: Mapping[str, Any], truth: Truth, num_classes: int, max_detect
     for key, first, last in zip(*(one.tolist() for one in _groups(image, label, num_classes)), strict=True):
         if key in starts:
             mine = objects_order[slice(*starts[key])]
-            _match_group(boxes[first:last], truth, mine, outside, hit[..., first:last], skipped[..., first:last],
-                         found[first:last])  # fmt: skip
-    areas = box_areas(boxes)
+            if by_masks:
+                ious = mask_ious(found_masks[first:last], [masks[one] for one in mine], truth.crowd[mine])
+            else:
+                ious = box_ious(boxes[first:last], truth.boxes[mine], truth.crowd[mine])
+            _match_group(ious, truth, mine, outside, hit[..., first:last], skipped[..., first:last], found[first:last])
+    areas = mask_areas(found_masks) if by_masks else box_areas(boxes)
     elsewhere = (areas < limits[:, :1]) | (areas > limits[:, 1:])
     skipped |= ~hit & elsewhere[:, None]
     return Matched(image, label, score, boxes, hit, skipped, found, outside, truth, num_classes)
@@ -144,11 +162,10 @@ def _groups(image: Array, label: Array, num_classes: int) -> tuple[Array, Array,
 
 
 def _match_group(
-    boxes: Array, truth: Truth, mine: Array, outside: Array, hit: Array, skipped: Array, found: Array
+    ious: Array, truth: Truth, mine: Array, outside: Array, hit: Array, skipped: Array, found: Array
 ) -> None:
     """One class of one image, in place. All ranges and thresholds at once, a detection after the other."""
     again = truth.crowd[mine] | truth.ignored[mine]  # can be found any number of times
-    ious = box_ious(boxes, truth.boxes[mine], truth.crowd[mine])
     away = outside[:, mine]
     free = np.ones((len(AREAS), len(THRESHOLDS), len(mine)), bool)
     limits = np.minimum(THRESHOLDS, 1 - 1e-10)

@@ -1,6 +1,6 @@
 """torchvision's detectors by name, for these classes and sizes, with the interface that the project trains and tests.
 
-B images, L objects of the image with most, N detections.
+B images, L objects of the image with most, N detections, S the side of the grid of a mask.
 """
 
 from collections.abc import Iterator
@@ -19,30 +19,45 @@ BUILDERS = {
     "fcos": "fcos_resnet50_fpn",
     "retinanet": "retinanet_resnet50_fpn",
     "ssdlite": "ssdlite320_mobilenet_v3_large",
+    "maskrcnn_resnet50_fpn": "maskrcnn_resnet50_fpn",
+    "maskrcnn_resnet50_fpn_v2": "maskrcnn_resnet50_fpn_v2",
 }
 HUB = "hub"
 
 
 class TorchvisionDetector(nn.Module):
-    """In training a dict of losses, else (boxes, scores, labels) of each image. Their class 0 is the background."""
+    """In training a dict of losses, else (boxes, scores, labels, masks) of each image. Their class 0 is the background.
+
+    Masks are None, or (N, S, S) probabilities on a grid over the box, as `gives_masks` says.
+    """
 
     def __init__(self, name: str, num_classes: int, sides: tuple[int, int]) -> None:
         super().__init__()
-        self.net = build_detector(name, num_classes + 1, sides)
+        self.net: Any = build_detector(name, num_classes + 1, sides)
+        self.gives_masks = name.startswith("maskrcnn")
 
     def forward(self, images: Tensor, batch: Batch | None = None) -> Any:
-        """images (B, 3, H, W) float in [0, 1]; batch: in training, boxes, label, real and ignored (B, L)."""
+        """images (B, 3, H, W) float in [0, 1]; batch: in training, boxes, label, real and ignored (B, L),
+        and masks (B, L, H, W) where they are learned."""
         if self.training:
             assert batch is not None
             return self.net(list(images), list(targets_of(batch)))
-        return [(one["boxes"], one["scores"], one["labels"] - 1) for one in self.net(list(images))]
+        if not self.gives_masks:
+            return [(one["boxes"], one["scores"], one["labels"] - 1, None) for one in self.net(list(images))]
+        # Its forward, but for the end, which pastes every mask into an image of zeros: gigabytes for a batch
+        inputs, _ = self.net.transform(list(images))
+        features = self.net.backbone(inputs.tensors)
+        proposals, _ = self.net.rpn(inputs, features)
+        found, _ = self.net.roi_heads(features, proposals, inputs.image_sizes)
+        return [(one["boxes"], one["scores"], one["labels"] - 1, one["masks"][:, 0]) for one in found]
 
 
 def targets_of(batch: Batch) -> Iterator[dict[str, Tensor]]:
     """What torchvision's detectors learn from: objects that are real, not ignored, and have an area."""
-    for boxes, label, real, ignored in zip(*(batch[key] for key in ("boxes", "label", "real", "ignored")), strict=True):
-        kept = real & ~ignored & ((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)
-        yield {"boxes": boxes[kept], "labels": label[kept] + 1}
+    for row, boxes in enumerate(batch["boxes"]):
+        kept = batch["real"][row] & ~batch["ignored"][row] & ((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)
+        masks = {"masks": batch["masks"][row][kept].byte()} if "masks" in batch else {}
+        yield masks | {"boxes": boxes[kept], "labels": batch["label"][row][kept] + 1}
 
 
 def build_detector(name: str, num_classes: int, sides: tuple[int, int]) -> nn.Module:

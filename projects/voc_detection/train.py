@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
+from shared.core.errors import UserError
 from shared.core.seed import derive
 from shared.data.batches import Batch, Batches, EqualBatches, even_shares, gather
 from shared.data.prepared import Prepared
@@ -104,11 +105,15 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
     config["model"] = chosen.model.model_dump()
     torch.manual_seed(derive(chosen.seed, "weights"))
     model, table = build_model(config), prepared.table("train")
-    files = []
+    files, fields = [], [*FIELDS]
     if isinstance(model, TorchvisionDetector):
+        if model.gives_masks and "masks" not in table:
+            raise UserError(f"train.model.name: {chosen.model.name} learns masks, and the prepared data have none",
+                            fix="prepare.masks=true, on data that have masks")  # fmt: skip
+        fields += ["masks"] * model.gives_masks
         files = load_pretrained(model, chosen.model.name, chosen.model.weights)
     model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    read = gather(table, *FIELDS, device="cpu" if workers else world.device)
+    read = gather(table, *fields, device="cpu" if workers else world.device)
     batches = Batches(
         read,
         plan=EqualBatches(len(table), chosen.batch_size, chosen.micro_batch_size, world),

@@ -13,7 +13,7 @@ from shared.core.paths import show
 from shared.core.walk import files_below
 from shared.data.split import SPLIT_NAMES
 
-from .annotations import Box, Found, ImageIndex, Object, Picture, listed
+from .annotations import Box, Found, ImageIndex, Object, Picture, listed, split_of_folders
 
 CORNERS = "xmin", "ymin", "xmax", "ymax"
 
@@ -48,7 +48,7 @@ def read_voc(root: Path, files: Iterable[Path], first_pixel: str, problems: Prob
         if left := [stem for stem in of_stem if stem not in wanted]:
             found.notes.append(f"in no list of ImageSets/Main, left out: {listed(left)}.")
     else:
-        chosen = [(path, _split_of(path, root)) for paths in of_stem.values() for path in paths]
+        chosen = [(path, split_of_folders(path, root)) for paths in of_stem.values() for path in paths]
     trees = [(path, split, tree) for path, split in chosen if (tree := _parse(path, problems)) is not None]
     base = _first_pixel([tree for _, _, tree in trees], first_pixel, found)
     others: list[str] = []
@@ -145,12 +145,6 @@ def _first_pixel(trees: Iterable[Any], chosen: str, found: Found) -> int:
         "0": "coordinates begin at 0: they are taken as edges, as they are" + end,
     }[chosen])  # fmt: skip
     return int(chosen)
-
-
-def _split_of(path: Path, root: Path) -> str | None:
-    """By the folders that a file lies in: train/, valid/, test/."""
-    parts = [part.lower() for part in path.relative_to(root).parts[:-1]]
-    return next((SPLIT_NAMES[part] for part in parts if part in SPLIT_NAMES), None)
 
 
 def _image_sets(root: Path, problems: Problems) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from shared.core.paths import show
 from shared.core.walk import files_below
 from shared.data.split import SPLIT_NAMES
 
-from .annotations import Found, ImageIndex, Object, Picture, listed
+from .annotations import Found, ImageIndex, Object, Picture, listed, split_of_folders
 
 NAMES = "data.yaml", "dataset.yaml", "classes.txt"
 
@@ -106,5 +106,4 @@ def _split_of(image: Path, root: Path, file: Path, tree: Mapping[str, Any]) -> s
             base = [file.parent, *([file.parent / str(tree["path"])] if isinstance(tree.get("path"), str) else [])]
             if any(image.is_relative_to(folder.joinpath(*parts)) for folder in base if parts):
                 return SPLIT_NAMES[key]
-    parts = [part.lower() for part in image.relative_to(root).parts[:-1]]
-    return next((SPLIT_NAMES[part] for part in parts if part in SPLIT_NAMES), None)
+    return split_of_folders(image, root)

@@ -11,7 +11,7 @@ from projects.voc_detection.params import Prepare
 
 PARAMS = Prepare(
     seed=0, width_px=64, height_px=64, ground=114, white=65535.0, valid_fraction=0.0, test_fraction=0.3, group="",
-    first_pixel="auto", faulty_boxes="refuse",
+    first_pixel="auto", faulty_boxes="refuse", masks=False,
 )  # fmt: skip
 SIDES = (40, 30)  # width, height
 # image -> its objects: class, half-open box in pixels

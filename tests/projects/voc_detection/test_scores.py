@@ -46,7 +46,11 @@ def case(seed: int, images: int = 12, ties: bool = True, crowds: bool = True) ->
     return rows, Truth(image, label, boxes, crowd, crowd, area, images)
 
 
-def reference(records: dict[str, Any], truth: Truth, max_detections: int = 100) -> Any:
+def reference(
+    records: dict[str, Any], truth: Truth, max_detections: int = 100, masks: tuple[list[Any], list[Any]] | None = None
+) -> Any:
+    """pycocotools' figures; of masks (H, W) bool where they are given: of the objects, and of each image's detections.
+    These then have no box, for the reference would take its area for that of the mask."""
     coco, evaluation = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
     xywh = np.concatenate([truth.boxes[:, :2], truth.boxes[:, 2:] - truth.boxes[:, :2]], 1)
     annotations = [
@@ -61,15 +65,23 @@ def reference(records: dict[str, Any], truth: Truth, max_detections: int = 100) 
         for number in range(truth.num_images)
         for box, score, label in zip(*(records[key][number] for key in ("boxes", "scores", "labels")), strict=True)
     ]  # fmt: skip
+    height = width = 0
+    if masks is not None:
+        encode = pytest.importorskip("pycocotools.mask").encode
+        for row, mask in zip(annotations + found, masks[0] + [one for some in masks[1] for one in some], strict=True):
+            row["segmentation"] = encode(np.asfortranarray(mask.astype(np.uint8)))
+        height, width = masks[0][0].shape
+        for row in found:
+            del row["bbox"]
     with contextlib.redirect_stdout(io.StringIO()):
         actual = coco.COCO()
         actual.dataset = {
-            "images": [{"id": number + 1} for number in range(truth.num_images)],
+            "images": [{"id": number + 1, "height": height, "width": width} for number in range(truth.num_images)],
             "annotations": annotations,
             "categories": [{"id": label, "name": str(label)} for label in range(CLASSES)],
         }
         actual.createIndex()
-        run = evaluation.COCOeval(actual, actual.loadRes(found), "bbox")
+        run = evaluation.COCOeval(actual, actual.loadRes(found), "bbox" if masks is None else "segm")
         run.params.maxDets = [1, 2, max_detections]
         run.evaluate()
         run.accumulate()

@@ -174,7 +174,7 @@ def torchvision_network(name: str, num_classes: int) -> OnlyLogits:
     return OnlyLogits(network)
 
 
-def start_from(model: nn.Module, path: Path) -> str:
+def start_from(model: nn.Sequential, path: Path) -> str:
     """Loads weights that others trained: of a whole network of torchvision, or of a classifier as its backbone.
 
     The last layer, made for other classes, keeps its own. Nothing is unpickled but tensors.

@@ -1,5 +1,7 @@
 """The compact net, its assignment and loss, and torchvision's detectors behind the same interface."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -147,25 +149,19 @@ def test_torchvision_detectors_learn_and_detect_by_name(name: str) -> None:
 
 
 def test_weights_of_a_local_file_start_a_torchvision_detector(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pathlib import Path
-
-    from projects.voc_detection import torchvision_models
-
-    folder = Path(str(tmp_path))
-    monkeypatch.setattr(torchvision_models, "original_root", lambda: folder)
     pretrained = TorchvisionDetector("ssdlite", 90, (320, 320))
-    torch.save(pretrained.net.state_dict(), folder / "coco.pth")
+    torch.save(pretrained.net.state_dict(), tmp_path / "coco.pth")
     model = TorchvisionDetector("ssdlite", 2, (320, 320))
-    assert load_pretrained(model, "ssdlite", "coco.pth") == [folder / "coco.pth"]
+    assert load_pretrained(model, "ssdlite", str(tmp_path / "coco.pth")) == [tmp_path / "coco.pth"]
     own, other = model.net.state_dict(), pretrained.net.state_dict()
     assert torch.equal(own["backbone.features.0.0.0.weight"], other["backbone.features.0.0.0.weight"])
     with pytest.raises(UserError, match="no such file"):
-        load_pretrained(model, "ssdlite", "other.pth")
-    torch.save({"a": torch.zeros(1)}, folder / "wrong.pth")
+        load_pretrained(model, "ssdlite", str(tmp_path / "other.pth"))
+    torch.save({"a": torch.zeros(1)}, tmp_path / "wrong.pth")
     with pytest.raises(UserError, match="fits 0 of"):
-        load_pretrained(model, "ssdlite", "wrong.pth")
+        load_pretrained(model, "ssdlite", str(tmp_path / "wrong.pth"))
 
 
 def test_an_unknown_detector_is_refused() -> None:

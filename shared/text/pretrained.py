@@ -19,8 +19,12 @@ from shared.data.batches import Padded
 from shared.data.table import Ragged
 from shared.text.tokens import Encoder
 
-Kind = Literal["body", "classifier"]
-CLASSES = {"body": "AutoModel", "classifier": "AutoModelForSequenceClassification"}
+Kind = Literal["body", "classifier", "seq2seq"]
+CLASSES = {
+    "body": "AutoModel",
+    "classifier": "AutoModelForSequenceClassification",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+}
 OF_A_MACHINE = "_name_or_path", "transformers_version", "dtype", "torch_dtype"  # config keys of no use elsewhere
 READ = {".json", ".txt", ".model", ".safetensors", ".bin"}  # suffixes of the files that a checkpoint is read from
 
@@ -51,7 +55,8 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
 
     Args:
         name: see `find_checkpoint`.
-        kind: "body": vectors of tokens; "classifier": with a head for texts, of `num_labels` classes.
+        kind: "body": vectors of tokens; "classifier": with a head for texts, of `num_labels` classes; "seq2seq": an
+            encoder-decoder with its head for tokens.
         num_tokens: of the longest sequence, special tokens included.
         config: of the checkpoint, such as num_labels=2.
 
@@ -81,7 +86,7 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
         raise UserError(
             f"{name}: no checkpoint: {reason}", expected="a folder, package:<folder>, or a hub id"
         ) from None
-    body = "" if kind == "body" else f"{network.base_model_prefix}."
+    body = f"{network.base_model_prefix}." if kind == "classifier" else ""
     if lost := sorted(key for key in info["missing_keys"] if key.startswith(body) and "pooler" not in key):
         raise UserError(f"{name}: {len(lost)} weights of the network are not in its files, such as {lost[0]}")
     limit = num_positions(network)

@@ -26,6 +26,8 @@ WHAT = {
     "detection_scores": "AP of 5,000 images with 100 detections each by voc_detection, beside pycocotools",
     "leakage": "share of planted copies that the data check finds, by kind, and its false alarms, beside libraries",
     "bucketing": "tokens a second in training: batches by length, beside random order with padding",
+    "decoding": "sentences a second that multi30k_translation translates, beside generate() and CTranslate2",
+    "translation_training": "target tokens a second in training multi30k_translation, beside a plain loop with padding",
     "pretrained": "MiniLM fine-tuned on SST-2 by imdb_sentiment, beside transformers' Trainer",
     "dcgan": "Fashion-MNIST by fashion_gan's preset official-cpu, beside PyTorch's own DCGAN example in the same time",
     "gan_loop": "images a second that fashion_gan trains on, beside the same game in plain PyTorch",

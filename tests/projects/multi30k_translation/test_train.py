@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from projects.multi30k_translation.data import both_lengths, inputs_of, reading
-from projects.multi30k_translation.model import TransformerTranslator
+from projects.multi30k_translation.model import Dropout, TransformerTranslator
 from projects.multi30k_translation.params import Model
 from projects.multi30k_translation.pieces import BEGIN, END, UNKNOWN, Marks
 from projects.multi30k_translation.train import average_last, make_loss
@@ -106,3 +106,15 @@ def test_fewer_epochs_than_checkpoints_are_averaged_as_they_are() -> None:
         weight.grad = torch.ones(1)
         optimizer.step()
     assert weight.item() == pytest.approx((-1 - 3) / 2)
+
+
+def test_dropout_is_that_of_torch() -> None:
+    """The share that becomes zero, and the mean of all; nothing changes where the model is not trained."""
+    torch.manual_seed(0)
+    vectors = torch.ones(31, 17, 33)
+    found = Dropout(0.25)(vectors)
+    torch.testing.assert_close(found.unique(), torch.tensor([0.0, 4 / 3]))
+    assert abs((found == 0).float().mean() - 0.25) < 0.01
+    assert abs((found[:, :-1] * found[:, 1:]).mean() - 1) < 0.05  # neighbours have draws of their own
+    assert torch.equal(Dropout(0.25).eval()(vectors), vectors)
+    assert torch.equal(Dropout(0.0)(vectors), vectors)

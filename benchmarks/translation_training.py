@@ -101,7 +101,7 @@ def by_tutorial(pairs: dict[str, Ragged], size: int) -> Step:
     def step() -> int:
         source, target = next(batches)
         everywhere = torch.ones_like(target, dtype=torch.bool)
-        logits = model(source, source != PAD, inputs_of(target, BEGIN), everywhere)
+        logits = model.score(model(source, source != PAD, inputs_of(target, BEGIN), everywhere))
         F.cross_entropy(logits, target.flatten(), ignore_index=PAD, label_smoothing=0.1).backward()  # type: ignore
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

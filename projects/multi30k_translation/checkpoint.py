@@ -115,8 +115,8 @@ class CheckpointTranslator(nn.Module):
         return logits if bias is None else logits + bias[0]
 
     def forward(self, source: Tensor, mask: Tensor, inputs: Tensor, inputs_mask: Tensor) -> Tensor:
-        """-> (N, V) logits of the N real positions."""
-        return self.score(self.states(self.embedding(source), mask, self.embedding(inputs))[inputs_mask])
+        """As `model.TransformerTranslator.forward`."""
+        return self.states(self.embedding(source), mask, self.embedding(inputs))[inputs_mask]
 
     def begin(self, source: Tensor, mask: Tensor) -> State:
         memory = self.read_source(self.embedding(source), mask)
@@ -153,7 +153,7 @@ def load_checkpoint(name: str, pieces: Pieces, max_tokens: int) -> tuple[Checkpo
     mask, inputs = torch.ones_like(ids, dtype=torch.bool), torch.full_like(ids, pieces.marks.begin)
     with torch.no_grad():
         own = network(input_ids=ids, attention_mask=mask.long(), decoder_input_ids=inputs).logits[mask]
-        same = torch.allclose(own, model(ids, mask, inputs, mask), rtol=1e-3, atol=1e-3)
+        same = torch.allclose(own, model.score(model(ids, mask, inputs, mask)), rtol=1e-3, atol=1e-3)
     if not same:
         raise UserError(f"{name}: {config['model_type']} is not supported", expected="such as Marian or T5")
     return model, config

@@ -107,7 +107,7 @@ class Uncached:
         source, mask = (state[name].repeat_interleave(tokens.shape[1], 0) for name in ("source", "mask"))
         last = torch.zeros(inputs.shape, dtype=torch.bool, device=tokens.device).flatten(0, 1)
         last[:, -1] = True
-        scores: Tensor = self.model(source, mask, inputs.flatten(0, 1), last)
+        scores: Tensor = self.model.score(self.model(source, mask, inputs.flatten(0, 1), last))
         return scores.view(*tokens.shape, -1)
 
     def choose(self, state: dict[str, Any], beams: Tensor, sentences: Tensor) -> None:

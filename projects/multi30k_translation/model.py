@@ -48,7 +48,7 @@ class Translator(Protocol):
 
 
 class Dropout(nn.Module):
-    """What nn.Dropout does, of a probability that is a multiple of 1/256. On a CPU torch draws one number an element, on
+    """What nn.Dropout does, of a probability that is a multiple of 1/256. On a CPU torch draws a number an element, on
     one core, which took a fifth of a step; here eight elements share the bytes of one number."""
 
     def __init__(self, probability: float) -> None:
@@ -208,8 +208,8 @@ class TransformerTranslator(nn.Module):
         return F.linear(states, self.embedding.weight)
 
     def forward(self, source: Tensor, mask: Tensor, inputs: Tensor, inputs_mask: Tensor) -> Tensor:
-        """-> (N, V) logits of the N real positions: the padded ones would cost as much."""
-        return self.score(self.states(self.embedding(source), mask, self.embedding(inputs))[inputs_mask])
+        """-> (N, D) states of the N real positions, for `score`: padded ones would cost as much."""
+        return self.states(self.embedding(source), mask, self.embedding(inputs))[inputs_mask]
 
     def begin(self, source: Tensor, mask: Tensor) -> State:
         memory = self.read_source(self.embedding(source), mask)
@@ -307,8 +307,8 @@ class RecurrentTranslator(nn.Module):
         return F.linear(states, self.embedding.weight)
 
     def forward(self, source: Tensor, mask: Tensor, inputs: Tensor, inputs_mask: Tensor) -> Tensor:
-        """-> (N, V) logits of the N real positions."""
-        return self.score(self.states(self.embedding(source), mask, self.embedding(inputs))[inputs_mask])
+        """As the Transformer's."""
+        return self.states(self.embedding(source), mask, self.embedding(inputs))[inputs_mask]
 
     def begin(self, source: Tensor, mask: Tensor) -> State:
         memory, key, hidden = self.read_source(self.embedding(source), mask)

@@ -38,17 +38,25 @@ from .params import Params, Train
 from .pieces import Pieces
 from .prepare import PIECES
 
+# Logits at once on a CPU: with more, which its cache does not hold, the loss of 2,000 tokens took 92 ms instead of 34
+CACHED = 1 << 20
+
 
 def make_loss(label_smoothing: float) -> Loss:
     """Cross-entropy by the loss contract: sum over target tokens, their number, and how many are right."""
 
     def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        translator: Any = getattr(model, "module", model)  # DDP's hooks, set up by model(...), see `score` as well
         mask = batch["target_mask"]
-        logits = model(batch["source"], batch["source_mask"], batch["inputs"], mask)
-        label = batch["target"].long()[mask]
-        total = F.cross_entropy(logits, label, reduction="sum", label_smoothing=label_smoothing)
-        right = logits.gather(1, label[:, None])[:, 0] == logits.amax(1)  # on a CPU argmax takes 6 % of a step
-        return total, mask.sum(), {"accuracy": right.sum()}
+        found: Tensor = model(batch["source"], batch["source_mask"], batch["inputs"], mask)
+        labels, on_cpu = batch["target"].long()[mask], found.device.type == "cpu"
+        size = max(1, CACHED // translator.embedding.num_embeddings) if on_cpu else len(found)
+        total, right = found.new_zeros(()), labels.new_zeros(())
+        for states, label in zip(torch.split(found, size), torch.split(labels, size), strict=True):
+            logits = translator.score(states)
+            total = total + F.cross_entropy(logits, label, reduction="sum", label_smoothing=label_smoothing)
+            right += (logits.gather(1, label[:, None])[:, 0] == logits.amax(1)).sum()  # argmax takes longer on a CPU
+        return total, mask.sum(), {"accuracy": right}
 
     return loss
 
@@ -65,7 +73,9 @@ def validation(prepared: Prepared, begin: int, batch_size: int, world: World) ->
         def record(index: Tensor) -> dict[str, Tensor]:
             batch = read(index)
             target, mask = batch["target"].long(), batch["target_mask"]
-            logits = model(batch["source"].long(), batch["source_mask"], inputs_of(target, begin), mask)
+            translator: Any = model
+            states = model(batch["source"].long(), batch["source_mask"], inputs_of(target, begin), mask)
+            logits = translator.score(states)
             losses, right = logits.new_zeros(mask.shape), torch.zeros_like(mask)
             losses[mask] = F.cross_entropy(logits, target[mask], reduction="none")
             right[mask] = logits.argmax(1) == target[mask]

@@ -113,7 +113,7 @@ def test_scores_are_the_networks_own(loaded: tuple[CheckpointTranslator, Pieces]
     source, mask = padded(pieces)
     inputs = torch.randint(3, 20, (3, 5))
     own = model.network(input_ids=source, attention_mask=mask.long(), decoder_input_ids=inputs).logits
-    found = model(source, mask, inputs, torch.ones_like(inputs, dtype=torch.bool))
+    found = model.score(model(source, mask, inputs, torch.ones_like(inputs, dtype=torch.bool)))
     torch.testing.assert_close(found, own.flatten(0, 1))
 
 

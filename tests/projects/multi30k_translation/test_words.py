@@ -41,7 +41,7 @@ def test_the_score_is_the_log_odds_of_all_pieces_of_a_word(subject: tuple[Subjec
     found, _ = subject
     source, target = (PIECES.encode([text], 64)[0].ids for text in (FORCED.source, FORCED.target))
     row = torch.tensor([source]), torch.ones(1, len(source), dtype=torch.bool), torch.tensor([[BEGIN, *target[:-1]]])
-    shares = found.model(*row, torch.ones(1, len(target), dtype=torch.bool)).log_softmax(1)
+    shares = found.model.score(found.model(*row, torch.ones(1, len(target), dtype=torch.bool))).log_softmax(1)
     each = shares[torch.arange(len(target)), torch.tensor(target)]
     own = words.words_of_pieces(FORCED.target, PIECES.encode([FORCED.target], 64)[0].spans)
     for word in range(10):

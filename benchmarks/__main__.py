@@ -32,6 +32,8 @@ WHAT = {
     "dcgan": "Fashion-MNIST by fashion_gan's preset official-cpu, beside PyTorch's own DCGAN example in the same time",
     "gan_loop": "images a second that fashion_gan trains on, beside the same game in plain PyTorch",
     "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
+    "recommender": "seconds and memory of movielens_recommender at the sizes of MovieLens 1M and 25M",
+    "recommender_peers": "movielens_recommender's ALS beside the package implicit, and exact lists beside faiss",
 }
 
 

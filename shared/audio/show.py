@@ -1,0 +1,166 @@
+"""Recordings on the page: pictures of spectrograms, heat maps over them, and players.
+
+The same data gives the same bytes. F mel bands, T frames, L samples.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shared.audio.features import LogMel
+from shared.audio.files import write_wav
+from shared.audio.parts import SoundScene, resynthesise
+from shared.explain.parts import robust_scale
+from shared.report.blocks import Block, sounds, strips, table, text
+from shared.report.blocks import pictures as pictures_block
+
+BAND_PX, FRAME_PX = 4, 3
+GREY_RANGE = 0.35, 0.95  # of the spectrogram under a heat map
+FOR, AGAINST, EVIDENCE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.63, 0.0)
+OPACITY_POWER = 0.7
+LEGEND = (
+    "Time runs to the right, frequency upwards (mel scale), loud is dark. Red raises what is explained, blue lowers "
+    "it, the stronger the fuller; each map has its own scale."
+)
+LEVEL = 0.1  # RMS of what is played
+
+Classify = Callable[[Sequence[np.ndarray]], Tensor]  # N times (L,) float32 -> (N, K) probabilities
+
+
+def draw_spectrogram(mel: Tensor, values: Tensor | None = None, evidence: Tensor | None = None) -> Image.Image:
+    """(F, T) log-mel as a grey picture; over it, if wanted, a map (F, T) and the outline of evidence (F, T) bool."""
+    low, high = mel.double().quantile(0.05), mel.double().quantile(0.995)
+    loud = ((mel.double() - low) / (high - low).clamp(min=1e-9)).clamp(0, 1).cpu().numpy()[..., None]
+    colours = np.repeat(1 - loud, 3, axis=2)
+    if values is not None:
+        grey = GREY_RANGE[0] + (GREY_RANGE[1] - GREY_RANGE[0]) * (1 - loud)
+        scaled = robust_scale(values.cpu()).numpy()[..., None]
+        strength = np.abs(scaled) ** OPACITY_POWER * 0.8
+        colours = (1 - strength) * grey + strength * np.where(scaled > 0, FOR, AGAINST)
+    pixels = np.repeat(np.repeat(np.round(colours * 255).astype(np.uint8), BAND_PX, 0), FRAME_PX, 1)
+    if evidence is not None and evidence.any():
+        inside = np.repeat(np.repeat(evidence.cpu().numpy(), BAND_PX, 0), FRAME_PX, 1)
+        around = np.pad(inside, 1)
+        core = inside & around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+        pixels[inside & ~core] = np.round(np.array(EVIDENCE) * 255)
+    return Image.fromarray(np.ascontiguousarray(pixels[::-1]))
+
+
+def play(samples: np.ndarray, path: Path, rate_hz: int) -> None:
+    """Writes a WAV file at an even level."""
+    loud = max(float(np.sqrt(np.square(samples, dtype=np.float64).mean())), 1e-6)
+    peak = max(float(np.abs(samples).max()), 1e-6)
+    write_wav(path, samples * min(LEVEL / loud, 0.99 / peak), rate_hz)
+
+
+def show_sounds(
+    folder: Path, mels: Sequence[Tensor], waves: Sequence[np.ndarray], cases: Sequence[Mapping[str, str]], rate_hz: int
+) -> tuple[Block, Block]:
+    """Spectrograms of recordings, such as the errors of a classifier, and players of the same.
+
+    Args:
+        folder: becomes `pictures/` of the stage.
+        mels: (F, T) each.
+        waves: (L,) float32 each.
+        cases: what is said of each: "title" and, if wanted, "note", "group" and "id".
+    """
+    rows, players = [], []
+    for number, (mel, wave, case) in enumerate(zip(mels, waves, cases, strict=True)):
+        name = f"{number:03}"
+        draw_spectrogram(mel).save(folder / f"{name}.png", "PNG", optimize=True)
+        play(wave, folder / f"{name}.wav", rate_hz)
+        rest = {key: words for key, words in case.items() if key != "title"}
+        rows.append({"file": f"pictures/{name}.png", "caption": f"{number + 1}: {case['title']}", **rest})
+        players.append({"file": f"pictures/{name}.wav", "caption": f"{number + 1}: {case['title']}"})
+    return pictures_block(rows, by="Class" if all("group" in case for case in cases) else ""), sounds(players)
+
+
+def show(
+    scene: SoundScene,
+    maps: Mapping[str, Tensor],
+    facts: Sequence[Mapping[str, Any]],
+    folder: Path,
+    *,
+    features: LogMel,
+    rate_hz: int,
+    classify: Classify,
+    keep_fraction: float,
+) -> list[Block]:
+    """Attributions of recordings: pictures, and players of the recording, of what the first method keeps and of the
+    rest; and whether the model hears the same in these.
+
+    Args:
+        scene: N shown questions, whose field "target" is the class that is explained.
+        maps: title -> (N, P).
+        keep_fraction: of the parts, those that raise the score most are kept.
+    """
+    title, first = next(iter(maps.items()))
+    pieces, made = [], list[Block]()
+    for row, fact in enumerate(facts):
+        one, width = scene[torch.tensor([row])], int(scene.frames[row].sum())
+        drawn = {"recording": draw_spectrogram(one.mel[0, :, :width], None, _evidence(one, width))}
+        for name, of in maps.items():
+            drawn[name] = draw_spectrogram(one.mel[0, :, :width], one.spread(of[row : row + 1])[0, :, :width],
+                                           _evidence(one, width))  # fmt: skip
+        kept = strongest(first[row], int(scene.sizes[row]), keep_fraction)
+        places = one.spread(kept[None])[0, :, :width]
+        wave = np.asarray(scene.sounds[row])
+        versions = {"recording": wave, "what the attribution keeps": resynthesise(wave, places, features),
+                    "what it leaves": resynthesise(wave, ~places, features)}  # fmt: skip
+        pieces.append(versions)
+        made += _blocks(row, fact, drawn, versions, folder, rate_hz)
+    return [text(_legend(scene), "small"), _judged(pieces, scene, classify, title, keep_fraction), *made]
+
+
+def strongest(values: Tensor, size: int, fraction: float) -> Tensor:
+    """(P,) -> (P,) bool: the fraction of the first `size` parts that raise the score most."""
+    count = max(1, round(fraction * size))
+    kept = torch.zeros(len(values), dtype=torch.bool)
+    kept[values[:size].argsort(descending=True, stable=True)[:count]] = True
+    return kept
+
+
+def _evidence(one: SoundScene, width: int) -> Tensor | None:
+    return None if one.evidence is None else one.spread(one.evidence)[0, :, :width]
+
+
+def _legend(scene: SoundScene) -> str:
+    outline = scene.evidence is not None and bool(scene.evidence.any())
+    return LEGEND + " A green line surrounds what truly decides." * outline
+
+
+def _blocks(
+    row: int, fact: Mapping[str, Any], drawn: Mapping[str, Image.Image], versions: Mapping[str, np.ndarray],
+    folder: Path, rate_hz: int,
+) -> list[Block]:  # fmt: skip
+    files, players = [], []
+    for number, (caption, picture) in enumerate(drawn.items()):
+        picture.save(folder / f"{row:02}-{number}.png", "PNG", optimize=True)
+        files.append(
+            {"file": f"pictures/{row:02}-{number}.png", "caption": caption, "alt": f"{caption}: {fact['title']}"}
+        )
+    for number, (caption, wave) in enumerate(versions.items()):
+        play(wave, folder / f"{row:02}-{number}.wav", rate_hz)
+        players.append({"file": f"pictures/{row:02}-{number}.wav", "caption": caption})
+    note = " ".join(fact[key] for key in ("question", "note") if key in fact)
+    strip = {"title": fact["title"], "good": fact["correct"], "note": note, "pictures": files}
+    return [strips([strip]), sounds(players)]
+
+
+def _judged(
+    pieces: Sequence[Mapping[str, np.ndarray]], scene: SoundScene, classify: Classify, title: str, fraction: float
+) -> Block:
+    """How often the model hears the same class in each version, which is made into sound and read again."""
+    target, rows = scene.fields["target"].cpu(), list[list[Any]]()
+    for name in pieces[0]:
+        found = classify([versions[name] for versions in pieces])
+        same = (found.argmax(1) == target).double().mean().item()
+        rows.append([name, same, found.gather(1, target[:, None]).double().mean().item()])
+    intro = f"Made into sound again and classified: the {fraction:.0%} of the parts that {title.rstrip(' ✓✗?')} ranks "
+    intro += f"highest, and the others, of the {len(pieces)} recordings below."
+    return table(["Version", "Classified alike", "Probability of the class"], rows, intro=intro)

@@ -148,9 +148,10 @@ class Draw:
         return in_both(lambda name: format_percent(tenths / 1000, patterns[name], locale=name), value=True)
 
     def number(self) -> Unit:
-        """In words, or in digits with the thousands separated."""
+        """In words, or in digits with the thousands separated; words never end in one, which German inflects."""
         if self.rng.random() < 0.6:
-            found = self.whole(2, 10_000)
+            while (found := self.whole(2, 10_000)) % 100 == 1:
+                pass
             return in_both(lambda name: num2words(found, lang=name).replace(",", ""), value=True)
         found = self.whole(1000, 9_999_999)
         return in_both(lambda name: format_decimal(found, locale=name), value=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile  # type: ignore[import-untyped]
 import torch
 from PIL import Image
 from torch import Tensor
 
 from shared.audio.features import LogMel
-from shared.audio.files import write_wav
 from shared.audio.parts import SoundScene, resynthesise
 from shared.explain.parts import robust_scale
 from shared.report.blocks import Block, sounds, strips, table, text
@@ -52,10 +52,10 @@ def draw_spectrogram(mel: Tensor, values: Tensor | None = None, evidence: Tensor
 
 
 def play(samples: np.ndarray, path: Path, rate_hz: int) -> None:
-    """Writes a WAV file at an even level."""
+    """Writes an MP3 file at an even level: every browser plays it, and a page of them stays below a megabyte."""
     loud = max(float(np.sqrt(np.square(samples, dtype=np.float64).mean())), 1e-6)
     peak = max(float(np.abs(samples).max()), 1e-6)
-    write_wav(path, samples * min(LEVEL / loud, 0.99 / peak), rate_hz)
+    soundfile.write(path, samples * min(LEVEL / loud, 0.99 / peak), rate_hz, format="MP3")
 
 
 def show_sounds(
@@ -73,10 +73,10 @@ def show_sounds(
     for number, (mel, wave, case) in enumerate(zip(mels, waves, cases, strict=True)):
         name = f"{number:03}"
         draw_spectrogram(mel).save(folder / f"{name}.png", "PNG", optimize=True)
-        play(wave, folder / f"{name}.wav", rate_hz)
+        play(wave, folder / f"{name}.mp3", rate_hz)
         rest = {key: words for key, words in case.items() if key != "title"}
         rows.append({"file": f"pictures/{name}.png", "caption": f"{number + 1}: {case['title']}", **rest})
-        players.append({"file": f"pictures/{name}.wav", "caption": f"{number + 1}: {case['title']}"})
+        players.append({"file": f"pictures/{name}.mp3", "caption": f"{number + 1}: {case['title']}"})
     return pictures_block(rows, by="Class" if all("group" in case for case in cases) else ""), sounds(players)
 
 
@@ -145,8 +145,8 @@ def _blocks(
             {"file": f"pictures/{row:02}-{number}.png", "caption": caption, "alt": f"{caption}: {fact['title']}"}
         )
     for number, (caption, wave) in enumerate(versions.items()):
-        play(wave, folder / f"{row:02}-{number}.wav", rate_hz)
-        players.append({"file": f"pictures/{row:02}-{number}.wav", "caption": caption})
+        play(wave, folder / f"{row:02}-{number}.mp3", rate_hz)
+        players.append({"file": f"pictures/{row:02}-{number}.mp3", "caption": caption})
     note = " ".join(fact[key] for key in ("question", "note") if key in fact)
     strip = {"title": fact["title"], "good": fact["correct"], "note": note, "pictures": files}
     return [strips([strip]), sounds(players)]

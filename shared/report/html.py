@@ -23,7 +23,7 @@ MOST_PX = {"small": 320, "medium": 480, "large": 900}
 LEVELS = 8  # of colour, for and against
 MEDIA = {
     ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
-    ".wav": "audio/wav", ".ogg": "audio/ogg", ".flac": "audio/flac",
+    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".flac": "audio/flac",
 }  # fmt: skip
 PLAIN = "text", "number", "facts"  # kinds of blocks whose values go into a template as they are
 ROWS = "pictures", "strips", "highlights", "sounds", "articles"

@@ -15,10 +15,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import torch
-from implicit.als import AlternatingLeastSquares
 
 from benchmarks.preset import Elsewhere, load
 from benchmarks.table import report
@@ -42,6 +40,8 @@ NUM_USERS, NUM_ITEMS, DIMENSIONS, CLUSTERS, TOP = 10_000, 200_000, 64, 1_000, 10
 
 def implicit_als(train: Ragged, num_items: int, alpha: float, penalty: float) -> Score:
     """The package's ALS, scoring new users by their histories."""
+    from implicit.als import AlternatingLeastSquares
+
     model = AlternatingLeastSquares(
         factors=SIZE, alpha=1 + alpha, regularization=penalty, iterations=SWEEPS, use_cg=False, random_state=0
     )
@@ -89,6 +89,8 @@ def compare(preset: str, folder: Path) -> list[dict[str, Any]]:
 
 def search() -> list[dict[str, Any]]:
     """Exact and approximate lists."""
+    import faiss
+
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(CLUSTERS, DIMENSIONS))
     users, items = (

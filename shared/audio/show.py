@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from shared.audio.features import LogMel
+from shared.audio.files import resample
 from shared.audio.parts import SoundScene, resynthesise
 from shared.explain.parts import robust_scale
 from shared.report.blocks import Block, sounds, strips, table, text
@@ -28,6 +29,7 @@ LEGEND = (
     "it, the stronger the fuller; each map has its own scale."
 )
 LEVEL = 0.1  # RMS of what is played
+MP3_HZ = 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000  # the rates that there are
 
 Classify = Callable[[Sequence[np.ndarray]], Tensor]  # N times (L,) float32 -> (N, K) probabilities
 
@@ -55,7 +57,9 @@ def play(samples: np.ndarray, path: Path, rate_hz: int) -> None:
     """Writes an MP3 file at an even level: every browser plays it, and a page of them stays below a megabyte."""
     loud = max(float(np.sqrt(np.square(samples, dtype=np.float64).mean())), 1e-6)
     peak = max(float(np.abs(samples).max()), 1e-6)
-    soundfile.write(path, samples * min(LEVEL / loud, 0.99 / peak), rate_hz, format="MP3")
+    played_hz = min((hz for hz in MP3_HZ if hz >= rate_hz), default=MP3_HZ[-1])
+    even = samples * min(LEVEL / loud, 0.99 / peak)
+    soundfile.write(path, resample(even, rate_hz, played_hz), played_hz, format="MP3")
 
 
 def show_sounds(

@@ -89,8 +89,8 @@ def test_it_learns(results: Path) -> None:
 
 
 def test_every_file_is_there_and_no_other(results: Path) -> None:
-    sounds = list(results.rglob("*.wav"))
-    assert len(list((results / "explain/pictures").glob("*.wav"))) == 2 * 3  # the recording, what is kept, what is left
+    sounds = list(results.rglob("*.mp3"))
+    assert len(list((results / "explain/pictures").glob("*.mp3"))) == 2 * 3  # the recording, what is kept, what is left
     for path in sounds:
         assert len(soundfile.read(path)[0]) > 0
         path.rename(path.with_suffix(".png"))

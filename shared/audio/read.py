@@ -1,15 +1,15 @@
 """Recordings for a project's predict.py: files, folders, long recordings and a pipe of raw samples."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from shared.core.errors import Problems
+from shared.core.find import find_named
 from shared.core.predict import Adapter, Item, printable
-from shared.core.walk import files_below
 
 RAW_BYTES = 1 << 14  # that a line is printed for: 8192 samples, half a second at 16 kHz
 
@@ -21,25 +21,12 @@ class Piece(NamedTuple):
     samples: np.ndarray
 
 
-def find_sounds(paths: Iterable[str | Path], problems: Problems) -> Iterator[Path]:
-    """The given files, and the recordings inside given folders, sorted by path. A path that does not exist and a folder
-    without recordings are noted in `problems`."""
-    from shared.audio.files import SOUND_SUFFIXES
-
-    for path in map(Path, paths):
-        inside = [path] if path.is_file() else []
-        if path.is_dir():
-            below = files_below(path, lambda error: problems.add(error.filename, f"cannot be read: {error.strerror}"))
-            inside = sorted(file for file in below if file.suffix.lower() in SOUND_SUFFIXES)
-        if not inside:
-            problems.add(path, "no recordings inside" if path.is_dir() else "no such file or folder")
-        yield from inside
-
-
 def _read(words: Sequence[str], files: Sequence[Path], problems: Problems) -> Iterator[list[Item]]:
+    from shared.audio.files import SOUND_SUFFIXES  # with scipy, for which --help must not wait
+
     listed = [line for file in files for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     named = [word for word in words if word != "-"]
-    for path in find_sounds([*named, *listed], problems):
+    for path in find_named([*named, *listed], SOUND_SUFFIXES, "recordings", problems):
         yield [Item({"file": str(path)}, Piece(path, np.zeros(0, np.float32)))]
     if "-" in words:
         while block := sys.stdin.buffer.read(RAW_BYTES):  # a multiple of 2, but for the end

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.core.errors import Problems, UserError
+from shared.core.find import find_named
 from shared.core.predict import Adapter, Item, Predict, ranked
-from shared.core.walk import files_below
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,20 +50,10 @@ def image_predictor(classify: Classify, config: dict[str, Any]) -> Predict:
 
 
 def find_images(paths: Iterable[str | Path], problems: Problems) -> Iterator[Path]:
-    """The given files, and the images inside given folders, sorted by path, found as prepare finds them.
+    """See `find_named`."""
+    from shared.image.files import IMAGE_SUFFIXES  # with torch, for which --help must not wait
 
-    A path that does not exist and a folder without images are noted in `problems`.
-    """
-    from shared.image.files import IMAGE_SUFFIXES
-
-    for path in map(Path, paths):
-        inside = [path] if path.is_file() else []
-        if path.is_dir():
-            below = files_below(path, lambda error: problems.add(error.filename, f"cannot be read: {error.strerror}"))
-            inside = sorted(file for file in below if file.suffix.lower() in IMAGE_SUFFIXES)
-        if not inside:
-            problems.add(path, "no images inside" if path.is_dir() else "no such file or folder")
-        yield from inside
+    return find_named(paths, IMAGE_SUFFIXES, "images", problems)
 
 
 def _read(words: Sequence[str], files: Sequence[Path], problems: Problems) -> Iterator[list[Item]]:

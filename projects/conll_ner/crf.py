@@ -1,7 +1,8 @@
 """A linear-chain conditional random field over tags (Lafferty et al. 2001, as in Lample et al. 2016).
 
 A sequence of tags scores the sum of its words' emissions and of a transition between neighbours; its probability is the
-softmax over all sequences. Everything works on a batch at once: time is the only Python loop.
+softmax over all sequences. Everything works on a batch at once: time is the only Python loop, and on a GPU, where the
+number of kernels is what costs, the sum over all sequences has one of log2(L) rounds instead.
 
 B batch, L words, K tags. Masks are True on words, which come first; what is behind them changes nothing.
 """
@@ -57,11 +58,8 @@ class CRF(nn.Module):
     def log_partition(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """(B,): log of the sum over all sequences of exp(score), by the forward algorithm."""
         emissions, first, transitions = self._terms(emissions)
-        words, alive = emissions.unbind(1), mask[:, :, None].unbind(1)
-        alpha = first + words[0]  # (B, K): log of the sum over all beginnings that end in each tag
-        for word, is_word in zip(words[1:], alive[1:], strict=True):
-            following = torch.logsumexp(alpha[:, :, None] + transitions, dim=1) + word
-            alpha = torch.where(is_word, following, alpha)
+        advance = in_rounds if emissions.is_cuda else word_by_word
+        alpha = advance(first + emissions[:, 0], transitions, emissions[:, 1:], mask[:, 1:])
         return torch.logsumexp(alpha + self.last, dim=1)
 
     @torch.no_grad()
@@ -94,3 +92,28 @@ class CRF(nn.Module):
         """Emissions in at least fp32, scores of the first tag, of a transition."""
         emissions = emissions.to(torch.promote_types(emissions.dtype, torch.float32))
         return emissions, self.first + self.forbidden_first, self.transitions + self.forbidden
+
+
+def word_by_word(alpha: Tensor, transitions: Tensor, emissions: Tensor, mask: Tensor) -> Tensor:
+    """The forward algorithm: (B, K) log sums over all beginnings that end in each tag -> the same after all words.
+
+    Args:
+        emissions: (B, L, K) of the words that follow.
+        mask: (B, L) bool.
+    """
+    for word, is_word in zip(emissions.unbind(1), mask[:, :, None].unbind(1), strict=True):
+        following = torch.logsumexp(alpha[:, :, None] + transitions, dim=1) + word
+        alpha = torch.where(is_word, following, alpha)
+    return alpha
+
+
+def in_rounds(alpha: Tensor, transitions: Tensor, emissions: Tensor, mask: Tensor) -> Tensor:
+    """The same, with the (K, K) steps of neighbouring words joined in pairs until one is left: K times as much work."""
+    size = len(transitions)
+    stay = torch.full_like(transitions, FORBIDDEN).fill_diagonal_(0)
+    steps = torch.where(mask[:, :, None, None], transitions + emissions[:, :, None], stay)
+    while steps.shape[1] > 1:
+        if steps.shape[1] % 2:
+            steps = torch.cat([steps, stay.expand(len(steps), 1, size, size)], dim=1)
+        steps = torch.logsumexp(steps[:, ::2, :, :, None] + steps[:, 1::2, None], dim=3)
+    return torch.logsumexp(alpha[:, :, None] + steps[:, 0], dim=1) if steps.shape[1] else alpha

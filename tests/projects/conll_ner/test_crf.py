@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from projects.conll_ner.crf import CRF
+from projects.conll_ner.crf import CRF, in_rounds, word_by_word
 from projects.conll_ner.tags import faults, tag_names
 
 NAMES = tag_names(["LOC", "PER"])
@@ -88,3 +88,26 @@ def test_fp32_under_autocast():
         inside = crf.loss(emissions, mask, tags)
         assert crf.log_partition(emissions.bfloat16(), mask).dtype == torch.float32
     assert torch.equal(inside, crf.loss(emissions, mask, tags))
+
+
+@pytest.mark.parametrize("words", [1, 2, 3, 8, 21])
+def test_rounds_and_the_loop_give_the_same_sums_and_gradients(words):
+    torch.manual_seed(words)
+    crf = CRF(NAMES).double()
+    torch.nn.init.normal_(crf.transitions)
+    emissions = torch.randn(4, words, len(NAMES), dtype=torch.float64, requires_grad=True)
+    mask = torch.arange(words) < torch.tensor([words, 1, words // 2 + 1, words])[:, None]
+    _, first, transitions = crf._terms(emissions)
+    ways = []
+    for advance in (word_by_word, in_rounds):
+        found = advance(first + emissions[:, 0], transitions, emissions[:, 1:], mask[:, 1:]).logsumexp(1)
+        ways.append(
+            (
+                found,
+                *torch.autograd.grad(
+                    found.sum(), (emissions, crf.transitions), retain_graph=True, materialize_grads=True
+                ),
+            )
+        )
+    for one, other in zip(*ways, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)

@@ -32,6 +32,7 @@ WHAT = {
     "dcgan": "Fashion-MNIST by fashion_gan's preset official-cpu, beside PyTorch's own DCGAN example in the same time",
     "gan_loop": "images a second that fashion_gan trains on, beside the same game in plain PyTorch",
     "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
+    "spoken_digits": "accuracy of speech_commands on each speaker held out, beside PocketSphinx",
     "recommender": "seconds and memory of movielens_recommender at the sizes of MovieLens 1M and 25M",
     "recommender_peers": "movielens_recommender's ALS beside the package implicit, and exact lists beside faiss",
 }

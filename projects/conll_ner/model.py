@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from shared.text.pretrained import from_config
 from shared.text.tokens import PAD
+from shared.training.recurrent import BothWays, picked, turned
 from shared.training.weights import load_weights, read_config
 
 from .crf import CRF
@@ -48,25 +49,6 @@ class WordEmbedding(nn.Module):
         return torch.cat([self.words(tokens[:, :, 0]), self.shapes(tokens[:, :, 1]), spelled], dim=2)
 
 
-class BothWays(nn.Module):
-    """An LSTM from each end: (B, L, D) -> (B, L, 2 H). What is padded is seen by neither before a word is.
-
-    Not `bidirectional=True`, whose way back would begin in the padding: the sequences are turned round by their
-    lengths instead, which costs far less on a CPU than packing them.
-    """
-
-    def __init__(self, size: int, hidden: int) -> None:
-        super().__init__()
-        self.onward = nn.LSTM(size, hidden, batch_first=True)
-        self.back = nn.LSTM(size, hidden, batch_first=True)
-        for lstm in (self.onward, self.back):  # forget-gate bias 1 (Jozefowicz et al. 2015)
-            nn.init.ones_(lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden])
-
-    def forward(self, vectors: Tensor, turned: Tensor) -> Tensor:
-        back = self.back(_picked(vectors, turned))[0]
-        return torch.cat([self.onward(vectors)[0], _picked(back, turned)], dim=2)
-
-
 class LSTMTagger(nn.Module):
     """Word and character features, a bidirectional LSTM, mean over mentions, a second one, scores of tags.
 
@@ -81,7 +63,7 @@ class LSTMTagger(nn.Module):
         super().__init__()
         hidden = params.hidden_size
         self.embed = WordEmbedding(params, len(features.words), len(features.characters))
-        self.first, self.second = BothWays(self.embed.size, hidden), BothWays(2 * hidden, hidden)
+        self.first, self.second = BothWays(nn.LSTM, self.embed.size, hidden), BothWays(nn.LSTM, 2 * hidden, hidden)
         self.elsewhere = nn.Linear(2 * hidden, 2 * hidden)
         # over (B, D, L): drops the same places of all vectors of a sequence (Gal & Ghahramani 2016)
         self.word_dropout, self.dropout = nn.Dropout1d(params.word_dropout), nn.Dropout1d(params.dropout)
@@ -90,11 +72,11 @@ class LSTMTagger(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L, F) int64 and (B, L) bool -> (B, L, K)."""
-        turned = _turned(mask)
-        hidden = self.first(self.word_dropout(self.embed(tokens).mT).mT, turned)
+        back_to_front = turned(mask)
+        hidden = self.first(self.word_dropout(self.embed(tokens).mT).mT, back_to_front)
         hidden = self.dropout(hidden.mT).mT
         hidden = hidden + torch.tanh(self.elsewhere(_mean_of_mentions(hidden, tokens[:, :, 2])))
-        hidden = hidden + self.second(hidden, turned)
+        hidden = hidden + self.second(hidden, back_to_front)
         scores: Tensor = self.score(self.dropout(hidden.mT).mT)
         return scores
 
@@ -129,7 +111,7 @@ class CheckpointTagger(nn.Module):
         shapes, pieces = vectors[..., :SHAPE_SIZE], vectors[..., SHAPE_SIZE:].unflatten(2, (WORD_PIECES, -1))
         text, alive, first = self.embed.lay_out(pieces, (tokens[:, :, 1:] > 0) & mask[:, :, None], mask)
         encoded = self.body(inputs_embeds=text, attention_mask=alive.long()).last_hidden_state
-        scores: Tensor = self.score(self.dropout(torch.cat([_picked(encoded, first), shapes], dim=2)))
+        scores: Tensor = self.score(self.dropout(torch.cat([picked(encoded, first), shapes], dim=2)))
         return scores
 
     def baseline(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -183,17 +165,6 @@ class PieceEmbedding(nn.Module):
         text = torch.where((position == length + 1)[:, :, None], closing, text)
         first = number.view(exists.shape)[:, :, 0].masked_fill(~mask, 0)
         return text, position <= length + 1, first
-
-
-def _turned(mask: Tensor) -> Tensor:
-    """(B, L) int64: the places of each sequence from its last word to its first; padding stays."""
-    place = torch.arange(mask.shape[1], device=mask.device)
-    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - place, place)
-
-
-def _picked(vectors: Tensor, places: Tensor) -> Tensor:
-    """(B, P, D) and (B, L) int64 -> (B, L, D)."""
-    return vectors.gather(1, places[:, :, None].expand(-1, -1, vectors.shape[2]))
 
 
 def _mean_of_mentions(hidden: Tensor, names: Tensor) -> Tensor:

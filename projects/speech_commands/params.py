@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.audio.params import Mel, PrepareSounds
+from shared.audio.params import Mel, PrepareSounds, SoundChanges
 from shared.core.params import Section
 from shared.core.sections import Explain, FitParams, Runtime
 
@@ -14,6 +14,7 @@ class Fetch(Section):
     seed: int = Field(ge=0)  # of the sample
     num_train: int = Field(ge=20)  # recordings of the sample
     num_test: int = Field(ge=20)
+    test_speakers: list[str]  # of the digits, whose recordings are the test; none: the official split
 
 
 class Model(Section):
@@ -21,7 +22,7 @@ class Model(Section):
     dropout: float = Field(ge=0, lt=1)  # before the last layer
 
 
-class Train(FitParams):
+class Train(FitParams, SoundChanges):
     model: Model
     mel: Mel
     label_smoothing: float = Field(ge=0, lt=1)
@@ -29,11 +30,7 @@ class Train(FitParams):
     weight_decay: float = Field(ge=0)
     warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0
     shift_ms: float = Field(ge=0)  # a recording is moved by up to this much within its length
-    speed: float = Field(ge=1, le=2)  # and played faster or slower by up to this factor, pitch included; 1: never
-    noise_share: float = Field(ge=0, le=1)  # of the recordings that get noise
-    noise_db: list[float] = Field(min_length=2, max_length=2)  # at a signal-to-noise ratio in this range
-    mask_bands: int = Field(ge=0)  # SpecAugment: most bands that are blanked
-    mask_frames: int = Field(ge=0)  # and most frames
+    mix_share: float = Field(ge=0, le=1)  # of the recordings that are mixed with another one, and their labels (mixup)
 
 
 class Evaluate(Section):

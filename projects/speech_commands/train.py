@@ -17,6 +17,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import AdamW
 
 from shared.core.seed import derive
@@ -37,7 +38,13 @@ VALID_BATCH = 200
 
 def loss(model: nn.Module, batch: Batch, label_smoothing: float) -> tuple[Tensor, int, dict[str, Tensor]]:
     """By the loss contract: sum over recordings, number of recordings, sums for the log."""
-    return cross_entropy(model(batch["mel"], batch["mel_mask"]), batch["label"], label_smoothing)
+    found = model(batch["mel"], batch["mel_mask"])
+    total, count, sums = cross_entropy(found, batch["label"], label_smoothing)
+    if "other_label" in batch:
+        pair = [F.cross_entropy(found, batch[name], label_smoothing=label_smoothing, reduction="none")
+                for name in ("other_label", "label")]  # fmt: skip
+        total = torch.lerp(*pair, batch["share"].to(pair[0])).sum()
+    return total, count, sums
 
 
 def logits(model: nn.Module, batch: Batch) -> Tensor:
@@ -53,12 +60,13 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
     config |= {"model": chosen.model.model_dump(), "mel": chosen.mel.model_dump()}
     torch.manual_seed(derive(chosen.seed, "weights"))
     model = build_model(config).to(world.device)
+    read = gather(table, "sound", "label", device="cpu" if workers else world.device)
     batches = Batches(
-        gather(table, "sound", "label", device="cpu" if workers else world.device),
+        read,
         plan=EqualBatches(len(table), chosen.batch_size, chosen.micro_batch_size, world),
         seed=chosen.seed,
         world=world,
-        augment=partial(augment, params=chosen, features=model.features),
+        augment=partial(augment, params=chosen, features=model.features, read=read, count=len(table)),
         workers=workers,
     )
     updates = count_steps(chosen.epochs, batches)

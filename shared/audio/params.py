@@ -24,6 +24,18 @@ class PrepareSounds(Listening):
     test_fraction: float = Field(gt=0, lt=1)  # of all, where the data has no test split
 
 
+class SoundChanges(Section):
+    """How training recordings are changed, each by a draw of its own (see augment.py)."""
+
+    speed: float = Field(ge=1, le=2)  # played faster or slower by up to this factor, pitch included; 1: never
+    noise_share: float = Field(ge=0, le=1)  # of the recordings that get noise
+    noise_db: list[float] = Field(min_length=2, max_length=2)  # at a signal-to-noise ratio in this range
+    warp: float = Field(ge=1, le=1.5)  # bands are stretched by up to this factor, as by another vocal tract; 1: never
+    tilt_db: float = Field(ge=0, le=30)  # through a random smooth filter with this standard deviation over the bands
+    mask_bands: int = Field(ge=0)  # SpecAugment: most bands that are blanked
+    mask_frames: int = Field(ge=0)  # and most frames
+
+
 class Mel(Section):
     """The features: log-mel spectrograms."""
 

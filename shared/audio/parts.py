@@ -4,7 +4,7 @@ N recordings, F mel bands, T frames, P parts, M presentations, G groups. Parts a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from shared.data.batches import Batch
 from shared.explain.methods import METHODS, Method
 from shared.explain.parts import Subject, select_fields
 
-BANDS = 8  # of parts, from low to high
+BANDS = 8  # of parts, unless a scene says otherwise
 PART_S = 0.08  # length of a part
 QUIET = 0.1  # quantile over time that stands for the band without what sounds in it
 AT_ONCE = 256  # presentations that go through the network at once
@@ -35,6 +35,7 @@ class SoundScene:
         fields: name -> (N, ...), further inputs of the value, such as the target.
         evidence: (N, P) bool, the parts that decide; None if the data has no evidence.
         sounds: N times (L,) float32, for the page.
+        bands: of parts, from low to high; 1: a part is a stretch of time.
     """
 
     mel: Tensor
@@ -43,6 +44,7 @@ class SoundScene:
     fields: Mapping[str, Tensor] = field(default_factory=dict)
     evidence: Tensor | None = None
     sounds: Sequence[np.ndarray] = ()
+    bands: int = BANDS
 
     def __len__(self) -> int:
         return len(self.mel)
@@ -52,18 +54,20 @@ class SoundScene:
         evidence = None if self.evidence is None else self.evidence[rows]
         sounds = [self.sounds[row] for row in rows.tolist()] if self.sounds else ()
         fields = select_fields(self.fields, rows)
-        return SoundScene(self.mel[there], self.frames[there], self.part_frames, fields, evidence, sounds)
+        return replace(
+            self, mel=self.mel[there], frames=self.frames[there], fields=fields, evidence=evidence, sounds=sounds
+        )
 
     @property
     def sizes(self) -> Tensor:
-        return (-(-self.frames.sum(1) // self.part_frames) * BANDS).cpu()
+        return (-(-self.frames.sum(1) // self.part_frames) * self.bands).cpu()
 
     @property
     def part_of(self) -> Tensor:
         """(F, T) int64: the part that each place belongs to."""
         num_bands, num_frames = self.mel.shape[1:]
-        band = torch.arange(num_bands) * BANDS // num_bands
-        return (torch.arange(num_frames) // self.part_frames * BANDS + band[:, None]).to(self.mel.device)
+        band = torch.arange(num_bands) * self.bands // num_bands
+        return (torch.arange(num_frames) // self.part_frames * self.bands + band[:, None]).to(self.mel.device)
 
     @cached_property
     def quiet(self) -> Tensor:
@@ -86,10 +90,10 @@ class SoundScene:
         return select_fields(self.fields, rows) | {"mel": mel, "mel_mask": self.frames[there]}
 
     def groups(self, row: int) -> Tensor:
-        """(G, P) bool: windows of two by two parts, which overlap."""
+        """(G, P) bool: windows of two by two parts, or of two where there is one band, which overlap."""
         size = int(self.sizes[row])
         part = torch.arange(size)
-        time, band = part // BANDS, part % BANDS
+        time, band = part // self.bands, part % self.bands
         corner_time, corner_band = time[:, None], band[:, None]
         inside = ((time - corner_time) // 2 == 0) & ((band - corner_band) // 2 == 0)
         return inside[(time == 0) | (time < time.max())]
@@ -102,12 +106,12 @@ def evidence_parts(boxes: Tensor, scene: SoundScene, edges_hz: Tensor, hop_s: fl
     Args:
         edges_hz: (F + 2,) edges of the mel bands.
     """
-    num_bands, most = scene.mel.shape[1], int(scene.sizes.max())
+    (num_bands, most), bands = (scene.mel.shape[1], int(scene.sizes.max())), scene.bands
     part = torch.arange(most)
     length = scene.part_frames * hop_s
-    start, band = part // BANDS * length, part % BANDS
-    first = -(-band * num_bands // BANDS)
-    last = -(-(band + 1) * num_bands // BANDS)  # mel bands of a part: first to last - 1
+    start, band = part // bands * length, part % bands
+    first = -(-band * num_bands // bands)
+    last = -(-(band + 1) * num_bands // bands)  # mel bands of a part: first to last - 1
     low, high = ((edges_hz[place] + edges_hz[place + 1]) / 2 for place in (first, last))
     time = _overlap(start, start + length, boxes[:, :1], boxes[:, 1:2])
     frequency = _overlap(low, high, boxes[:, 2:3], boxes[:, 3:4])

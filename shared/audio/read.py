@@ -15,7 +15,7 @@ RAW_BYTES = 1 << 14  # that a line is printed for: 8192 samples, half a second a
 
 
 class Piece(NamedTuple):
-    """What is predicted: a file, or raw samples that go on where the last piece ended."""
+    """What is predicted: a file, or raw samples that go on where the last piece ended; none of them: the end."""
 
     path: Path | None
     samples: np.ndarray
@@ -32,6 +32,7 @@ def _read(words: Sequence[str], files: Sequence[Path], problems: Problems) -> It
         while block := sys.stdin.buffer.read(RAW_BYTES):  # a multiple of 2, but for the end
             samples = np.frombuffer(block[: len(block) // 2 * 2], "<i2").astype(np.float32) / 32768
             yield [Item({"file": "-"}, Piece(None, samples))]
+        yield [Item({"file": "-"}, Piece(None, np.zeros(0, np.float32)))]
 
 
 SOUNDS = Adapter(_read, "recordings, and folders searched for them; -: raw samples, 16 bits little-endian, mono")

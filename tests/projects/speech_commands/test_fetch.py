@@ -9,11 +9,12 @@ import pytest
 
 from projects.speech_commands import digits, official
 from projects.speech_commands.params import Fetch
+from shared.audio import fsdd
 from shared.core.errors import UserError
 from shared.core.files import checksum_of
 from tests.shared.audio.tones import write_tone
 
-PARAMS = Fetch(source="fsdd", seed=0, num_train=20, num_test=20)
+PARAMS = Fetch(source="fsdd", seed=0, num_train=20, num_test=20, test_speakers=[])
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_digits_become_a_table_with_the_owners_split(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digits, "NUM_RECORDINGS", 12)
+    monkeypatch.setattr(fsdd, "NUM_RECORDINGS", 12)
     for index in range(6):
         for digit in (3, 7):
             write_tone(mirror / f"new/recordings/{digit}_ann_{index}.wav", 100 * digit + index, 0.1)

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from projects.speech_commands.model import FrameNorm, SoundNet
+from projects.speech_commands.model import SoundNet
 from projects.speech_commands.params import Model
+from shared.audio.layers import FrameNorm
 from shared.audio.params import Mel
 
 MEL = Mel(num_mels=24, window_ms=32.0, hop_ms=12.5, low_hz=60.0)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from shared.audio.augment import add_noise, change_speed, mask_bands, rms, shift_time
+from shared.audio.augment import add_noise, change_speed, mask_bands, mix, rms, shift_time, tilt, warp_bands
 from shared.data.draws import Draws
 
 
@@ -65,3 +65,33 @@ def test_stripes_are_blanked_inside_the_recording() -> None:
     assert times.max() == 6
     assert not (made == 0).all(1)[:, 30:].any()
     assert made.mean().item() == pytest.approx(1 - (2 / 20 + 3 / 50), abs=0.04)
+
+
+def test_a_mixture_has_the_shares_that_were_asked_for() -> None:
+    sound, mask = batch()
+    other = torch.randn(3, 3000, generator=torch.Generator().manual_seed(1)) * 5
+    share = torch.tensor([1.0, 0.75, 0.5])
+    made = mix(sound, mask, other, torch.ones_like(other, dtype=torch.bool), share)
+    torch.testing.assert_close(made[0], sound[0])
+    added = made - sound * share[:, None]
+    torch.testing.assert_close(rms(added, mask)[1:], rms(sound, mask)[1:] * (1 - share[1:]), rtol=0.05, atol=0)
+    assert (made[~mask] == 0).all()
+
+
+def test_bands_are_stretched_from_the_lowest_upwards() -> None:
+    logs = torch.arange(20.0)[None, :, None].repeat(50, 1, 3)
+    made = warp_bands(logs, Draws(0, 0, torch.arange(50)), 1.25)
+    assert (made[:, 0] == 0).all()
+    factor = made[:, 10, 0] / 10
+    assert 0.8 < factor.min() < 0.85 < 1.2 < factor.max() < 1.25
+    torch.testing.assert_close(made[:, 5, 0], 5 * factor)
+
+
+def test_a_filter_is_the_same_at_all_times_and_as_strong_as_asked_for() -> None:
+    logs, frames = torch.zeros(500, 40, 6), torch.arange(6)[None].expand(500, -1) < 4
+    made = tilt(logs, frames, Draws(0, 0, torch.arange(500)), 4.0)
+    assert (made[:, :, 4:] == 0).all()
+    assert (made[:, :, :4] == made[:, :, :1]).all()
+    decibels = made[:, :, 0] * 10 / torch.log(torch.tensor(10.0))
+    assert decibels.square().mean().sqrt().item() == pytest.approx(4, rel=0.05)
+    assert decibels.diff(dim=1).abs().max() < 3

@@ -41,9 +41,11 @@ def loss(model: nn.Module, batch: Batch, label_smoothing: float) -> tuple[Tensor
     found = model(batch["mel"], batch["mel_mask"])
     total, count, sums = cross_entropy(found, batch["label"], label_smoothing)
     if "other_label" in batch:
-        pair = [F.cross_entropy(found, batch[name], label_smoothing=label_smoothing, reduction="none")
-                for name in ("other_label", "label")]  # fmt: skip
-        total = torch.lerp(*pair, batch["share"].to(pair[0])).sum()
+        other, own = (
+            F.cross_entropy(found, batch[name], label_smoothing=label_smoothing, reduction="none")
+            for name in ("other_label", "label")
+        )
+        total = torch.lerp(other, own, batch["share"].to(own)).sum()
     return total, count, sums
 
 

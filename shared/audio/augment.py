@@ -101,7 +101,7 @@ def tilt(logs: Tensor, frames: Tensor, draws: Draws, deviation_db: float) -> Ten
     slow cosines over the bands and deviates from 0 dB by deviation_db (root mean square, on average)."""
     band = (torch.arange(logs.shape[1], device=logs.device) + 0.5) / logs.shape[1]
     # cosines have a mean square of 1/2, the draws one of 1/3
-    scale = deviation_db * log(10) / 10 * (6 / WAVES) ** 0.5
+    scale = deviation_db * log(10) / 10 * float((6 / WAVES) ** 0.5)
     response = torch.zeros(logs.shape[:2], device=logs.device)
     for wave in range(1, WAVES + 1):
         response += (2 * draws.uniform() - 1)[:, None] * torch.cos(pi * wave * band)

@@ -10,21 +10,21 @@ from shared.data.source import MIRROR, mirror_folder
 
 NAME, URL = "fsdd", "https://github.com/Jakobovski/free-spoken-digit-dataset"
 NUM_RECORDINGS = 3000
-TEST_INDICES = 5  # recordings 0 to 4 of each speaker and digit are the test split, as its owner says
+TEST_NUMBERS = 5  # recordings 0 to 4 of each speaker and digit are the test split, as its owner says
 _FILE = re.compile(r"([0-9])_([a-z]+)_([0-9]+)\.wav")
 
 
 class SpokenDigit(NamedTuple):
-    """A recording of `digit`, "0" to "9". The official split is by `index`: below TEST_INDICES is test."""
+    """A recording of `digit`, "0" to "9". The official split is by `number`: below TEST_NUMBERS is test."""
 
     path: Path
     digit: str
     speaker: str
-    index: int
+    number: int
 
     def split(self, test_speakers: list[str]) -> str:
         """train or test: of the speakers named everything is test; where none is named, the official split holds."""
-        is_test = self.speaker in test_speakers if test_speakers else self.index < TEST_INDICES
+        is_test = self.speaker in test_speakers if test_speakers else self.number < TEST_NUMBERS
         return "test" if is_test else "train"
 
 
@@ -49,7 +49,7 @@ def find_spoken_digits(scratch: Path, test_speakers: list[str]) -> list[SpokenDi
             extract(path, scratch)
     paths = {path.name: path for root in (mirror, scratch) for path in root.rglob("*.wav")}
     matches = [(path, match) for name, path in sorted(paths.items()) if (match := _FILE.fullmatch(name))]
-    found = [SpokenDigit(path, digit, speaker, int(index)) for path, (digit, speaker, index) in
+    found = [SpokenDigit(path, digit, speaker, int(number)) for path, (digit, speaker, number) in
              ((path, match.groups()) for path, match in matches)]  # fmt: skip
     if len(found) != NUM_RECORDINGS:
         raise UserError(f"{mirror}: {len(found):,} recordings", expected=f"{NUM_RECORDINGS:,}, as of version 1.0.10")

@@ -107,10 +107,7 @@ def show(
     pieces, made = [], list[Block]()
     for row, fact in enumerate(facts):
         one, width = scene[torch.tensor([row])], int(scene.frames[row].sum())
-        drawn = {"recording": draw_spectrogram(one.mel[0, :, :width], None, _evidence(one, width))}
-        for name, of in maps.items():
-            drawn[name] = draw_spectrogram(one.mel[0, :, :width], one.spread(of[row : row + 1])[0, :, :width],
-                                           _evidence(one, width))  # fmt: skip
+        drawn = _drawn(one, width, {name: of[row : row + 1] for name, of in maps.items()})
         kept = strongest(first[row], int(scene.sizes[row]), keep_fraction)
         places = one.spread(kept[None])[0, :, :width]
         wave = np.asarray(scene.sounds[row])
@@ -121,12 +118,36 @@ def show(
     return [text(_legend(scene), "small"), _judged(pieces, scene, classify, title, keep_fraction), *made]
 
 
+def show_words(
+    scene: SoundScene, maps: Mapping[str, Tensor], facts: Sequence[Mapping[str, Any]], folder: Path, *, rate_hz: int
+) -> list[Block]:
+    """Attributions of words in recordings: pictures one below the other, and a player of each recording.
+
+    Args:
+        scene: N shown questions.
+        maps: title -> (N, P).
+    """
+    made = list[Block]()
+    for row, fact in enumerate(facts):
+        one, width = scene[torch.tensor([row])], int(scene.frames[row].sum())
+        drawn = _drawn(one, width, {name: of[row : row + 1] for name, of in maps.items()})
+        made += _blocks(row, fact, drawn, {"recording": np.asarray(scene.sounds[row])}, folder, rate_hz)
+    return [text(_legend(scene), "small"), *made]
+
+
 def strongest(values: Tensor, size: int, fraction: float) -> Tensor:
     """(P,) -> (P,) bool: the fraction of the first `size` parts that raise the score most."""
     count = max(1, round(fraction * size))
     kept = torch.zeros(len(values), dtype=torch.bool)
     kept[values[:size].argsort(descending=True, stable=True)[:count]] = True
     return kept
+
+
+def _drawn(one: SoundScene, width: int, maps: Mapping[str, Tensor]) -> dict[str, Image.Image]:
+    """The spectrogram of one recording, plain and below each map (1, P)."""
+    mel, outline = one.mel[0, :, :width], _evidence(one, width)
+    below = {name: draw_spectrogram(mel, one.spread(of)[0, :, :width], outline) for name, of in maps.items()}
+    return {"recording": draw_spectrogram(mel, None, outline)} | below
 
 
 def _evidence(one: SoundScene, width: int) -> Tensor | None:

@@ -25,15 +25,15 @@ class Windows:
     def __init__(self, size: int, hop: int) -> None:
         assert 0 < hop <= size
         self.size, self.hop, self.start = size, hop, 0
-        self._rest = np.zeros(0, np.float32)
+        self.rest = np.zeros(0, np.float32)  # from `start` on: what no window has had whole
 
     def feed(self, samples: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """(L,) more samples -> where each window that is complete now begins, and its samples."""
-        rest, at = np.concatenate([self._rest, samples.astype(np.float32)]), 0
+        rest, at = np.concatenate([self.rest, samples.astype(np.float32)]), 0
         while at + self.size <= len(rest):
             yield self.start, rest[at : at + self.size]
             at, self.start = at + self.hop, self.start + self.hop
-        self._rest = rest[at:].copy()
+        self.rest = rest[at:].copy()
 
 
 class Detector:

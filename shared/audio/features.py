@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from shared.audio.params import Mel
 
 RANGE_DB = 60.0  # what lies further below the loudest place of a recording is as good as silence
+AT_ONCE = 16  # recordings that are transformed together on a CPU
 _FLOOR = 1e-12  # added to powers, so that zeros have a logarithm
 
 
@@ -32,8 +33,18 @@ class LogMel(nn.Module):
         )
 
     def forward(self, sound: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """sound (N, L) float, or int16 as it is kept; mask (N, L) bool, padded on the right."""
-        powers: Tensor = self.power(full_scale(sound) * mask)
+        """sound (N, L) float, or int16 as it is kept; mask (N, L) bool, padded on the right.
+
+        On a CPU a few recordings at a time: what is made of a whole batch does not fit into its caches.
+        """
+        if sound.device.type != "cpu" or len(sound) <= AT_ONCE:
+            return self._features(sound, mask)
+        parts = zip(sound.split(AT_ONCE), mask.split(AT_ONCE), strict=True)  # type: ignore[no-untyped-call]
+        logs, frames = zip(*(self._features(*part) for part in parts), strict=True)
+        return torch.cat(logs), torch.cat(frames)
+
+    def _features(self, sound: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        powers = self.powers(torch.where(mask, full_scale(sound), 0))
         frames = torch.arange(powers.shape[2], device=mask.device) * self.hop < mask.sum(1)[:, None]
         inside = frames[:, None]
         logs = (powers + _FLOOR).log()
@@ -41,6 +52,17 @@ class LogMel(nn.Module):
         logs = torch.maximum(logs, highest - RANGE_DB / 10 * log(10)) * inside
         mean = logs.sum((1, 2), keepdim=True) / (inside.sum((1, 2), keepdim=True) * logs.shape[1])
         return (logs - mean) * inside, frames
+
+    def powers(self, sound: Tensor) -> Tensor:
+        """(N, L) float -> (N, F, T): what `power` gives, without the square roots that it takes and squares again."""
+        form, bands = self.power.spectrogram, self.power.mel_scale.fb  # (bins, F)
+        spectrum = torch.stft(
+            sound, form.n_fft, form.hop_length, form.win_length, form.window, center=True, pad_mode="constant",
+            return_complex=True,
+        )  # fmt: skip
+        real, imaginary = torch.view_as_real(spectrum).unbind(3)
+        found: Tensor = bands.T @ (real.square() + imaginary.square())
+        return found
 
 
 def full_scale(sound: Tensor) -> Tensor:

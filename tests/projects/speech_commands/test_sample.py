@@ -10,7 +10,7 @@ from projects.speech_commands.params import Fetch
 from projects.speech_commands.sample import MOST_SHARE, NOTHING, RATE_HZ, make_recording, write_sample
 from shared.audio.voices import WORDS, Voice, say
 
-PARAMS = Fetch(source="sample", seed=3, num_train=22, num_test=22)
+PARAMS = Fetch(source="sample", seed=3, num_train=22, num_test=22, test_speakers=[])
 
 
 def test_a_seed_gives_the_same_bytes(tmp_path: Path) -> None:

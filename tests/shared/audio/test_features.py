@@ -18,7 +18,7 @@ def test_powers_are_those_of_torchaudio() -> None:
     expected = torchaudio.transforms.MelSpectrogram(
         8000, 512, 256, 80, f_min=50.0, f_max=4000.0, n_mels=40, pad_mode="constant"
     )(sound)
-    torch.testing.assert_close(features.power(sound), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(features.powers(sound), expected, rtol=1e-5, atol=0)
     logs, frames = features(sound, torch.ones(3, 4000, dtype=torch.bool))
     assert frames.sum(1).tolist() == [50] * 3
     logs = logs[:, :, :50]
@@ -59,3 +59,13 @@ def test_the_bands_edges_are_those_of_the_filters() -> None:
         used = hz[filter_ > 0]
         assert edges[band] <= used.min() + 1e-2
         assert used.max() <= edges[band + 2] + 1e-2
+
+
+def test_a_large_batch_is_made_in_parts_with_the_same_values() -> None:
+    features, sound = LogMel(MEL, 8000), noise(40, 2000)
+    mask = torch.arange(2000)[None] < torch.arange(1000, 2000, 25)[:, None]
+    logs, frames = features(sound, mask)
+    for row in (0, 17, 39):
+        alone, own = features(sound[row : row + 1], mask[row : row + 1])
+        torch.testing.assert_close(logs[row], alone[0], rtol=0, atol=1e-5)
+        assert torch.equal(frames[row], own[0])

@@ -33,6 +33,8 @@ WHAT = {
     "gan_loop": "images a second that fashion_gan trains on, beside the same game in plain PyTorch",
     "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
     "spoken_digits": "accuracy of speech_commands on each speaker held out, beside PocketSphinx",
+    "digit_strings": "word error rate of speech_ctc on strings of digits, beside PocketSphinx with a loop of digits",
+    "sound": "spectrograms in batches beside clip by clip, and how much faster than time streams are heard",
     "recommender": "seconds and memory of movielens_recommender at the sizes of MovieLens 1M and 25M",
     "recommender_peers": "movielens_recommender's ALS beside the package implicit, and exact lists beside faiss",
 }

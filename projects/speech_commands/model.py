@@ -1,7 +1,6 @@
-"""The network: a small residual CNN over log-mel spectrograms, mean and maximum over time, a linear head.
+"""The network: a small residual CNN over log-mel spectrograms, a GRU in both directions if wanted, pooling over time.
 
-Padding reaches neither the convolutions nor the pooling, so a recording's logits do not depend on its neighbours in the
-batch.
+Padding reaches none of these, so a recording's logits do not depend on its neighbours in the batch.
 
 N recordings, F bands, T frames, K classes.
 """
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from shared.audio.features import LogMel
 from shared.audio.layers import MelTrunk
 from shared.audio.params import Mel
+from shared.training.recurrent import BothWays, turned
 from shared.training.weights import load_weights, read_config
 
 from .params import Model
@@ -30,13 +30,19 @@ class SoundNet(nn.Module):
         super().__init__()
         self.features = LogMel(mel, rate_hz)
         self.trunk = MelTrunk(params.width, mel.num_mels, TIME_STRIDES)
+        size = 2 * params.recurrent_size or self.trunk.size
+        self.recurrent = BothWays(nn.GRU, self.trunk.size, params.recurrent_size) if params.recurrent_size else None
         self.dropout = nn.Dropout(params.dropout)
-        self.head = nn.Linear(2 * self.trunk.size, num_classes)
+        self.head = nn.Linear(2 * size, num_classes)
 
     def forward(self, mel: Tensor, frames: Tensor) -> Tensor:
         found, frames = self.trunk(mel, frames)
-        mean = found.sum(2) / frames.sum(1, keepdim=True)  # the padding is 0, and nothing is below 0
-        logits: Tensor = self.head(self.dropout(torch.cat([mean, found.amax(2)], 1)))
+        if self.recurrent is not None:
+            found = self.recurrent(found.mT, turned(frames)).mT
+        inside = frames[:, None]
+        mean = (found * inside).sum(2) / frames.sum(1, keepdim=True)
+        highest = found.masked_fill(~inside, -torch.inf).amax(2)
+        logits: Tensor = self.head(self.dropout(torch.cat([mean, highest], 1)))
         return logits
 
 

@@ -19,6 +19,7 @@ class Fetch(Section):
 
 class Model(Section):
     width: int = Field(ge=4)  # channels of the first block; the others have twice and three times as many
+    recurrent_size: int = Field(ge=0)  # of a GRU behind the convolutions, in each direction; 0: none
     dropout: float = Field(ge=0, lt=1)  # before the last layer
 
 

@@ -11,10 +11,10 @@ from shared.audio.params import Mel
 MEL = Mel(num_mels=24, window_ms=32.0, hop_ms=12.5, low_hz=60.0)
 
 
-@pytest.fixture
-def model() -> SoundNet:
+@pytest.fixture(params=[0, 6])
+def model(request: pytest.FixtureRequest) -> SoundNet:
     torch.manual_seed(0)
-    model = SoundNet(Model(width=4, dropout=0.0), MEL, 8000, 3)
+    model = SoundNet(Model(width=4, recurrent_size=request.param, dropout=0.0), MEL, 8000, 3)
     for norm in (module for module in model.modules() if isinstance(module, torch.nn.BatchNorm1d)):
         norm.running_mean.normal_()
         norm.running_var.uniform_(0.5, 2)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from shared.text.pretrained import from_config
 from shared.text.tokens import PAD
-from shared.training.recurrent import BothWays, picked, turned
+from shared.training.recurrent import BothWays, back_to_front, picked
 from shared.training.weights import load_weights, read_config
 
 from .crf import CRF
@@ -72,11 +72,11 @@ class LSTMTagger(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L, F) int64 and (B, L) bool -> (B, L, K)."""
-        back_to_front = turned(mask)
-        hidden = self.first(self.word_dropout(self.embed(tokens).mT).mT, back_to_front)
+        order = back_to_front(mask)
+        hidden = self.first(self.word_dropout(self.embed(tokens).mT).mT, order)
         hidden = self.dropout(hidden.mT).mT
         hidden = hidden + torch.tanh(self.elsewhere(_mean_of_mentions(hidden, tokens[:, :, 2])))
-        hidden = hidden + self.second(hidden, back_to_front)
+        hidden = hidden + self.second(hidden, order)
         scores: Tensor = self.score(self.dropout(hidden.mT).mT)
         return scores
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from shared.audio.features import LogMel
 from shared.audio.layers import MelTrunk
 from shared.audio.params import Mel
-from shared.training.recurrent import BothWays, turned
+from shared.training.recurrent import BothWays, back_to_front
 from shared.training.weights import load_weights, read_config
 
 from .params import Model
@@ -38,7 +38,7 @@ class SoundNet(nn.Module):
     def forward(self, mel: Tensor, frames: Tensor) -> Tensor:
         found, frames = self.trunk(mel, frames)
         if self.recurrent is not None:
-            found = self.recurrent(found.mT, turned(frames)).mT
+            found = self.recurrent(found.mT, back_to_front(frames)).mT
         inside = frames[:, None]
         mean = (found * inside).sum(2) / frames.sum(1, keepdim=True)
         highest = found.masked_fill(~inside, -torch.inf).amax(2)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from shared.audio.features import LogMel
 from shared.audio.layers import MelTrunk
 from shared.audio.params import Mel
-from shared.training.recurrent import BothWays, turned
+from shared.training.recurrent import BothWays, back_to_front
 from shared.training.weights import load_weights, read_config
 
 from .decode import BLANK
@@ -44,7 +44,7 @@ class Recogniser(nn.Module):
 
     def forward(self, mel: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         found, frames = self.trunk(mel, frames)
-        hidden = self.recurrent(self.before(found.mT), turned(frames))
+        hidden = self.recurrent(self.before(found.mT), back_to_front(frames))
         logits = self.head(self.behind(hidden))
         return (logits if logits.dtype.itemsize >= 4 else logits.float()).log_softmax(2), frames
 

@@ -18,6 +18,8 @@ class Fetch(Section):
 
 
 class Prepare(Listening):
+    """No utterance is cut: those longer than max_seconds are refused."""
+
     seed: int = Field(ge=0)  # of the draws below
     frame_ms: float = Field(gt=0, le=200)  # from one output of the network to the next: a symbol takes one at least
     valid_fraction: float = Field(ge=0, lt=1)  # of train, where the data has no valid split

@@ -25,13 +25,13 @@ class BothWays(nn.Module):
             if isinstance(layer, nn.LSTM):  # forget-gate bias 1 (Jozefowicz et al. 2015)
                 nn.init.ones_(layer.get_parameter("bias_ih_l0")[hidden : 2 * hidden])
 
-    def forward(self, vectors: Tensor, back_to_front: Tensor) -> Tensor:
-        """vectors (B, L, D), and the places (B, L) of `turned(mask)`."""
-        back = self.back(picked(vectors, back_to_front))[0]
-        return torch.cat([self.onward(vectors)[0], picked(back, back_to_front)], dim=2)
+    def forward(self, vectors: Tensor, order: Tensor) -> Tensor:
+        """vectors (B, L, D), and the places (B, L) of `back_to_front(mask)`."""
+        back = self.back(picked(vectors, order))[0]
+        return torch.cat([self.onward(vectors)[0], picked(back, order)], dim=2)
 
 
-def turned(mask: Tensor) -> Tensor:
+def back_to_front(mask: Tensor) -> Tensor:
     """(B, L) int64: the places of each sequence from its last to its first; padding stays."""
     place = torch.arange(mask.shape[1], device=mask.device)
     return torch.where(mask, mask.sum(1, keepdim=True) - 1 - place, place)

@@ -20,7 +20,7 @@ PARAMS = Prepare(rate_hz=8000, max_seconds=1.0, seed=0, frame_ms=25.0, valid_fra
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    project = Project("speech_ctc")
+    project = Project("anywhere")
     project.raw.mkdir(parents=True)
     return project
 

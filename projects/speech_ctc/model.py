@@ -29,7 +29,8 @@ TIME_STRIDES = 2, 1, 1  # of the blocks: two frames of the spectrogram become on
 class Recogniser(nn.Module):
     """(N, F, T) log-mel and (N, T) mask -> (N, T', K) log probabilities in fp32 at least, and (N, T') mask.
 
-    `features` makes both inputs of samples. Where padded, the outputs mean nothing.
+    `features` makes both inputs of samples. The mean over time of each band is removed first: a microphone's colour, and
+    part of a voice's, changes nothing. Where padded, the outputs mean nothing.
     """
 
     def __init__(self, params: Model, bands: Bands, rate_hz: int, frame_ms: float, num_symbols: int) -> None:
@@ -43,7 +44,8 @@ class Recogniser(nn.Module):
         self.head = nn.Linear(2 * params.hidden_size, num_symbols)
 
     def forward(self, mel: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        found, frames = self.trunk(mel, frames)
+        centred = (mel - mel.sum(2, keepdim=True) / frames.sum(1)[:, None, None]) * frames[:, None]
+        found, frames = self.trunk(centred, frames)
         hidden = self.recurrent(self.before(found.mT), back_to_front(frames))
         logits = self.head(self.behind(hidden))
         return (logits if logits.dtype.itemsize >= 4 else logits.float()).log_softmax(2), frames

@@ -1,6 +1,6 @@
 """Comparisons with what a user would pick instead, and proofs too long for a test.
 
-    python -m benchmarks                        # all: about three hours, on a machine that does nothing else
+    python -m benchmarks                        # all: about four hours, on a machine that does nothing else
     python -m benchmarks loop_cost              # one or several
 
 Each prints a table and writes benchmarks/results/<name>.json; benchmarks/README.md shows them.
@@ -14,7 +14,7 @@ INTRO = """
 # Benchmarks
 
 Comparisons with what one would pick instead, in one interleaved run on one machine, and proofs too long for a test.
-`make bench` makes them all anew (about three hours on two cores that do nothing else) and writes this page;
+`make bench` makes them all anew (about four hours on two cores that do nothing else) and writes this page;
 `python -m benchmarks <name>` makes one. Figures of different machines are not to be compared.
 """
 WHAT = {

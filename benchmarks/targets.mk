@@ -1,7 +1,7 @@
 # Included by the Makefile.
 .PHONY: bench benchlock
 
-bench: $(READY) ## compare with what one would pick instead (about three hours; needs requirements-bench.lock)
+bench: $(READY) ## compare with what one would pick instead (about four hours; needs requirements-bench.lock)
 	@$(UV) pip install --quiet --python $(BIN)/python -r requirements-bench.lock
 	@$(BIN)/python -m benchmarks
 

@@ -29,8 +29,8 @@ TIME_STRIDES = 2, 1, 1  # of the blocks: two frames of the spectrogram become on
 class Recogniser(nn.Module):
     """(N, F, T) log-mel and (N, T) mask -> (N, T', K) log probabilities in fp32 at least, and (N, T') mask.
 
-    `features` makes both inputs of samples. The mean over time of each band is removed first: a microphone's colour, and
-    part of a voice's, changes nothing. Where padded, the outputs mean nothing.
+    `features` makes both inputs of samples. The mean over time of each band is removed first: a microphone's colour
+    changes nothing, and part of a voice's. Where padded, the outputs mean nothing.
     """
 
     def __init__(self, params: Model, bands: Bands, rate_hz: int, frame_ms: float, num_symbols: int) -> None:

@@ -14,6 +14,7 @@ network could not be learned: such rows are named, with everything else that is 
 """
 
 from collections import Counter, defaultdict
+from hashlib import blake2b
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -100,8 +101,9 @@ def prepare(project: Project, params: Prepare) -> None:
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
     speakers = [one.speaker for one in found]
     known = len(set(speakers)) > 1 and all(speakers)
+    copies = [blake2b(one.tobytes()).hexdigest() for one in kept]
     rows = divide(
-        [one.split for one in found], speakers if known else [one.id for one in found],
+        [one.split for one in found], speakers if known else copies,
         fractions={"test": params.test_fraction, "valid": params.valid_fraction}, seed=params.seed,
     )  # fmt: skip
     alphabet = alphabet_of([found[row].text for row in rows["train"].tolist()])
@@ -121,12 +123,16 @@ def prepare(project: Project, params: Prepare) -> None:
             splits[name]["spans"] = Ragged.of([np.array(one, np.float32).reshape(-1, 2) for one in of], np.float32)
     manifest = {"source": source_of(root), "alphabet": alphabet, "rate_hz": params.rate_hz, "frame_ms": params.frame_ms,
                 "max_seconds": params.max_seconds, "speakers": known}  # fmt: skip
-    leave_prepared(project.prepared, splits, manifest, _page(splits, alphabet, params, notes, rates, known), params)
+    page = _page(splits, alphabet, params, notes, rates)
+    learned = {copies[row] for row in rows["train"].tolist()}
+    if twice := sum(copies[row] in learned for row in rows["test"].tolist()):
+        page.append(f"{twice:,} recordings of test are in train as well, as the data's splits or speakers say.")
+    leave_prepared(project.prepared, splits, manifest, page, params)
 
 
 def _page(
     splits: dict[str, dict[str, Column]], alphabet: list[str], params: Prepare, notes: Counter[str],
-    rates: Counter[int], known: bool,
+    rates: Counter[int],
 ) -> list[str | Counts]:  # fmt: skip
     texts = {name: [str(text) for text in columns["text"]] for name, columns in splits.items()}
     seconds = np.concatenate([columns["sound"].lengths for columns in splits.values()]) / params.rate_hz  # type: ignore[union-attr]
@@ -136,8 +142,8 @@ def _page(
         words = [word for text in of for word in text.split()]
         counts["utterances"][name], counts["words"][name] = len(of), len(words)
         counts["words that train has not"][name] = sum(word not in learned for word in words)
-        counts["speakers"][name] = len(set(splits[name]["speaker"]))
-    if not known:
+        counts["speakers"][name] = len(set(splits[name]["speaker"]) - {""})
+    if not (known := counts["speakers"]["train"] > 0):
         del counts["speakers"]
     lines: list[str | Counts] = [
         f"{len(learned):,} different words of {len(alphabet)} characters ({''.join(alphabet[1:])} and the space); "
@@ -154,7 +160,7 @@ def _page(
         tested = len(set(splits["test"]["speaker"]))
         lines.append(f"{len(both):,} of the {tested:,} speakers of test speak in train as well.")
     else:
-        lines.append("Nothing says who speaks: one of train may speak in test as well.")
+        lines.append("Nothing tells speakers apart: one of train may speak in test as well.")
     lines += [f"{count:,} recordings {note}." for note, count in notes.items()]
     others = Counter({rate: count for rate, count in rates.items() if rate != params.rate_hz})
     if others:

@@ -94,3 +94,17 @@ def test_pairs_of_files_need_no_table(project: Project) -> None:
     texts = [text for split in ("train", "test") for text in Prepared(project.prepared).table(split).strings("text")]
     assert sorted(texts) == ["w", "x", "y", "z"]
     assert np.dtype(Prepared(project.prepared).table("train").ragged("sound").values.dtype) == np.int16
+
+
+def test_copies_of_a_recording_stay_in_one_split(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    write(project, [f"{name}.wav,o," for name in "abcdefgh"])
+    for name in "abcd":
+        (project.raw / f"{name}.wav").write_bytes((project.raw / "a.wav").read_bytes())
+    prepare(project, PARAMS)
+    splits = {name: set(Prepared(project.prepared).table(name).strings("id")[:]) for name in ("train", "test")}
+    copies = {"a.wav", "b.wav", "c.wav", "d.wav"}
+    assert any(copies <= ids for ids in splits.values())
+    assert "Nothing tells speakers apart" in capsys.readouterr().out
+    write(project, ["a.wav,o,train", "b.wav,o,test"], columns="path,text,split")
+    prepare(project, PARAMS)
+    assert "1 recordings of test are in train as well" in capsys.readouterr().out

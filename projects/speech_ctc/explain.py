@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from shared.audio.features import mel_edges_hz
 from shared.audio.parts import PART_S, SOUND_METHODS, SoundScene, evidence_parts
 from shared.audio.show import show_words
+from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.seed import derive
 from shared.data.batches import Batch, Padded
@@ -71,7 +72,7 @@ def value(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def ask(trained: Trained[Params]) -> Asked:
-    """Words of drawn test utterances, one of each."""
+    """Words of drawn test utterances, one of each. Raises UserError where none is heard."""
     test, config, model = trained.prepared.table("test"), trained.config, trained.model
     assert isinstance(model, Recogniser)
     rng = np.random.default_rng(derive(trained.params.explain.seed, "words"))
@@ -92,6 +93,8 @@ def ask(trained: Trained[Params]) -> Asked:
             shorter.append(" ".join(word.text for number, word in enumerate(aligned) if number != place))
             said.append(reference)
             spans.append(known[place] if known else [np.nan, np.nan])
+    if not words:
+        raise UserError("explain: the network hears no word in any utterance", fix="more train.epochs, see evaluate")
     pad = Padded(Ragged.of(waves, np.float32), device)
     with torch.inference_mode():
         mel, frames = model.features(*pad(torch.arange(len(waves))))

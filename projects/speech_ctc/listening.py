@@ -8,6 +8,7 @@ L samples, T outputs, K symbols.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from .decode import greedy
 from .spell import Word, align, greedy_text
 
 MARGIN_S = 0.5  # of a window that is left to its neighbours
-PAUSE_S = 1.0  # of quiet after which a word is complete
+PAUSE_S = 0.5  # of quiet after which a word is complete: the network may have learned from shorter pauses alone
 Hear = Callable[[np.ndarray], np.ndarray]  # (L,) float32 samples -> (T, K) log probabilities
 
 
@@ -80,8 +81,11 @@ class Listener:
             end = max((one.first for one in found if one.symbol == space), default=0)
         outputs, self._outputs = self._outputs[:end], self._outputs[end:]
         first, self._first = self._first, self._first + end
-        for word in align(outputs, greedy_text(outputs, self.alphabet), self.alphabet):
-            yield timed(word, first, self.frame / self.rate_hz)
+        pauses = [other.first for one, other in pairwise(found) if other.first - one.last > pause and other.first < end]
+        for start, stop in pairwise([0, *pauses, end]):
+            part = outputs[start:stop]
+            for word in align(part, greedy_text(part, self.alphabet), self.alphabet):
+                yield timed(word, first + start, self.frame / self.rate_hz)
 
 
 def timed(word: Word, first: int, frame_s: float) -> Heard:

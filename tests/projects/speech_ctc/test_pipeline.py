@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from safetensors.torch import load_file, save_file
 
 from projects.speech_ctc import evaluate, explain, predict, prepare, train
 from projects.speech_ctc.scores import count_errors
 from shared.audio.read import SOUNDS
 from shared.core.predict import predict_main
 from tests import whole_pipeline
-from tests.whole_pipeline import run_all
+from tests.whole_pipeline import run_all, run_module
 
 RATE_HZ = 4000
 TONES_HZ = {"<lo>": 300, "hi": 1100}  # of the words; < and > are no letters: the text is lo
@@ -121,7 +122,7 @@ def test_new_recordings_are_understood_whole_long_and_piped(
         0 <= word["start_s"] < word["end_s"] and 0 < word["confidence"] <= 1 for one in found for word in one["words"]
     )
     parts = [
-        part for path in paths for part in (soundfile.read(path)[0], np.random.default_rng(2).normal(0, 0.01, 1000))
+        part for path in paths for part in (soundfile.read(path)[0], np.random.default_rng(2).normal(0, 0.01, 2500))
     ]
     soundfile.write(tmp_path / "long.flac", np.concatenate(parts), RATE_HZ)
     (tmp_path / "text.wav").write_text("no recording")
@@ -133,3 +134,20 @@ def test_new_recordings_are_understood_whole_long_and_piped(
     predict_main(predict.load_predictor, SOUNDS, predict.__file__, "", line=predict.text_line, words=["-", "--json"])
     piped = [word for line in capsys.readouterr().out.splitlines() for word in json.loads(line)["words"]]
     assert piped == long["words"]
+
+
+def test_a_network_that_says_nothing_is_evaluated_and_not_explained(results: Path) -> None:
+    place = results / "train/model.safetensors"
+    weights = load_file(place)
+    try:
+        weights["head.bias"][0] = 1e4
+        save_file(weights, place)
+        words = [f"{key}={value}" for key, value in SMALL.items()]
+        run_module(evaluate, *words)
+        assert json.loads((results / "evaluate/metrics.json").read_text())["deletion_error_rate"] == 1.0
+        with pytest.raises(SystemExit) as caught:
+            run_module(explain, *words)
+        assert caught.value.code == 2
+    finally:
+        weights["head.bias"][0] = 0.0
+        save_file(weights, place)

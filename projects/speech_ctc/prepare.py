@@ -36,6 +36,7 @@ from .normalise import alphabet_of, encode
 from .params import Params, Prepare
 from .transcripts import WORDS_TABLE, Utterance, find_utterances
 
+UPDATES = 600  # suggested, at least: with few utterances, in small batches
 Spans = dict[str, list[tuple[float, float]]]  # id -> start and end of each word in seconds
 
 
@@ -178,10 +179,13 @@ def suggest(root: Path) -> dict[str, Any]:
     seconds = np.array([len(one.samples) / params.rate_hz for one in sounds])
     rate = median([one.file_rate_hz for one in sounds])
     outputs = sum(num_frames(len(one.samples), params.rate_hz, params.frame_ms) for one in sounds)
+    batch = min(max(400, outputs // 25), 3000)
     return {
         "prepare.rate_hz": 16000 if rate >= 16000 else 8000,
         "prepare.max_seconds": float(min(30.0, np.ceil(seconds.max() + 0.1))),
-        "train.epochs": float(min(max(10, round(1_500_000 / max(1, outputs))), 60)),
+        "train.batch_size": batch,
+        "train.micro_batch_size": batch,
+        "train.epochs": float(min(max(8, round(UPDATES * batch / max(1, outputs))), 60)),
     }
 
 

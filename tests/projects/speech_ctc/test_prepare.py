@@ -7,7 +7,7 @@ import pytest
 
 from projects.speech_ctc.data import check_speed
 from projects.speech_ctc.params import Prepare
-from projects.speech_ctc.prepare import num_frames, prepare
+from projects.speech_ctc.prepare import num_frames, prepare, suggest
 from shared.core import paths
 from shared.core.errors import UserError
 from shared.core.paths import Project
@@ -108,3 +108,12 @@ def test_copies_of_a_recording_stay_in_one_split(project: Project, capsys: pytes
     write(project, ["a.wav,o,train", "b.wav,o,test"], columns="path,text,split")
     prepare(project, PARAMS)
     assert "1 recordings of test are in train as well" in capsys.readouterr().out
+
+
+def test_few_utterances_get_small_batches(project: Project) -> None:
+    write(project, [f"{name}.wav,o," for name in "abcdefgh"])
+    found = suggest(project.raw)
+    assert found["prepare.rate_hz"] == 8000
+    assert found["prepare.max_seconds"] == 1.0
+    assert found["train.batch_size"] == 400
+    assert found["train.epochs"] == 60.0

@@ -21,19 +21,20 @@ KINDS = 0.0, 0.5, 1.0  # of noise: power falls with frequency to the power of tw
 
 
 def change_speed(sound: Tensor, mask: Tensor, draws: Draws, most: float) -> tuple[Tensor, Tensor]:
-    """Plays each recording faster or slower, pitch included, by a factor in [1 / most, most]: (N, L) float and mask.
+    """Plays each recording faster or slower, pitch included, by a factor in [1 / most, most]: (N, L') float and mask,
+    as wide as the longest of them then.
 
-    By linear interpolation: what it adds lies below speech for factors near 1. A slower recording is cut at its end
-    where it would be longer than the batch.
+    By linear interpolation: what it adds lies below speech for factors near 1.
     """
     factor = most ** (2 * draws.uniform() - 1)
-    length = (mask.sum(1) / factor).long().clamp(1, sound.shape[1])
-    at = torch.arange(sound.shape[1], device=sound.device) * factor[:, None]
+    length = (mask.sum(1) / factor).long().clamp(min=1)
+    place = torch.arange(int(length.max()), device=sound.device)
+    at = place * factor[:, None]
     left = at.long().clamp(max=sound.shape[1] - 1)
     right = (left + 1).clamp(max=sound.shape[1] - 1)
     share = (at - left).clamp(0, 1).to(sound.dtype)
     made = sound.gather(1, left) * (1 - share) + sound.gather(1, right) * share
-    inside = torch.arange(sound.shape[1], device=sound.device) < length[:, None]
+    inside = place < length[:, None]
     return made * inside, inside
 
 

@@ -1,21 +1,15 @@
 """One and two processes train alike: the same losses and F1 in float64, without dropout."""
 
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 from projects.conll_ner import prepare, train
 from projects.conll_ner.params import Params
 from projects.conll_ner.sample import write_sample
 from shared.core.params import load
 from shared.core.paths import ROOT
-from shared.data.prepared import Prepared
-from shared.training.checkpoint import Checkpoint
-from shared.training.distributed import join, launch
-from shared.training.fit import fit
+from tests.alike import curves_alike, train_alone
 
 STEPS = 30
 WORDS = [
@@ -47,32 +41,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "prepared"
 
 
-def curves(prepared: Path, folder: Path, processes: int) -> list[np.ndarray]:
-    """The training and validation curves of a run in processes of its own."""
-    out = folder / str(processes)
-    out.mkdir()
-    assert launch("tests.projects.conll_ner.test_distributed", [str(prepared), str(out)], processes) == 0
-    return [np.loadtxt(out / f"{name}.tsv", skiprows=1) for name in ("history", "validation")]
-
-
 def test_one_and_two_processes_train_alike(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    one, two = (curves(prepared, tmp_path, processes) for processes in (1, 2))
-    assert len(one[0]) >= STEPS
-    assert one[0][-1, 2] < one[0][0, 2] / 2
-    for of_one, of_two in zip(one, two, strict=True):
-        np.testing.assert_allclose(of_two, of_one, rtol=0, atol=1e-8)
-
-
-def main(prepared: Path, out: Path) -> None:
-    torch.set_default_dtype(torch.float64)
-    with join(PARAMS.runtime) as world:
-        training = train.describe(PARAMS, Prepared(prepared), world)
-        run = fit(training, PARAMS.train, PARAMS.runtime, world, Checkpoint(out / "last.pt", world), out)
-        if world.is_first:
-            run.history.write(out)
+    history, _ = curves_alike(__file__, prepared, tmp_path, monkeypatch)
+    assert len(history) >= STEPS
+    assert history[-1, 2] < history[0, 2] / 2
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    train_alone(train.describe, PARAMS)

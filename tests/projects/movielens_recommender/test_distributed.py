@@ -1,21 +1,15 @@
 """One and two processes train alike: gradients of what is computed outside of forward reach both."""
 
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 from projects.movielens_recommender import prepare, train
 from projects.movielens_recommender.params import Params
 from projects.movielens_recommender.sample import write_sample
 from shared.core.params import load
 from shared.core.paths import ROOT, Project
-from shared.data.prepared import Prepared
-from shared.training.checkpoint import Checkpoint
-from shared.training.distributed import join, launch
-from shared.training.fit import fit
+from tests.alike import curves_alike, train_alone
 
 NAME = Path(__file__).parent.name
 WORDS = [
@@ -46,28 +40,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_and_two_processes_are_alike(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    curves = []
-    for processes in (1, 2):
-        out = tmp_path / str(processes)
-        out.mkdir()
-        words = [str(root / "data/prepared" / NAME), str(out)]
-        assert launch(f"tests.projects.{NAME}.test_distributed", words, processes) == 0
-        curves.append([np.loadtxt(out / f"{name}.tsv", skiprows=1) for name in ("history", "validation")])
-    for one, two in zip(*curves, strict=True):
-        np.testing.assert_allclose(two, one, rtol=0, atol=1e-8)
-
-
-def main(prepared: Path, out: Path) -> None:
-    torch.set_default_dtype(torch.float64)
-    params = load(Params, ROOT / "projects" / NAME / "params.yaml", WORDS)
-    with join(params.runtime) as world:
-        training = train.describe(params, Prepared(prepared), world)
-        done = fit(training, params.train, params.runtime, world, Checkpoint(out / "last.pt", world), out)
-        if world.is_first:
-            done.history.write(out)
+    curves_alike(__file__, root / "data/prepared" / NAME, tmp_path, monkeypatch)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    train_alone(train.describe, load(Params, ROOT / "projects" / NAME / "params.yaml", WORDS))

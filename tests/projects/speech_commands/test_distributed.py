@@ -9,8 +9,8 @@ from projects.speech_commands.params import Params
 from projects.speech_commands.sample import write_sample
 from shared.audio import classes
 from shared.core.params import load
-from shared.core.paths import ROOT, Project
-from tests.alike import curves_alike, train_alone
+from shared.core.paths import ROOT
+from tests.alike import curves_alike, prepared_sample, train_alone
 
 NAME = Path(__file__).parent.name
 WORDS = [
@@ -35,15 +35,7 @@ PARAMS = load(Params, ROOT / "projects" / NAME / "params.yaml", WORDS)
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.core.paths.ROOT", root)
-        project = Project(NAME)
-        assert PARAMS.fetch
-        project.raw.mkdir(parents=True)
-        write_sample(project.raw, PARAMS.fetch)
-        classes.prepare(project, PARAMS.prepare)
-        return project.prepared
+    return prepared_sample(tmp_path_factory.mktemp("root"), NAME, PARAMS, write_sample, classes.prepare)
 
 
 def test_one_and_two_processes_train_alike(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

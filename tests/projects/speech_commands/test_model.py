@@ -7,6 +7,7 @@ from projects.speech_commands.model import SoundNet
 from projects.speech_commands.params import Model
 from shared.audio.layers import FrameNorm
 from shared.audio.params import Mel
+from tests.shared.audio.tones import as_if_trained, padded_noise
 
 MEL = Mel(num_mels=24, window_ms=32.0, hop_ms=12.5, low_hz=60.0)
 
@@ -15,21 +16,13 @@ MEL = Mel(num_mels=24, window_ms=32.0, hop_ms=12.5, low_hz=60.0)
 def model(request: pytest.FixtureRequest) -> SoundNet:
     torch.manual_seed(0)
     model = SoundNet(Model(width=4, recurrent_size=request.param, dropout=0.0), MEL, 8000, 3)
-    for norm in (module for module in model.modules() if isinstance(module, torch.nn.BatchNorm1d)):
-        norm.running_mean.normal_()
-        norm.running_var.uniform_(0.5, 2)
-        norm.bias.data.normal_()
-    return model.eval()
-
-
-def sounds(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-    return torch.randn(len(lengths), max(lengths), generator=torch.Generator().manual_seed(1)) * mask, mask
+    as_if_trained(model)
+    return model
 
 
 @torch.no_grad()
 def test_logits_do_not_depend_on_the_batch(model: SoundNet) -> None:
-    wave, mask = sounds([9000, 2000, 5000, 301])
+    wave, mask = padded_noise([9000, 2000, 5000, 301])
     together = model(*model.features(wave, mask))
     for row, length in enumerate([9000, 2000, 5000, 301]):
         alone = model(*model.features(wave[row : row + 1, :length], mask[row : row + 1, :length]))
@@ -49,6 +42,6 @@ def test_batch_statistics_are_those_of_the_frames_that_sound() -> None:
 
 
 def test_the_gradient_reaches_every_weight(model: SoundNet) -> None:
-    wave, mask = sounds([4000, 3000])
+    wave, mask = padded_noise([4000, 3000])
     model.train()(*model.features(wave, mask)).square().sum().backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in model.parameters())

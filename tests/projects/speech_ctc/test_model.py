@@ -7,6 +7,7 @@ from projects.speech_ctc.explain import value
 from projects.speech_ctc.model import Recogniser, ctc
 from projects.speech_ctc.params import Bands, Model
 from projects.speech_ctc.prepare import num_frames
+from tests.shared.audio.tones import as_if_trained, padded_noise
 
 BANDS = Bands(num_mels=24, window_ms=32.0, low_hz=60.0)
 LENGTHS = [9000, 2000, 5001, 301]
@@ -16,21 +17,13 @@ LENGTHS = [9000, 2000, 5001, 301]
 def model() -> Recogniser:
     torch.manual_seed(0)
     model = Recogniser(Model(width=4, hidden_size=8, dropout=0.0), BANDS, 8000, 25.0, 5)
-    for norm in (module for module in model.modules() if isinstance(module, torch.nn.BatchNorm1d)):
-        norm.running_mean.normal_()
-        norm.running_var.uniform_(0.5, 2)
-        norm.bias.data.normal_()
-    return model.eval()
-
-
-def sounds(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-    return torch.randn(len(lengths), max(lengths), generator=torch.Generator().manual_seed(1)) * mask, mask
+    as_if_trained(model)
+    return model
 
 
 @torch.no_grad()
 def test_outputs_do_not_depend_on_the_batch_and_are_as_many_as_prepare_counts(model: Recogniser) -> None:
-    wave, mask = sounds(LENGTHS)
+    wave, mask = padded_noise(LENGTHS)
     together, frames = model(*model.features(wave, mask))
     assert frames.sum(1).tolist() == [num_frames(length, 8000, 25.0) for length in LENGTHS]
     for row, length in enumerate(LENGTHS):
@@ -41,14 +34,14 @@ def test_outputs_do_not_depend_on_the_batch_and_are_as_many_as_prepare_counts(mo
 
 
 def test_the_loss_reaches_every_weight(model: Recogniser) -> None:
-    found, outputs = model(*model.features(*sounds([4000, 2000])))
+    found, outputs = model(*model.features(*padded_noise([4000, 2000])))
     ctc(found, outputs, torch.tensor([[1, 2], [3, 0]]), torch.tensor([[True, True], [True, False]])).sum().backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in model.parameters())
 
 
 @torch.no_grad()
 def test_what_is_explained_are_the_log_odds_of_the_text_with_the_word(model: Recogniser) -> None:
-    mel, frames = model.features(*sounds([4000]))
+    mel, frames = model.features(*padded_noise([4000]))
     batch = {"mel": mel, "mel_mask": frames}
     for name, text in (("with", [2, 1, 3]), ("without", [2])):
         batch |= {name: torch.tensor([text]), f"{name}_mask": torch.ones(1, len(text), dtype=torch.bool)}

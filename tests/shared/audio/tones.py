@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 
 from shared.audio.params import PrepareSounds
 
@@ -30,3 +31,20 @@ def write_folder(root: Path, names: tuple[str, ...] = ("high", "low"), number: i
     for place, name in enumerate(names):
         for one in range(number):
             write_tone(root / name / f"s{one % 4}_{one}.wav", 300 * (place + 1) + one)
+
+
+def padded_noise(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, L) float noise of these lengths, 0 behind them, and its mask."""
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return torch.randn(len(lengths), max(lengths), generator=torch.Generator().manual_seed(1)) * mask, mask
+
+
+def as_if_trained(model: torch.nn.Module) -> None:
+    """Gives batch norm statistics and shifts that are not those it begins with, and sets the model to eval mode."""
+    for norm in (module for module in model.modules() if isinstance(module, torch.nn.BatchNorm1d)):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+        norm.bias.data.normal_()
+    model.eval()

@@ -105,7 +105,6 @@ def theirs(params: Params, prepared: Path, folder: Path) -> tuple[float, np.ndar
         weight_decay=chosen.weight_decay,
         warmup_steps=chosen.warmup_fraction,  # below 1 it is a share
         max_grad_norm=chosen.clip_norm,
-        label_smoothing_factor=chosen.label_smoothing,
         bf16=resolve_precision(chosen.precision, torch.device("cpu")) == "bf16",
         use_cpu=True,
         save_strategy="no",

@@ -28,13 +28,13 @@ def answer_help(name: str, doc: str | None, file: str) -> None:
         name, doc, file: __name__, __doc__ and __file__ of the stage's module.
     """
     if name == "__main__" and {"-h", "--help"} & set(sys.argv[1:]):
-        stage = Path(file).stem
-        values = params_.read_yaml(Path(file).with_name("params.yaml"))
-        print((doc or "").strip())
-        for section in (stage, "runtime"):
-            keys = params_.flatten(values.get(section, {}), f"{section}.")
-            print(f"\nKeys of {section}, explained in params.py, with the values of params.yaml:")
-            print("\n".join(f"    {key}={json.dumps(value)}" for key, value in keys.items()) or "    none")
+        with errors_for_people():
+            values = params_.read_yaml(Path(file).with_name("params.yaml"))
+            print((doc or "").strip())
+            for section in (Path(file).stem, "runtime"):
+                keys = params_.flatten(values.get(section) or {}, f"{section}.")
+                print(f"\nKeys of {section}, explained in params.py, with the values of params.yaml:")
+                print("\n".join(f"    {key}={json.dumps(value)}" for key, value in keys.items()) or "    none")
         raise SystemExit(0)
 
 
@@ -90,6 +90,7 @@ def errors_for_people() -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()  # a reader that has left, or a full disk, is noticed here and not while Python shuts down
     except UserError as error:
         _exit_2(error)
     except BrokenPipeError:

@@ -47,11 +47,13 @@ def replace_folder(target: Path) -> Iterator[Path]:
     """A new, empty folder to work in, which replaces `target` when the block ends.
 
     It lies beside `target`, so that the last step is a rename on one disk. If the block raises, `target` is as it
-    was and the new folder is gone; leftovers of a killed process are removed by the next one.
+    was and the new folder is gone; leftovers of a killed process are removed by the next one. A link stays: the folder
+    that it leads to is replaced, on its own disk.
 
     Raises:
         UserError: the disk refused (full, read-only, no permission).
     """
+    target = target.resolve() if target.is_symlink() else target
     new, old = (target.with_name(f".{target.name}.{word}.{os.getpid()}.tmp") for word in ("new", "old"))
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)

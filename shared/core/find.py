@@ -7,6 +7,19 @@ from shared.core.errors import Problems
 from shared.core.walk import files_below
 
 
+def listed_in(files: Iterable[Path], problems: Problems) -> list[str]:
+    """The paths that text files list, one a line. `problems` gets a file that cannot be read."""
+    listed: list[str] = []
+    for file in files:
+        try:
+            listed += [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        except OSError as error:
+            problems.add(file, (error.strerror or str(error)).lower())
+        except UnicodeDecodeError as error:
+            problems.add(file, f"byte {error.start + 1} is not UTF-8")
+    return listed
+
+
 def find_named(paths: Iterable[str | Path], suffixes: Collection[str], kind: str, problems: Problems) -> Iterator[Path]:
     """The given files, and those of these suffixes inside given folders, sorted by path, found as prepare finds them.
 

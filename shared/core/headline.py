@@ -9,6 +9,11 @@ from shared.core.errors import UserError
 
 HIGHER = "score", "accuracy", "f1", "precision", "recall"
 LOWER = "loss", "error", "error_rate", "distance"
+SPELLINGS = {  # of what keys hold in lower case
+    "als": "ALS", "ap": "AP", "ap50": "AP50", "ap75": "AP75", "auc": "AUC", "bleu": "BLEU", "ease": "EASE", "f1": "F1",
+    "gaussian": "Gaussian", "iou": "IoU", "knn": "kNN", "mfcc": "MFCC", "nbsvm": "NB-SVM", "ndcg": "NDCG", "pca": "PCA",
+    "roc": "ROC", "tfidf": "TF-IDF",
+}  # fmt: skip
 
 
 def direction(name: str, declared: Mapping[str, str] | None = None) -> str:
@@ -40,6 +45,15 @@ def direction(name: str, declared: Mapping[str, str] | None = None) -> str:
     return found
 
 
+def in_words(key: str) -> str:
+    """The name of a metric or a baseline as the field writes it. `score` is left out: it only states the direction.
+
+    >>> in_words("bleu_score"), in_words("ndcg_score_at_10"), in_words("mean_iou_score"), in_words("item_knn")
+    ('BLEU', 'NDCG at 10', 'mean IoU', 'item kNN')
+    """
+    return " ".join(SPELLINGS.get(word, word) for word in key.split("_") if word != "score") or key
+
+
 @dataclass(frozen=True)
 class Headline:
     """A metric with its 95 % interval, and the same metric of each baseline.
@@ -52,6 +66,8 @@ class Headline:
         unit: plural of what was tested ("images", "sentences").
         source: of the data: "sample", "official" or "own"; "" where metrics.json does not say.
         baselines: baseline -> its value.
+        gains: baseline -> the interval of how much better the model is on the same samples; of those that evaluate
+            compared in pairs.
     """
 
     name: str
@@ -63,6 +79,7 @@ class Headline:
     unit: str
     source: str
     baselines: dict[str, float]
+    gains: dict[str, tuple[float, float]]
 
     @property
     def best_baseline(self) -> tuple[str, float] | None:
@@ -71,7 +88,7 @@ class Headline:
         return best(self.baselines.items(), key=lambda row: row[1], default=None)
 
     def against(self, value: float) -> str:
-        """How the model compares with a baseline's value.
+        """How the model compares with another value.
 
         Returns:
             "better" or "worse" where the whole interval is, "" where the interval holds the value.
@@ -80,11 +97,20 @@ class Headline:
             return ""
         return "better" if (self.high < value) == (self.direction == "lower") else "worse"
 
+    def against_baseline(self, name: str) -> str:
+        """The same of a baseline. Where evaluate compared them in pairs, the interval of the difference decides: it
+        knows the noise of both, and that they share most of it."""
+        if name not in self.gains:
+            return self.against(self.baselines[name])
+        low, high = self.gains[name]
+        return "better" if low > 0 else "worse" if high < 0 else ""
+
 
 def find_headline(metrics: Mapping[str, Any]) -> Headline | None:
     """The metric that `headline` names, or else the first `x` with `x_low` and `x_high`; None where none has them.
 
-    Baselines are the entries `<baseline>_<metric>` of `baseline`; `direction` declares what names do not say.
+    Baselines are the entries `<baseline>_<metric>` of `baseline`, the gains over them `<baseline>_low` and `_high` of
+    `difference`; `direction` declares what names do not say.
 
     >>> found = find_headline({"f1": 0.9, "f1_low": 0.8, "f1_high": 1.0, "baseline": {"gazetteer_f1": 0.5}})
     >>> found.name, found.direction, found.best_baseline, found.unit
@@ -94,7 +120,8 @@ def find_headline(metrics: Mapping[str, Any]) -> Headline | None:
     name = metrics.get("headline") or next(iter(with_interval), None)
     if name is None:
         return None
-    baselines = metrics.get("baseline", {}).items()
+    end, difference = f"_{name}", metrics.get("difference", {})
+    baselines = {key.removesuffix(end): of for key, of in metrics.get("baseline", {}).items() if key.endswith(end)}
     return Headline(
         name=name,
         value=metrics[name],
@@ -104,7 +131,12 @@ def find_headline(metrics: Mapping[str, Any]) -> Headline | None:
         num_samples=metrics.get("num_samples"),
         unit=metrics.get("unit", "samples"),
         source=metrics.get("source", ""),
-        baselines={key.removesuffix(f"_{name}"): value for key, value in baselines if key.endswith(f"_{name}")},
+        baselines=baselines,
+        gains={
+            one: (difference[f"{one}_low"], difference[f"{one}_high"])
+            for one in baselines
+            if f"{one}_low" in difference
+        },
     )
 
 

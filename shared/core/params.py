@@ -32,7 +32,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         tree = YAML(typ="safe").load(path)
     except FileNotFoundError:
         raise UserError(f"{show(path)}: no such file", expected="a params file") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:  # ValueError: bytes that are no UTF-8, a date such as 2026-13-01
         raise UserError(f"{show(path)}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{show(path)}: not a mapping", expected="sections such as `train:`")
@@ -46,7 +46,7 @@ def _parse_override(word: str) -> tuple[str, Any]:
         raise UserError(f"{word!r}: not an override", expected="section.key=value, such as train.epochs=2")
     try:
         return key, YAML(typ="safe").load(value)
-    except YAMLError:
+    except (YAMLError, ValueError):
         raise UserError(f"{value!r}: not a YAML value", fix="quote it for the shell: 'key=\"value\"'") from None
 
 

@@ -25,6 +25,12 @@ def show(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
+def reason_of(error: UserError, path: str | Path) -> str:
+    """Why a file cannot be read, without its name, for messages that begin with the name."""
+    expected = f" (expected {error.expected})" if error.expected else ""
+    return error.what.removeprefix(f"{show(Path(path))}: ") + expected
+
+
 def in_package(name: str) -> Path:
     """A file or folder of an installed package, `package:<module>/<path in it>`, found without importing it.
 

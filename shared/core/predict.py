@@ -21,7 +21,7 @@ BATCH_CHARACTERS = 1 << 20  # or fewer, where they are long
 READ_BYTES = 1 << 20  # read at once; a pipe gives what it has
 STANDARD_INPUT = Path("-")
 
-Predict = Callable[[list[Any]], list[dict[str, Any]]]  # inputs -> the prediction for each, or {"error": why}
+Predict = Callable[[list[Any]], list[dict[str, Any]]]  # of each input; {"error": why}; {}: nothing to say yet
 
 
 class Item(NamedTuple):
@@ -70,7 +70,7 @@ def line_adapter(kind: str, parse: Callable[[str], Any] = str) -> Adapter:
         for path in [*files, STANDARD_INPUT] if from_stdin else files:
             where = {"file": str(path)}
             try:
-                for lines in _numbered_lines(path):
+                for lines in numbered_lines(path):
                     yield [item for number, line in lines for item in items(where | {"line": number}, line, problems)]
             except OSError as error:
                 problems.add(path, (error.strerror or str(error)).lower())
@@ -78,7 +78,7 @@ def line_adapter(kind: str, parse: Callable[[str], Any] = str) -> Adapter:
     return Adapter(read, f"a {kind}; none, or -: standard input, one {kind} a line")
 
 
-def _numbered_lines(path: Path) -> Iterator[list[tuple[int, bytes]]]:
+def numbered_lines(path: Path) -> Iterator[list[tuple[int, bytes]]]:
     """The lines of a file, or of standard input, in lists: the complete ones, whenever something has arrived."""
     number, parts = 1, list[bytes]()  # of an incomplete line; joined once, or a long one would take quadratic time
     with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as source:
@@ -128,24 +128,30 @@ def predict_main(
         words: of the command line; None: sys.argv.
     """
     arguments = _parse(adapter, file, doc, line is ranked_line, words)
-    if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show must not fail; JSON is UTF-8
-        encoding = "utf-8" if arguments.json else None
-        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    set_encoding(arguments.json)
     with errors_for_people():
         predict, problems = load(arguments.model), Problems("predict")
         for arrived in adapter.read(arguments.inputs, arguments.file, problems):
             for batch in _batches(arrived):
                 for item, found in zip(batch, predict([item.value for item in batch]), strict=True):
+                    if not found:  # a part of a pipe in which nothing has ended yet
+                        continue
                     if "error" in found:
                         problems.add(name_of(item.where), found["error"])
                         continue
-                    if "top" in found:
+                    if line is ranked_line and "top" in found:
                         found = found | {"top": found["top"][: arguments.top]}
                     if arguments.json:
                         print(json.dumps(item.where | found, ensure_ascii=False), flush=True)
                     else:
                         print(f"{line(found)}  {name_of(item.where)}", flush=True)
         problems.raise_if_any()
+
+
+def set_encoding(json: bool) -> None:
+    """Lets stdout take any text: JSON is UTF-8, and a name that the terminal cannot show must not fail."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8" if json else None, errors="backslashreplace")
 
 
 def _parse(adapter: Adapter, file: str, doc: str | None, top: bool, words: Sequence[str] | None) -> argparse.Namespace:

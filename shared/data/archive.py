@@ -33,7 +33,7 @@ def extract(archive: Path, folder: Path) -> None:
         UserError: the archive is damaged, or a member would be written outside of `folder`, is a link or a device.
     """
     try:
-        if zipfile.is_zipfile(archive):
+        if zipfile.is_zipfile(archive) and not tarfile.is_tarfile(archive):  # the last file of a tar may be a zip
             _extract_zip(archive, folder)
         else:
             _extract_tar(archive, folder)

@@ -273,6 +273,7 @@ class Batches:
             sampler=indices,  # lazily: a list of all steps would be long
             batch_size=None,
             num_workers=self.workers,
+            multiprocessing_context="fork",  # macOS would start anew and pickle `read`, which may be a closure
             pin_memory=self.world.device.type == "cuda",
         )
 

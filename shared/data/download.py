@@ -34,7 +34,8 @@ class _Broken(Exception):
 def download(url: str, path: Path, checksum: str, *, fix: str = "") -> None:
     """Downloads `url` to `path`, which appears once it is complete and its checksum is right.
 
-    An interrupted download stays in `<path>.part`, and the next one resumes from there.
+    An interrupted download stays in `<path>.part`, and the next one resumes from there. Nothing is done where `path` is
+    there already and right.
 
     Args:
         url: http or https.
@@ -45,6 +46,8 @@ def download(url: str, path: Path, checksum: str, *, fix: str = "") -> None:
     Raises:
         UserError: no network, the owner refused, the disk is full or the checksum is wrong.
     """
+    if path.is_file() and checksum_of(path, like=checksum) == checksum:
+        return
     part = path.with_name(f"{path.name}.part")
     with writing(part):
         part.parent.mkdir(parents=True, exist_ok=True)

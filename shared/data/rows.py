@@ -127,7 +127,10 @@ def read_rows(path: Path, wanted: Mapping[str, str], problems: Problems, notes: 
     for number, row in rows(path, content, wanted, problems, notes or Problems("")):
         bad = [name for name in wanted if isinstance(row[name], str) and not is_utf8(row[name])]
         if bad:
-            problems.add(f"{show(path)}:{number}", f"{bad[0]}: bytes that are not UTF-8; save the file as UTF-8")
+            halves = "" if rows is _csv_rows else ", or half of a surrogate pair such as \\ud83d"
+            problems.add(
+                f"{show(path)}:{number}", f"{bad[0]}: bytes that are not UTF-8{halves}; save the file as UTF-8"
+            )
         else:
             yield number, row
 
@@ -193,8 +196,9 @@ def _wide_encoding(content: bytes) -> str | None:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether all bytes of a text from `read_text` could be decoded."""
-    return text.isascii() or re.search("[\udc80-\udcff]", text) is None
+    """Whether UTF-8 can encode a text: not where bytes from `read_text` could not be decoded, nor where JSON escapes
+    half of a surrogate pair."""
+    return text.isascii() or re.search("[\ud800-\udfff]", text) is None
 
 
 def _windows_words(text: str) -> list[str]:

@@ -158,32 +158,34 @@ def _unpack(official: Official, archive: Path, scratch: Path) -> Path:
 def _from_owner(official: Official, scratch: Path) -> Path:
     print(f"{official.name}: from {official.url}")
     if official.checksum is None:
-        for name, checksum in official.files.items():
+        # All before the first is moved: the next run finds those that are there. Not Path.replace: where DVC runs this
+        # in a temporary copy, data/raw may be on another disk.
+        paths = {name: downloaded(official, official.url + name, one) for name, one in official.files.items()}
+        for name, path in paths.items():
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            downloaded(official, official.url + name, checksum).replace(scratch / name)
+            shutil.move(path, scratch / name)
         return scratch
     archive = downloaded(official, official.url, official.checksum)
-    try:
-        return _unpack(official, archive, scratch)
-    finally:
-        archive.unlink()  # the files are the stage's out, so DVC keeps them; the archive would be a second copy
+    root = _unpack(official, archive, scratch)
+    archive.unlink(missing_ok=True)  # the files are the stage's out, so DVC keeps them; it would be a second copy
+    return root
 
 
 def downloaded(official: Official, url: str, checksum: str) -> Path:
-    """A file from its owner, verified. It stays there, so that an interrupted download can be resumed.
+    """A file from its owner, verified. The caller moves or deletes it.
 
     Raises:
         UserError: no network, with what to put where by hand; a wrong checksum; the disk is full.
     """
-    filename = url.rsplit("/", 1)[-1]
+    name = url.removeprefix(official.url) or url.rsplit("/", 1)[-1]  # of one of several files, or of the archive
     # Not below the stage's out, which DVC deletes before every run, nor in DVC's temporary copy: a download that
     # was interrupted goes on from here. Data sets have files of one name: MNIST and Fashion-MNIST all four.
-    path = original_root() / "data" / "raw" / ".downloads" / f"{official.name}-{filename}"
-    download(url, path, checksum, fix=_by_hand(official, url, filename))
+    path = original_root() / "data" / "raw" / ".downloads" / f"{official.name}-{name.replace('/', '-')}"
+    download(url, path, checksum, fix=_by_hand(official, url, name))
     return path
 
 
-def _by_hand(official: Official, url: str, filename: str) -> str:
+def _by_hand(official: Official, url: str, name: str) -> str:
     mirror = os.environ.get(MIRROR) or "../datasets"
-    place = Path(mirror) / official.name / filename
+    place = Path(mirror) / official.name / name
     return f"download {url} elsewhere, put it at {place} and run again with {MIRROR}={mirror}"

@@ -28,7 +28,6 @@ def divide(
     fractions: Mapping[str, float],
     seed: int,
     labels: np.ndarray | None = None,
-    times: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """The splits as the data give them; those that they do not give are drawn from train, test first.
 
@@ -37,8 +36,8 @@ def divide(
         keys: (N,) samples of one key stay in one split: copies, a speaker, a document, a user.
         fractions: of the splits that may be drawn, "test" and "valid": share of the keys; 0: the split is left out.
         seed: of the draws.
-        labels: (N,) integers: the same share of each class is held out, by `hold_out`.
-        times: (N,) numbers: the latest keys, by their first time, are held out instead of random ones.
+        labels: (N,) integers, the same for all samples of a key: the same share of each class is held out; None: the
+            samples are of one class.
 
     Returns:
         Split -> (n,) int64 rows, ascending. A split of fraction 0 that the data do not give is missing.
@@ -52,19 +51,14 @@ def divide(
         if fraction and not (named == name).any():
             rest = np.flatnonzero(named == "train")
             some = [keys[row] for row in rest.tolist()]
-            if times is not None:
-                chosen = _latest(some, times[rest], fraction)
-            else:
-                chosen = hold_out(
-                    some, np.zeros(len(rest), int) if labels is None else labels[rest], fraction, seed, name
-                )
-            named[rest[chosen]] = name
+            classes = np.zeros(len(rest), int) if labels is None else labels[rest]
+            named[rest[hold_out(some, classes, fraction, seed, name)]] = name
     rows = {name: np.flatnonzero(named == name) for name in SPLITS}
     for name in SPLITS:
         if not len(rows[name]) and (name == "train" or fractions.get(name, 0.0)):
             raise UserError(
-                f"{name}: no sample is left for this split, of {len(named)} samples in {len(set(keys))} that are "
-                "held out as a whole",
+                f"{name}: no sample is left for this split, of {len(named)} samples in {len(set(keys))} "
+                "groups that stay together",
                 expected="more data" if name == "train" else f"more data, or a {name} split of your own",
                 fix="prepare.valid_fraction=0 does without one" if name == "valid" else "",
             )
@@ -95,16 +89,6 @@ def hold_out(keys: Sequence[str], labels: np.ndarray, fraction: float, seed: int
         chosen = set(ordered[: _count(len(ordered), fraction)])
         held_out[members] = [keys[index] in chosen for index in members]
     return held_out
-
-
-def _latest(keys: Sequence[str], times: np.ndarray, fraction: float) -> np.ndarray:
-    """(N,) bool: the keys that begin last. Equal times are ordered by key."""
-    first: dict[str, float] = {}
-    for key, time in zip(keys, times.tolist(), strict=True):
-        first[key] = min(time, first.get(key, time))
-    ordered = sorted(first, key=lambda key: (-first[key], key))
-    chosen = set(ordered[: _count(len(ordered), fraction)])
-    return np.array([key in chosen for key in keys])
 
 
 def _count(num: int, fraction: float) -> int:

@@ -38,7 +38,7 @@ class Ragged(NamedTuple):
         arrays = [np.asarray(row, dtype=dtype) for row in rows]
         filled = [array for array in arrays if len(array)]
         offsets = np.array([0, *accumulate(map(len, arrays))], dtype=np.int64)
-        return cls(np.concatenate(filled) if filled else np.zeros(0, dtype), offsets)
+        return cls(np.concatenate(filled or arrays[:1] or [np.zeros(0, dtype)]), offsets)
 
     @property
     def lengths(self) -> np.ndarray:

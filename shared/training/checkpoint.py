@@ -1,4 +1,4 @@
-"""Checkpoints to resume from: atomic, exact, outside what DVC deletes; made in time, and before a signal ends the run.
+"""Checkpoints to resume from: atomic, exact, outside what DVC deletes; written at intervals and when a signal comes.
 
 They live in `.checkpoints/<project>/<fingerprint>/` of the user's checkout (also for a run in DVC's temporary copy).
 The fingerprint covers params, the code the stage depends on, and the prepared data: a changed configuration never
@@ -27,10 +27,10 @@ from shared.core.params import read_yaml
 from shared.core.paths import ROOT, Project, original_root, show
 from shared.training.distributed import World, broadcast, handling, reduce_sum
 
-EVERY_S = 30.0  # from one checkpoint to the next, or this many times as long as writing one takes:
-LEAST_RATIO = 20.0
-ASK_S = 1.0  # about how often several ranks ask each other whether one is due: each time they wait for their devices
-AGAIN_S = 2.0  # a signal that comes once more, but not this soon, ends at once: one may arrive by two ways
+EVERY_S = 30.0  # from one checkpoint to the next; longer where writing one takes long:
+LEAST_RATIO = 20.0  # times as long as the last one took to write
+ASK_S = 1.0  # about how often several ranks agree whether one is due: not at each step, since it waits for the devices
+AGAIN_S = 2.0  # a second signal ends the run at once, but not this soon after the first: one may arrive by two ways
 
 
 @dataclass
@@ -177,7 +177,7 @@ def open_checkpoint(
         except KeyboardInterrupt:
             raise checkpoint.stopped() from None
         if world.is_first:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # NFS keeps the lock file, which is open, under another name
 
 
 def fingerprint(project: Project, params: Mapping[str, Any], files: Sequence[Path] = ()) -> str:

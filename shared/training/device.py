@@ -15,13 +15,22 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pick_device(name: str, local_rank: int = 0) -> torch.device:
-    """ "auto" takes CUDA, then MPS, then the CPU. Raises UserError on a device this machine lacks."""
+    """ "auto" takes CUDA, then MPS, then the CPU. Raises UserError on a device this machine lacks.
+
+    Args:
+        local_rank: number of this process among those of this machine, each of which has a GPU of its own.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not here.get(name, False):
         have = ", ".join(key for key, available in here.items() if available)
         raise UserError(f"runtime.device: {name!r} is not on this machine", expected=f"auto, or one of {have}")
+    if name == "cuda" and local_rank >= torch.cuda.device_count():
+        raise UserError(
+            f"runtime.device: cuda, but more processes run here than there are GPUs ({torch.cuda.device_count()})",
+            fix="runtime.processes=auto, a smaller --nproc-per-node of torchrun, or runtime.device=cpu",
+        )
     return torch.device(name, local_rank) if name == "cuda" else torch.device(name)
 
 

@@ -118,7 +118,7 @@ def reduce_sum(tensor: Tensor, world: World) -> Tensor:
 
 
 @torch.no_grad()
-def average_buffers(model: nn.Module, world: World) -> None:
+def average_buffers(models: Sequence[nn.Module], world: World) -> None:
     """Makes the floating buffers (batch norm's running statistics) their mean over ranks.
 
     A running statistic is linear in the batches' statistics, so the mean of what each rank kept of its own share
@@ -126,10 +126,9 @@ def average_buffers(model: nn.Module, world: World) -> None:
     """
     if world.size == 1:
         return
-    for buffer in model.buffers():
-        if buffer.is_floating_point():
-            dist.all_reduce(buffer)
-            buffer /= world.size
+    for buffer in _floating(models):
+        dist.all_reduce(buffer)
+        buffer /= world.size
 
 
 def gather_buffers(models: Sequence[nn.Module], world: World) -> list[list[Tensor]]:

@@ -23,7 +23,15 @@ from shared.core.seed import derive
 from shared.data.batches import Batches
 from shared.training.checkpoint import Checkpoint
 from shared.training.device import has_bf16_units, resolve_precision
-from shared.training.distributed import World, average_buffers, broadcast, gather_buffers, restore_buffers, wrap
+from shared.training.distributed import (
+    World,
+    average_buffers,
+    broadcast,
+    gather_buffers,
+    gather_objects,
+    restore_buffers,
+    wrap,
+)
 from shared.training.history import Diverged, History, Row
 from shared.training.step import Loss, Schedule, accumulate, make_scaler, set_rates, update
 
@@ -73,7 +81,7 @@ class Progress:
 
     step: int = 0
     updates: int = 0  # steps less the skipped ones: rates depend on them
-    best: float | None = None  # of the monitored metric, higher is better
+    best: float | None = None  # of the monitored metric, negated where lower values are better
     best_weights: dict[str, Tensor] = field(default_factory=dict)  # on the first rank
     stale: int = 0  # validations since the best
     stopped: bool = False  # early
@@ -152,7 +160,7 @@ def fit(
     stop = total if not progress.stopped else progress.step
 
     model.train()
-    with profiler(runtime.profile and world.is_first, scratch) as profile, _naming_divergence(run, train):
+    with profiler(runtime.profile and world.is_first, scratch) as profile, _naming_divergence(run, train, world):
         for micro_batches in train.stream(progress.step, stop):
             set_rates(run.optimizers, training.schedule(progress.updates))
             seed = derive(params.seed, "step", progress.step)
@@ -183,7 +191,7 @@ def fit(
             if progress.stopped:
                 break
     history.close()
-    _average_buffers(run, world)
+    average_buffers(run.models, world)
     model.load_state_dict(progress.best_weights or run.result.state_dict())
     model.eval()
     return run
@@ -222,14 +230,10 @@ def check_training(training: Training, params: FitParams, precision: str, world:
         )
 
 
-def _average_buffers(run: Run, world: World) -> None:
-    for model in run.models:
-        average_buffers(model, world)
-
-
 def _validate(run: Run, validation: Validation, params: FitParams, world: World, epoch: float) -> None:
     """Validates, keeps the best weights, and stops the training when patience runs out."""
-    _average_buffers(run, world)
+    run.history.read()  # a loss that is not finite is named before its weights are measured
+    average_buffers(run.models, world)
     run.result.eval()
     with torch.no_grad():
         metrics = broadcast(validation.measure(run.result), world)
@@ -246,13 +250,15 @@ def _validate(run: Run, validation: Validation, params: FitParams, world: World,
 
 
 @contextmanager
-def _naming_divergence(run: Run, train: Batches) -> Iterator[None]:
+def _naming_divergence(run: Run, train: Batches, world: World) -> Iterator[None]:
     try:
         yield
     except Diverged as diverged:
         step = run.progress.step - diverged.steps_ago
         samples = train.samples(step).tolist()
-        broken = [sample for sample, finite in _finite_inputs(train, step) if not finite]
+        own = [sample for sample, finite in _finite_inputs(train, step) if not finite]
+        # All ranks are here: the loss that they share is not finite
+        broken = [sample for share in broadcast(gather_objects(own, world), world) for sample in share]
         raise UserError(
             f"training: the loss of step {step} (epoch {step / len(train):.2f}) is not a finite number; "
             f"its samples are {str(samples[:8])[1:-1]}{', ...' if len(samples) > 8 else ''}"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class BothWays(nn.Module):
-    """A recurrent layer from each end: (B, L, D) -> (B, L, 2 H). What is padded is seen by neither before the rest is.
+    """A recurrent layer from each end: (B, L, D) -> (B, L, 2 H). Neither sees padding before the sequence.
 
     Not `bidirectional=True`, whose way back would begin in the padding: the sequences are turned round by their
     lengths instead, which costs far less on a CPU than packing them.

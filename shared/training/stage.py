@@ -175,18 +175,21 @@ def trained_stage(
     params: type[P],
     file: str,
     *,
+    alone: bool = False,
     words: Sequence[str] | None = None,
 ) -> None:
     """`python -m projects.<name>.<stage>` for a stage that uses the trained model: evaluate, explain.
 
     Args:
-        main: the stage, run on every rank.
+        main: the stage.
         load_model: folder of weights -> the model in eval mode, and its config.
+        alone: `main` runs on the first rank alone, as a stage must that does not divide its work.
     """
     project = Project.of(file)
     with errors_for_people():
         loaded: Any = load_params(params, file, words)
-        start_processes(loaded.runtime, file, words)
+        if not alone:
+            start_processes(loaded.runtime, file, words)
         model, config = load_model(project.results("train"))
         prepared = Prepared(project.prepared)
         check_data(project, config, prepared)
@@ -194,7 +197,8 @@ def trained_stage(
             if world.is_first:
                 samples = prepared.manifest["splits"].get("test", {}).get("count", 0)
                 print(f"{Path(file).stem}: {samples:,} test samples, on {world.device.type}", flush=True)
-            main(Trained(project, loaded, model.to(world.device), config, prepared, world))
+            if world.is_first or not alone:
+                main(Trained(project, loaded, model.to(world.device), config, prepared, world))
             if world.is_first:
                 warn_of_overrides(file, words)
 

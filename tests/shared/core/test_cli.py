@@ -1,6 +1,7 @@
 """What a stage's command line says: help, one block for the user's mistakes, a traceback for ours."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.cli import errors_for_people, same_command
+from shared.core.cli import answer_help, errors_for_people, same_command
 from shared.core.errors import Problems, Stopped, UserError
 from shared.core.paths import ROOT
 from tests.pipelines import PROJECTS, stages
@@ -38,6 +39,13 @@ def test_help_begins_with_commands_to_copy_and_does_not_wait_for_torch(project):
     assert done.returncode == 0, done.stderr
 
 
+def test_help_names_a_params_file_that_cannot_be_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train.py", "--help"])
+    with pytest.raises(SystemExit, match="2"):
+        answer_help("__main__", "The help.", str(tmp_path / "train.py"))
+    assert "params.yaml: no such file" in capsys.readouterr().err
+
+
 def test_a_wrong_key_is_one_block_and_exit_2():
     done = run("-m", "projects.cifar_cnn.prepare", "prepare.image_sise=32")
     assert done.returncode == 2
@@ -57,6 +65,15 @@ def test_a_reader_that_leaves_early_sees_no_traceback():
     command = f'{sys.executable} -c "{code}" | head -c 1'
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("x", "")
+
+
+def test_what_is_still_buffered_when_the_reader_has_left_leaves_no_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = "from shared.core.cli import errors_for_people as e\nwith e(): print('x')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize(

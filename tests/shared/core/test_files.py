@@ -27,6 +27,16 @@ def test_the_new_folder_takes_the_place_of_the_old_whole(tmp_path: Path) -> None
     assert everything_below(tmp_path) == ["deep", "deep/data", "deep/data/new.txt"]
 
 
+def test_a_link_stays_and_the_folder_that_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk/data/old").mkdir(parents=True)
+    (tmp_path / "data").symlink_to("disk/data")
+    with replace_folder(tmp_path / "data") as folder:
+        (folder / "new.txt").write_text("new")
+    assert (tmp_path / "data").is_symlink()
+    assert everything_below(tmp_path / "disk") == ["data", "data/new.txt"]
+    assert sorted(os.listdir(tmp_path)) == ["data", "disk"]
+
+
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), UserError("bad data")])
 def test_on_failure_the_old_one_stays_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
     with replace_folder(tmp_path / "data") as folder:

@@ -34,6 +34,15 @@ def test_the_first_metric_with_an_interval_unless_one_is_named() -> None:
     assert find_headline({"loss": 0.1, "f1_low": 0.2, "f1_high": 0.4}) is None
 
 
+def test_a_paired_difference_decides_where_there_is_one() -> None:
+    """A baseline inside the interval may be worse all the same, where both are wrong on the same samples."""
+    difference = {"a": 0.05, "a_low": 0.01, "a_high": 0.1, "b": -0.05, "b_low": -0.1, "b_high": -0.01}
+    found = headline_of(METRICS | {"baseline": dict.fromkeys(["a_f1", "b_f1", "c_f1"], 0.85), "difference": difference})
+    assert found.gains == {"a": (0.01, 0.1), "b": (-0.1, -0.01)}
+    assert found.against(0.85) == ""
+    assert [found.against_baseline(name) for name in "abc"] == ["better", "worse", ""]
+
+
 def test_the_best_baseline_depends_on_the_direction() -> None:
     baseline = {"a_gap": 5.0, "b_gap": 7.0, "c_f1": 0.3}
     gap = {"gap": 6.0, "gap_low": 5.5, "gap_high": 6.5, "baseline": baseline}

@@ -49,6 +49,7 @@ def test_numbers_are_read_as_dvc_reads_them(file):
         ("train.rate.deep=1", "train.rate.deep"),
         ("train.rate", "not an override"),
         ("train.rate=[", "not a YAML value"),
+        ("train.rate=2026-13-01", "not a YAML value"),
     ],
 )
 def test_what_is_wrong_is_named(file, word, says):
@@ -62,7 +63,7 @@ def test_all_problems_are_told_at_once(file):
         load(Tiny, file, ["train.rate=-1", "train.epochs=x", "train.more=1"])
 
 
-@pytest.mark.parametrize("text", ["", "- 1\n", "a: [\n", "a: \xff"])
+@pytest.mark.parametrize("text", ["", "- 1\n", "a: [\n", "a: \xff", "a: 2026-13-01"])
 def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
     path = tmp_path / "params.yaml"
     path.write_bytes(text.encode("latin-1"))

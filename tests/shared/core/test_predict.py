@@ -49,6 +49,16 @@ def test_texts_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert second["top"] == [{"label": "long", "probability": 0.9}, {"label": "short", "probability": 0.1}]
 
 
+def test_nothing_is_printed_where_there_is_nothing_to_say_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    main("a", "b", load=lambda folder=None: lambda texts: [{} for _ in texts])
+    assert rows(capsys) == []
+
+
+def test_without_the_option_top_the_json_lists_all_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    main("x" * 90, line=str)
+    assert [one["label"] for one in rows(capsys)[0]["top"]] == ["long", "short"]
+
+
 def test_a_line_is_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = tmp_path / "reviews.txt", tmp_path / "größe 日本.txt"
     one.write_bytes(b"\xef\xbb\xbfgood\r\nbad\x0cand worse\r\nno end")  # a form feed ends no line

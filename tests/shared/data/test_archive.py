@@ -24,6 +24,12 @@ def test_every_kind_is_known_by_its_content(tmp_path: Path, content: bytes) -> N
         assert (tmp_path / "out" / name).read_bytes() == data
 
 
+def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path: Path) -> None:
+    (tmp_path / "toy").write_bytes(tarball({"inner.zip": zipped({"a.bin": b"a"})}, "w:"))
+    extract(tmp_path / "toy", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["inner.zip"]
+
+
 @pytest.mark.parametrize(
     ("content", "member"),
     [

@@ -198,6 +198,10 @@ def test_a_cell_of_a_megabyte(tmp_path: Path) -> None:
         ({"a.json": b'[{"name": "x", "size": 1}, 7]'}, "a.json:2: int, expected an object"),
         ({"a.jsonl": b'["a", "list"]\n'}, "a.jsonl:1: list, expected an object"),
         ({"a.jsonl": b'{"name": "x"}\n'}, "a.jsonl:1: no column 'size'"),
+        (
+            {"a.jsonl": b'{"name": "\\ud83d\\ude00", "size": 1}\n{"name": "\\ud83d", "size": 1}\n'},
+            "a.jsonl:2: name: bytes that are not UTF-8, or half of a surrogate pair",
+        ),
         ({"a.csv.gz": b"name,size\n"}, "a.csv.gz: cannot be read: Not a gzipped file"),
         ({"a.csv.gz": gzip.compress(CSV)[:-9]}, "a.csv.gz: cannot be read: Compressed file ended"),
         ({"train.csv": CSV, "more.csv": CSV}, "more.csv: beside train, expected only train, valid and test"),

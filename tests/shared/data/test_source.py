@@ -1,5 +1,6 @@
 """Official data are what their checksums say, wherever they come from, or nothing is there."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -179,6 +180,39 @@ def test_single_files_come_one_by_one_and_each_is_verified(owner: Owner, folder:
     with pytest.raises(UserError, match="wrong checksum"):
         bring(single, checkout / "data/raw/again")
     assert everything_below(checkout / "data/raw/again") + everything_below(checkout / DOWNLOADS) == []
+
+
+def test_a_file_that_came_whole_is_not_asked_for_again_when_another_fails(
+    owner: Owner, folder: Path, checkout: Path
+) -> None:
+    first, second = FILES
+    owner.files = {f"/data/{first}": FILES[first], f"/data/{second}": b"other"}
+    single = replace(official(owner.url.replace("toy.tar.gz", "data/")), checksum=None)
+    with pytest.raises(UserError, match="wrong checksum"):
+        bring(single, folder)
+    assert everything_below(checkout / DOWNLOADS) == ["toy-toy-a.bin"]
+    owner.files[f"/data/{second}"] = FILES[second]
+    bring(single, folder)
+    assert_whole(folder)
+    assert len(owner.asked) == 3
+    assert everything_below(checkout / DOWNLOADS) == []
+
+
+def test_downloads_may_lie_on_another_disk_than_the_data(
+    owner: Owner, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def on_one_disk(source: Any, target: Any) -> None:
+        if (DOWNLOADS in str(source)) != (DOWNLOADS in str(target)):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", on_one_disk)
+    monkeypatch.setattr(os, "replace", on_one_disk)
+    owner.files = {f"/data/{name}": data for name, data in FILES.items()}
+    bring(replace(official(owner.url.replace("toy.tar.gz", "data/")), checksum=None), folder)
+    assert_whole(folder)
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(owner: Owner, folder: Path, checkout: Path) -> None:

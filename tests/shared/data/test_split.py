@@ -71,12 +71,6 @@ def test_given_splits_stay_and_the_missing_one_is_drawn_from_train() -> None:
     assert set(divided(given, [str(number) for number in range(60)], fractions={"valid": 0})) == {"train", "test"}
 
 
-def test_by_time_the_keys_that_begin_last_are_held_out() -> None:
-    keys, times = list("aabbccdd"), np.array([1, 9, 8, 2, 3, 3, 4, 5])
-    found = divided([None] * 8, keys, times=times, fractions={"test": 0.25, "valid": 0.25})
-    assert found == {"train": [0, 1, 2, 3], "valid": [4, 5], "test": [6, 7]}
-
-
 @pytest.mark.parametrize(
     ("given", "keys", "empty"),
     [

@@ -59,6 +59,11 @@ def test_rows_may_all_be_empty(tmp_path):
     assert (len(table), list(table.strings("text")), table.ragged("tokens").row(1).tolist()) == (2, ["", ""], [])
 
 
+def test_the_shape_of_a_value_is_known_without_values():
+    shapes = [Ragged.of(rows, np.float32).values.shape for rows in ([np.zeros((0, 4))] * 2, [[]], [])]
+    assert shapes == [(0, 4), (0,), (0,)]
+
+
 def test_a_missing_split_or_column_is_named(tmp_path):
     with pytest.raises(UserError, match="valid: no prepared data"):
         Table(tmp_path / "valid")

@@ -79,6 +79,17 @@ def signalled(folder, world):
     return history(folder, world) | {"kept": kept}
 
 
+def broken(folder, world):
+    """What is said of a sample of the second process's share that is not finite."""
+    data, chosen = Data(DOUBLE), params(world.size)
+    training = describe(chosen, net(0.0, False, DOUBLE), data, world)
+    sample = int(training.batches.samples(0)[-1])
+    data.x[sample] = float("nan")
+    with pytest.raises(UserError) as error:
+        train(folder / f"broken{world.rank}", training, params=chosen, world=world)
+    return {"sample": sample, "says": str(error.value)}
+
+
 def buffers(world):
     """Batch norm's statistics of four groups, dealt to the ranks."""
     norm = nn.BatchNorm1d(3, momentum=0.5).double()
@@ -87,7 +98,7 @@ def buffers(world):
         for index, group in enumerate(groups):
             share(index)
             norm(group)
-    average_buffers(norm, world)
+    average_buffers([norm], world)
     return {"mean": norm.running_mean.tolist(), "var": norm.running_var.tolist()}
 
 
@@ -108,7 +119,7 @@ def records(world):
 
 def visit(folder, world):
     made = {"trained": history(folder / f"trained{world.rank}", world), "few": few_items(folder, world)}
-    made |= {"signalled": signalled(folder, world)}
+    made |= {"signalled": signalled(folder, world), "broken": broken(folder, world)}
     return made | {"resumed": resumed(folder, world), "buffers": buffers(world), "records": records(world)}
 
 
@@ -141,6 +152,11 @@ def test_a_step_may_have_items_on_one_rank_or_none(two, tmp_path):
     alone = few_items(tmp_path, local())
     assert 10 < alone["updates"] < 96
     assert_close(two[0]["few"], alone)
+
+
+def test_every_rank_names_a_broken_sample_of_any_rank(two):
+    for one in two:
+        assert f"not finite themselves: {one['broken']['sample']}\n" in one["broken"]["says"]
 
 
 def test_the_first_ranks_checkpoint_reaches_a_rank_whose_disk_has_none(two):

@@ -222,6 +222,14 @@ def test_a_nan_names_the_step_and_the_sample(tmp_path):
     assert not (tmp_path / "last.pt").exists() or first >= RUNTIME.checkpoint_steps
 
 
+def test_a_nan_is_named_before_the_weights_that_it_broke_are_validated(tmp_path):
+    data, runtime = Data(), RUNTIME.model_copy(update={"log_steps": 1000, "checkpoint_steps": 1000})
+    data.x[17, 2] = float("nan")
+    validation = Validation(("valid_loss",), lambda model: pytest.fail("validated"))
+    with pytest.raises(UserError, match="not finite themselves: 17\n"):
+        train(tmp_path, describe(data=data), runtime=runtime, validation=validation)
+
+
 def test_micro_batches_add_up_to_the_big_batch(tmp_path):
     double = torch.float64
     runs = [

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from shared.core.params import Section
 from shared.core.paths import Project
 from shared.core.sections import FitParams, Runtime
 from shared.data.prepared import Prepared, write_prepared
+from shared.training import stage as stages
+from shared.training.distributed import World
 from shared.training.stage import train_stage, trained_stage
 from shared.training.weights import load_weights, read_config
 from tests.empty_root import checkout
@@ -68,6 +71,15 @@ def test_a_training_leaves_weights_rows_and_what_it_was_run_with(stage, checkout
     assert (run["steps"], run["skipped_steps"], run["processes"], run["seed"]) == (6, 0, 1, 3)
     assert run["num_weights"] == sum(weight.numel() for weight in tiny.net().parameters())
     assert not list((checkout / ".checkpoints/flowers").iterdir())
+
+
+def test_a_stage_that_does_not_divide_its_work_runs_on_the_first_rank(stage, monkeypatch):
+    train_stage(describe, Params, stage, words=WORDS)
+    seen = []
+    for rank in (0, 1):
+        monkeypatch.setattr(stages, "join", lambda runtime, rank=rank: nullcontext(World(rank, 2, torch.device("cpu"))))
+        trained_stage(seen.append, load_model, Params, stage, alone=True, words=WORDS)
+    assert [one.world.rank for one in seen] == [0]
 
 
 def test_weights_are_used_with_the_data_they_were_trained_on_alone(stage, capsys):

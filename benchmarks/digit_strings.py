@@ -16,8 +16,9 @@ from benchmarks.spoken_digits import RATE_HZ, hear
 from benchmarks.table import report
 from projects.speech_ctc.digits import WORDS, bring_strings
 from projects.speech_ctc.params import Params
-from projects.speech_ctc.scores import count_errors, interval, resampled
+from projects.speech_ctc.scores import count_errors, error_rate
 from shared.core.paths import Project
+from shared.evaluation.intervals import percentile_interval, resampled_sums
 
 NAME, PRESETS = "speech_ctc", ("digits", "digits-new-speakers")
 MOST_ERRORS = {"digits": 0.03, "digits-new-speakers": 0.12}
@@ -37,7 +38,7 @@ def pocketsphinx(preset: str, folder: Path) -> dict[str, Any]:
     grammar.write_text(f"#JSGF V1.0;\ngrammar digits;\npublic <digits> = ({' | '.join(WORDS)})+;\n")
     decoder = Decoder(jsgf=str(grammar), samprate=RATE_HZ, loglevel="FATAL")
     errors = count_errors([row["text"] for row in rows], [hear(decoder, folder / preset / row["path"]) for row in rows])
-    low, high = interval(resampled(errors, 0))
+    low, high = percentile_interval(error_rate(resampled_sums(errors.counts, 0)))
     return {"what": f"PocketSphinx, {preset}", "test strings": len(rows), "word error rate": round(errors.rate, 4),
             "95 %": f"{low:.3f} to {high:.3f}"}  # fmt: skip
 

@@ -25,12 +25,11 @@ from shared.evaluation.comparison import against_baselines, baseline_blocks, err
 from shared.evaluation.metrics import classification, probabilities, reliability, top
 from shared.evaluation.records import collect
 from shared.report import blocks
-from shared.report.blocks import Block, fold, lines, matrix, scatter, section, table, text
+from shared.report.blocks import NUMBERED_CLASSES, Block, fold, lines, matrix, scatter, section, table, text
 from shared.training.stage import Trained
 
 MAX_CLASSES = 40  # rows of the table of classes; of more, the worst
 MAX_CONFUSIONS = 8
-NUMBERED_CLASSES = 12  # whose confusions are read from the matrix; of more they are listed
 NUM_GUESSES = 3  # most probable classes of an error
 FURTHER = {
     "cross_entropy_loss": "Cross-entropy; lower is better",
@@ -127,7 +126,8 @@ def confusions(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
 def error_blocks(
     logits: np.ndarray, actual: np.ndarray, classes: Sequence[str], num_worst: int, show: ShowErrors, folder: Path
 ) -> list[Block]:
-    """The confusion matrix, whose counts lead to the most confident errors below it."""
+    """The confusion matrix, whose counts lead to the most confident errors below it; of many classes a list instead of
+    counts."""
     predicted, confidence = top(logits)
     errors = np.flatnonzero(predicted != actual)
     rows = errors[np.argsort(-confidence[errors], kind="stable")][:num_worst].tolist()

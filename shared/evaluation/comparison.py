@@ -1,17 +1,17 @@
-"""A metric that is a mean over independent units, beside that of baselines; what every evaluate stage leaves.
+"""A metric over independent units with its interval, beside that of baselines; what every evaluate stage leaves.
 
 N units: images, sentences, users.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from shared.core.files import write_json
-from shared.core.headline import direction, headline_of
+from shared.core.headline import direction, headline_of, in_words
 from shared.core.seed import derive
-from shared.evaluation.intervals import DIGITS, bootstrap
+from shared.evaluation.intervals import DIGITS, bootstrap, percentile_interval, resampled_sums
 from shared.report import blocks
 from shared.report.blocks import Block, as_words, cell, section, table, text
 from shared.training.stage import Trained
@@ -47,15 +47,51 @@ def against_baselines(name: str, values: np.ndarray, others: Mapping[str, np.nda
     return {"baseline": baseline, "difference": difference}
 
 
+def corpus_metric(
+    name: str,
+    counts: np.ndarray,
+    others: Mapping[str, np.ndarray],
+    of_sums: Callable[[np.ndarray], np.ndarray],
+    seed: int,
+) -> dict[str, Any]:
+    """A metric of counts that are summed over all units, as F1, mean IoU, BLEU and the word error rate are: no mean.
+
+    Args:
+        name: of the metric, which says its direction.
+        counts: (N, ...) of each unit; others: baseline -> the same of it.
+        of_sums: (..., the shape of a unit's counts) -> (...), the metric.
+
+    Returns:
+        `name` with its 95 % interval, and what `against_baselines` gives: all from one bootstrap over units.
+    """
+    sign = 1 if direction(name) == "higher" else -1
+
+    def measured(system: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(of_sums(system.sum(axis=0))), of_sums(resampled_sums(system, derive(seed, "bootstrap")))
+
+    value, draws = measured(counts)
+    low, high = percentile_interval(draws)
+    baseline: dict[str, float] = {}
+    difference: dict[str, float] = {}
+    for other, system in others.items():
+        its_value, its_draws = measured(system)
+        least, most = percentile_interval(sign * (draws - its_draws))
+        baseline[f"{other}_{name}"] = round(its_value, DIGITS)
+        gain = round(sign * (value - its_value), DIGITS)
+        difference |= {other: gain, f"{other}_low": least, f"{other}_high": most}
+    figures = {name: round(value, DIGITS), f"{name}_low": low, f"{name}_high": high}
+    return figures | {"baseline": baseline, "difference": difference}
+
+
 def baseline_blocks(metrics: Mapping[str, Any]) -> list[Block]:
     """By how much this model is better than each baseline."""
     found = headline_of(metrics)
     rows: list[list[Any]] = []
     for name, value in found.baselines.items():
-        gain, low, high = (metrics["difference"][f"{name}{part}"] for part in ("", "_low", "_high"))
-        good = True if low > 0 else False if high < 0 else None
-        verdict = {True: "better", False: "worse", None: "no clear difference"}[good]
-        rows.append([name.replace("_", " "), value, cell(gain, good, note=f"{verdict}: {low:+.3f} to {high:+.3f}")])
+        (low, high), verdict = found.gains[name], found.against_baseline(name)
+        good = {"better": True, "worse": False}.get(verdict)
+        note = f"{verdict or 'no clear difference'}: {low:+.3f} to {high:+.3f}"
+        rows.append([in_words(name), value, cell(metrics["difference"][name], good, note)])
     intro = "Simple models on the same test samples, and by how much this one is better, with the 95 % interval of a "
     intro += "paired bootstrap."
     columns = ["Baseline", as_words(found.name), "This model is better by"]

@@ -42,3 +42,26 @@ def bootstrap(values: np.ndarray, seed: int) -> tuple[float, float]:
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return round(float(interval.low), DIGITS), round(float(interval.high), DIGITS)
+
+
+def resampled_sums(counts: np.ndarray, seed: int) -> np.ndarray:
+    """(N, ...) numbers of N independent units -> (R, ...): their sums over units drawn with replacement (Efron 1979).
+
+    The draws are the same for equal N and seed: two systems on the same units are paired.
+    """
+    rng, size = np.random.default_rng(seed), len(counts)
+    flat = counts.reshape(size, -1).astype(float)
+    at_once = max(1, _BATCH // size)
+    parts = [min(at_once, RESAMPLES - start) for start in range(0, RESAMPLES, at_once)]
+    sums = np.concatenate([rng.multinomial(size, np.full(size, 1 / size), part) @ flat for part in parts])
+    return sums.reshape(RESAMPLES, *counts.shape[1:])
+
+
+def percentile_interval(resampled: np.ndarray) -> tuple[float, float]:
+    """The percentiles between which 95 % of a metric's values over resamples (R,) lie, for metrics that are no means.
+
+    >>> percentile_interval(np.arange(101.0))
+    (2.5, 97.5)
+    """
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return round(float(low), DIGITS), round(float(high), DIGITS)

@@ -140,7 +140,7 @@ class Subject:
     def values(self, rows: Tensor, keep: Keep) -> Tensor:
         """(M,) float on the CPU: the value of questions rows (M,) with parts removed, a chunk at a time."""
         found = torch.zeros(len(rows))
-        for some in self.scene.chunks(rows):
+        for some in self.scene.chunks(rows) if len(rows) else ():
             found[some] = self.score(self.scene.present(rows[some], keep(some))).to(found)
         return found
 
@@ -250,8 +250,9 @@ def curves(subject: Subject, maps: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     asked = torch.stack([subject.rows[:, None].expand_as(counts), counts], 2).flatten(0, 1)
     unique, places = torch.unique(asked, dim=0, return_inverse=True)  # small inputs have fewer steps than points
     row, count = unique.unbind(1)
-    both = (_replaced(subject, ranks, row, count, deleting)[places].view_as(counts) for deleting in (True, False))
-    deletion, insertion = both
+    deletion, insertion = (
+        _replaced(subject, ranks, row, count, deleting)[places].view_as(counts) for deleting in (True, False)
+    )
     return deletion, insertion
 
 

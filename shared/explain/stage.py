@@ -58,6 +58,14 @@ class Fact(TypedDict):
     note: NotRequired[str]
 
 
+class Scored(NamedTuple):
+    """What was tested: rows (S,) int64 of the scene, their questions, and the map (S, P) of each method."""
+
+    rows: Tensor
+    subject: Subject
+    maps: Maps
+
+
 Show = Callable[[Any, Maps, Sequence[Fact], Path], list[Block]]  # (shown scene, maps by title, facts, pictures folder)
 
 
@@ -87,7 +95,7 @@ def explain(
     part: str,
     link: Link = "probability",
     note: str = "",
-) -> None:
+) -> Scored:
     """Attributes a model's score to the parts of its inputs, tests the attributions, writes all files of the stage.
 
         explain(trained, ImageScene(...), value, facts, methods=IMAGE_METHODS, show=show, unit="images", part="pixels")
@@ -105,6 +113,9 @@ def explain(
             empty input to the full one.
         note: a caveat for the reader of the pictures.
 
+    Returns:
+        What a project's own tests may go on with; `blocks.append` adds theirs to the page.
+
     Raises:
         UserError: params name an unknown method, or none that works; no question has a part.
     """
@@ -119,8 +130,8 @@ def explain(
     print(f"explain: {len(wanted)} {unit}, {len(scored)} of them scored, by {len(chosen)} methods", flush=True)
     # Each method: maps, maps of randomised models, curves; and the curves of a random attribution
     with progress("explain", len(chosen) * (len(wanted) + 2 * len(scored)) + len(scored)) as advance:
-        methods, value = watched(chosen, value, advance)
-        subject = Subject(trained.model, scene[answerable], value, int(scene.sizes.max()))
+        methods, counted = watched(chosen, value, advance)
+        subject = Subject(trained.model, scene[answerable], counted, int(scene.sizes.max()))
         maps, left_out = attribute(subject[wanted], methods, params.seed)
         of_scored = {name: of[: len(scored)] for name, of in maps.items()}
         tested, lines = measure(subject[scored], methods, of_scored, params, link, advance)
@@ -148,7 +159,9 @@ def explain(
     ]
     blocks.leave(results, page, summary=[blocks.text(believed(tested))], params=params.model_dump())
     wrong = sum(not facts[row]["correct"] for row in shown.tolist())
-    print(f"{sentence(tested)}\n{len(scored)} {unit} scored; shown: {len(shown)}, {wrong} of them wrong")
+    print(believed(tested), *(f"{one.method.title} {one.total.text}" for one in tested), sep="\n")
+    print(f"{len(scored)} {unit} scored; shown: {len(shown)}, {wrong} of them wrong")
+    return Scored(answerable[scored], replace(subject[scored], value=value), of_scored)
 
 
 def choose(correct: Tensor, params: Explain) -> tuple[Tensor, Tensor]:
@@ -249,7 +262,7 @@ def measure(
     maps: Maps,
     params: Explain,
     link: Link,
-    advance: Advance = lambda count: None,
+    advance: Advance,
 ) -> tuple[list[Tested], Lines]:
     """All figures of each method's maps (N, P), and the curves of these and of a random attribution.
 
@@ -383,13 +396,6 @@ def highlighted_parts(
     return blocks.highlights(rows, underlined="truly decides" if scene.evidence is not None else "")
 
 
-def sentence(tested: Sequence[Tested]) -> str:
-    """Whether the explanation holds, in one sentence."""
-    holding = sum(one.total.good is True for one in tested)
-    each = "; ".join(f"{one.method.title} {one.total.text}" for one in tested)
-    return f"The explanation holds for {holding} of {len(tested)} attribution methods: {each}."
-
-
 def believed(tested: Sequence[Tested]) -> str:
     """Which maps of the page can be believed, in one sentence."""
     holding = [one.method.title for one in tested if one.total.good]
@@ -398,7 +404,7 @@ def believed(tested: Sequence[Tested]) -> str:
 
 
 def verdict_table(tested: Sequence[Tested]) -> Block:
-    """Beside the pictures: each method, whether it holds, and the test that says so most clearly."""
+    """Above the pictures: each method, whether it holds, and the first test that agrees."""
     rows = []
     for one in tested:
         found = [(test, one.verdicts[test.key]) for test in TESTS if test.key in one.verdicts]

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from shared.core.files import write_atomic
-from shared.core.headline import headline_of
+from shared.core.headline import headline_of, in_words
 
-ABBREVIATIONS = {"f1", "roc", "auc", "pca", "r1", "id", "ap", "ap50", "ap75", "iou"}
+NUMBERED_CLASSES = 12  # of a matrix: of more no count is written, nor linked
 
 Block = dict[str, Any]
 Size = Literal["small", "medium", "large"]
@@ -38,6 +38,13 @@ def leave(
     """
     tree = page(blocks, summary=summary, params=params)
     write_atomic(folder / "page.json", (json.dumps(tree, allow_nan=False) + "\n").encode())
+
+
+def append(folder: Path, more: Sequence[Block]) -> None:
+    """Adds blocks to the `page.json` that a stage has left."""
+    path = folder / "page.json"
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    leave(folder, [*tree["blocks"], *more], summary=tree["summary"], params=tree["params"])
 
 
 def page(
@@ -104,11 +111,12 @@ def headline(metrics: Mapping[str, Any], words: str = "") -> list[Block]:
     over = f"{label} over {found.num_samples:,} test {found.unit}" if found.num_samples else label
     detail = f"95 % interval {figure(found.low)} to {figure(found.high)}; {found.direction} is better"
     verdicts = {"better": "Clearly better than", "worse": "Worse than", "": "Not clearly different from"}
-    baselines = {key.replace("_", " "): value for key, value in found.baselines.items()}
-    compared = [(found.against(value), f"{key} ({figure(value)})") for key, value in baselines.items()]
+    compared = [
+        (found.against_baseline(key), f"{in_words(key)} ({figure(value)})") for key, value in found.baselines.items()
+    ]
     ranked = [(start, [name for way, name in compared if way == verdict]) for verdict, start in verdicts.items()]
     lines = [f"{start} the baseline{'s' * (len(names) > 1)} {', '.join(names)}." for start, names in ranked if names]
-    rows = {"this model": found.value} | baselines
+    rows = {"this model": found.value} | {in_words(key): value for key, value in found.baselines.items()}
     made = [number(words or figure(found.value), over, detail)]
     lost = any(way != "better" for way, _ in compared)
     made += [text(" ".join(lines), "note" if lost else "plain")] if lines else []
@@ -155,7 +163,7 @@ def lines(
 
 
 def bars(name: str, title: str, rows: Mapping[str, float | None], interval: tuple[float, float] | None = None) -> Block:
-    """Horizontal bars, label -> value. The first bar is this model's, with its interval; the others are grey."""
+    """Horizontal bars, label -> value. With an interval the first bar is this model's, and the others are grey."""
     return {"block": "bars", "name": name, "title": title, "rows": rows, "interval": interval}
 
 
@@ -178,7 +186,7 @@ def matrix(
 
     Args:
         links: "row-column", such as "0-3" -> the "id" of a case in `pictures` or `articles` of this stage, which that
-            count becomes a link to. Of more than 12 classes no count is written, nor linked.
+            count becomes a link to. Of more than NUMBERED_CLASSES no count is written, nor linked.
     """
     drawn = {"counts": counts, "names": names, "links": links or {}}
     return {"block": "matrix", "name": name, "title": title, **drawn}
@@ -190,7 +198,7 @@ def pictures(rows: Sequence[Mapping[str, Any]], sharp: bool = False, size: Size 
     Args:
         rows: {"file", "caption"} and, if wanted, "alt" (what is to be seen; else the caption), "note", "id" (unique in
             the stage, to be linked to), "group" and "still": the file that stands for a moving picture on paper and
-            for readers who want nothing to move. PNG, WebP, JPEG or GIF.
+            for readers who want nothing to move. PNG or WebP.
         sharp: small pictures are enlarged in sharp squares.
         size: about eight side by side, four, or one as wide as the text.
         by: what the groups are, such as "Class": the reader can choose one of them.
@@ -221,7 +229,7 @@ def highlights(rows: Sequence[Mapping[str, Any]], underlined: str = "", boxed: s
 
 
 def sounds(rows: Sequence[Mapping[str, Any]]) -> Block:
-    """Audio players, one for each {"file", "caption"}. WAV, OGG or FLAC."""
+    """Audio players, one for each {"file", "caption"}: MP3."""
     return {"block": "sounds", "rows": rows}
 
 
@@ -236,12 +244,12 @@ def articles(rows: Sequence[Mapping[str, Any]], by: str = "") -> Block:
 
 
 def as_words(key: str) -> str:
-    """A key as words.
+    """A key as words that begin a line.
 
-    >>> as_words("valid_accuracy"), as_words("f1"), as_words("test_roc_auc")
-    ('Valid accuracy', 'F1', 'Test ROC AUC')
+    >>> as_words("valid_accuracy"), as_words("macro_f1"), as_words("test_roc_auc_score")
+    ('Valid accuracy', 'Macro F1', 'Test ROC AUC')
     """
-    words = " ".join(word.upper() if word in ABBREVIATIONS else word for word in key.split("_"))
+    words = in_words(key)
     return words[:1].upper() + words[1:]
 
 

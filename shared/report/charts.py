@@ -13,11 +13,11 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .blocks import Block, figure
+from .blocks import NUMBERED_CLASSES, Block, figure
 
 SIZE = (4.4, 2.9)  # inches; small, so that text stays readable on a phone
 MAX_POINTS = 200  # of a line
-NUMBERS_UP_TO, NAMES_UP_TO = 12, 30  # classes, in a matrix
+NAMED_CLASSES = 30  # of a matrix: of more no name is written
 NAME_LENGTH = 22
 LINK = "case:"  # begins what leads to another place of the page
 REM_AN_INCH = 6.4  # so that text is at most as large as the page's
@@ -89,7 +89,8 @@ def _bars(block: Block, name: str) -> Markup:
     left, right = min(low, 0.0), max(high, 0.0) if low < 0 or high > 1 else 1.0
     span = (right - left) or 1.0
     with _drawing((4.4, 0.5 + 0.36 * len(rows))) as (drawn, axes):
-        axes.barh(range(len(rows)), np.nan_to_num(values), color=[SERIES[0]] + [SOFT] * (len(rows) - 1), height=0.6)
+        others = SOFT if block["interval"] else SERIES[0]
+        axes.barh(range(len(rows)), np.nan_to_num(values), color=[SERIES[0]] + [others] * (len(rows) - 1), height=0.6)
         if block["interval"]:
             axes.plot(interval, (0, 0), color=INK, linewidth=1.2, marker="|")
         for place, value in enumerate(values.tolist()):
@@ -161,14 +162,14 @@ def _matrix(block: Block, name: str) -> Markup:
     side = float(np.clip(1.8 + 0.32 * len(names), 2.6, 6.5))
     with _drawing((side, side * 0.92)) as (drawn, axes):
         axes.imshow(colours, interpolation="none")
-        if len(names) <= NUMBERS_UP_TO:
+        if len(names) <= NUMBERED_CLASSES:
             for row, column in np.argwhere(counts).tolist():
                 colour = "white" if share[row, column] > 0.55 else INK
                 text = f"{counts[row, column]:g}"
-                case = block.get("links", {}).get(f"{row}-{column}")
+                case = block["links"].get(f"{row}-{column}")
                 url = f"{LINK}{case}" if case else None
                 axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, url=url)
-        if len(names) <= NAMES_UP_TO:
+        if len(names) <= NAMED_CLASSES:
             axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 4 else 0)
             axes.set_yticks(range(len(names)), names)
         axes.set(xlabel="predicted", ylabel="actual")

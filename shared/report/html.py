@@ -13,18 +13,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from shared.core.files import write_atomic, writing
+from shared.core.headline import in_words
 from shared.core.paths import show
 
-from .blocks import Block, as_words, figure
+from .blocks import Block, as_words, cell, figure
 from .charts import DRAW
 
 KEEP_BYTES = 16_000  # pictures with more bytes are made smaller
 MOST_PX = {"small": 320, "medium": 480, "large": 900}
 LEVELS = 8  # of colour, for and against
-MEDIA = {
-    ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
-    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".flac": "audio/flac",
-}  # fmt: skip
+MEDIA = {".png": "image/png", ".webp": "image/webp", ".mp3": "audio/mpeg"}
 PLAIN = "text", "number", "facts"  # kinds of blocks whose values go into a template as they are
 ROWS = "pictures", "strips", "highlights", "sounds", "articles"
 MAX_GROUPS = 40  # of cases, among which a reader can choose
@@ -38,8 +36,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 
-
-_templates.filters |= {"figure": figure, "words": as_words}
+_templates.filters |= {"figure": figure, "as_words": as_words, "in_words": in_words}
 _templates.globals |= {"MAX_GROUPS": MAX_GROUPS, "MAX_ROWS": MAX_ROWS}
 
 
@@ -52,7 +49,7 @@ def write_page(path: Path, page: str) -> Path:
     """Writes the whole page or none of it, and returns its path."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, page.encode())
+    write_atomic(path, page.encode(errors="replace"))  # a file's name, or text of the user, need not be UTF-8
     return path
 
 
@@ -85,7 +82,8 @@ class Renderer:
         if kind == "fold":
             return Markup(self._macros.fold(block["title"], self.blocks(block["blocks"])))
         if kind == "table":
-            block = block | {"numeric": [_numeric(column) for column in zip(*block["rows"], strict=True)]}
+            cells = [[one if isinstance(one, dict) else cell(one) for one in row] for row in block["rows"]]
+            block = block | {"rows": cells, "numeric": [_numeric(column) for column in zip(*cells, strict=True)]}
         elif kind in ROWS:
             rows = [self._row(kind, row, block.get("size", "small")) for row in block["rows"]]
             block = block | {"rows": rows, "groups": {}}
@@ -133,10 +131,9 @@ class Renderer:
         return {**row, **{key: data_uri(self.folder, file, size) for key, file in files.items() if file}}
 
 
-def _numeric(column: Iterable[Any]) -> bool:
-    """Whether a column of a table holds nothing but numbers, and so is aligned to the right."""
-    cells = [one if isinstance(one, dict) else {"value": one} for one in column]
-    return all(isinstance(one["value"], int | float | None) and not one.get("note") for one in cells)
+def _numeric(column: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a column of cells holds nothing but numbers, and so is aligned to the right."""
+    return all(isinstance(one["value"], int | float | None) and not one["note"] for one in column)
 
 
 def data_uri(folder: Path, file: str, size: str = "small") -> str:

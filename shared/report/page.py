@@ -45,6 +45,7 @@ def build(results: Results) -> Path:
     fix = f"dvc repro projects/{results.project}"
     try:
         made = [one for stage in STAGES for one in _sections(results, stage)]
+        summaries = [_summary(results, stage) for stage in SUMMARIES]
     except FileNotFoundError as error:  # as in a fresh clone: git has the figures, DVC's cache the pictures
         what = f"{show(Path(error.filename))}: missing, though the results of its stage name it"
         raise UserError(what, fix=f"{fix}, or dvc pull projects/{results.project} where there is a remote") from None
@@ -53,7 +54,6 @@ def build(results: Results) -> Path:
     again = render("reproduce.html", project=results.project, presets=results.presets, params=results.params)
     run, card, (beside, others) = run_facts(results), model_card(results), run_blocks(results)
     rest = [*others, *([section("Model card"), facts(card)] if card else [])]
-    parts = [*(_summary(results, stage) for stage in SUMMARIES), Renderer(results.folder, "runs").blocks(beside)]
     page = render(
         "page.html",
         project=results.project,
@@ -62,7 +62,7 @@ def build(results: Results) -> Path:
         readme=bool(results.readme),
         presets=results.presets,
         run=Renderer(results.folder, "run").blocks([fold(run_line(run), [facts(run)])] if run else []),
-        summary=Markup("\n").join(parts),
+        summary=Markup("\n").join([*summaries, Renderer(results.folder, "runs").blocks(beside)]),
         sections=[*made, *_titled(Renderer(results.folder, "page"), "", rest), ("How to reproduce", again)],
         others=[one.project for one in projects(results.root) if one.project != results.project],
     )

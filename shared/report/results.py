@@ -137,8 +137,9 @@ def run_facts(results: Results) -> dict[str, str]:
 
 def run_line(run: Mapping[str, str]) -> str:
     """The most important of these facts."""
-    words = {"Trained": "Trained {}", "Commit": "commit {}", "Weights": "{} weights", "Training time": "{}"}
-    parts = [text.format(run[name]) for name, text in (words | {"Hardware": "{}"}).items() if name in run]
+    words = {"Trained": "Trained {}", "Commit": "commit {}", "Weights": "{} weights"}
+    names = *words, "Training time", "Hardware"
+    parts = [words.get(name, "{}").format(run[name]) for name in names if name in run]
     return " · ".join(parts) or "What was run"
 
 

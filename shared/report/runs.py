@@ -12,6 +12,7 @@ from .blocks import Block, as_words, cell, figure, section, table, text
 from .results import Results
 
 OUTCOMES = {"better": "better", "worse": "worse", "": "no clear difference"}
+OTHER_DATA = "other data"
 INTRO = (
     "Runs on other data are not compared. The verdict says whether the other figure lies inside the 95 % interval of "
     "this run."
@@ -66,16 +67,17 @@ def _sentence(headline: Headline, other: OtherRun) -> str:
 
 def _verdict(headline: Headline, other: OtherRun) -> str:
     if (headline.source, headline.num_samples) != other.data:
-        return "other data"
+        return OTHER_DATA
     return "the same" if other.value == headline.value else OUTCOMES[headline.against(other.value)]
 
 
 def _difference(headline: Headline, other: OtherRun) -> tuple[float | None, bool | None]:
     """By how much this run is better, and whether it clearly is."""
-    if (headline.source, headline.num_samples) != other.data:
+    verdict = _verdict(headline, other)
+    if verdict == OTHER_DATA:
         return None, None
     gain = (headline.value - other.value) * (1 if headline.direction == "higher" else -1)
-    return gain, {"better": True, "worse": False, "": None}[headline.against(other.value)]
+    return gain, {"better": True, "worse": False}.get(verdict)
 
 
 def _interval(headline: Headline) -> str:
@@ -107,7 +109,7 @@ def _recorded(results: Results, headline: Headline) -> Iterator[OtherRun]:
 def _committed(results: Results) -> Iterator[tuple[str, Headline]]:
     """The last committed run, unless its figures are these."""
     path = (results.of("evaluate") / "metrics.json").relative_to(results.root).as_posix()
-    line = _git(results.root, "log", "--max-count=1", "--format=%h %cs", "--", path)
+    line = _git(results.root, "log", "--max-count=1", "--no-show-signature", "--format=%h %cs", "--", path)
     held = _git(results.root, "show", f"HEAD:./{path}") if line else ""  # none where the commit removed it
     metrics = json.loads(held or "{}")
     headline = find_headline(metrics)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared.evaluation.intervals import bootstrap, wilson
+from shared.evaluation.intervals import bootstrap, percentile_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ def test_the_bootstraps_interval_covers_the_truth_about_as_often_as_it_says():
     intervals = [bootstrap(draws.random(200) < 0.8, seed) for seed in range(60)]
     assert np.mean([low <= 0.8 <= high for low, high in intervals]) >= 0.85
     assert all(high - low < 0.15 for low, high in intervals)
+
+
+def test_percentiles_of_resampled_means_are_the_bootstraps_interval():
+    rng = np.random.default_rng(0)
+    values = rng.random(100)
+    means = rng.multinomial(100, np.full(100, 1 / 100), 4000) @ values / 100
+    assert percentile_interval(means) == pytest.approx(bootstrap(values, 0), abs=0.01)
 
 
 def test_it_is_a_function_of_values_and_seed():

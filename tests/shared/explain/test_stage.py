@@ -98,7 +98,9 @@ def test_the_figures_and_the_page(run: Any, tmp_path: Path, capsys: pytest.Captu
     assert [cell["good"] for cell in cells] == [True, True]
     assert cells[0]["note"].startswith("better than a random attribution (0.")
     assert len((tmp_path / "curves.tsv").read_text().splitlines()) == 1 + 3 * 2 * 11
-    assert "30 sums scored; shown: 4, 2 of them wrong" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"{holds}\nOcclusion passes 5 of 5 tests\nShapley values passes 6 of 6 tests\n30 sums scored" in told
+    assert "shown: 4, 2 of them wrong" in told
 
 
 def test_a_log_says_how_far_it_is(

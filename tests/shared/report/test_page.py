@@ -17,7 +17,7 @@ from shared.report.blocks import Block
 from shared.report.card import use_and_limits
 from shared.report.html import data_uri
 from shared.report.index import build_index
-from shared.report.page import build
+from shared.report.page import build, write_blocks
 from shared.report.results import Results
 
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$x_{$ & 猫", "a,b\tc\n\x00\x0b", "\ud800"]
@@ -77,7 +77,7 @@ def every_kind(word: str) -> list[Block]:
         blocks.fold(word, [blocks.text(word), blocks.facts({word: word, "two": [word, word]})]),
         blocks.strips([words]),
         blocks.highlights([words | marks | {"underlined": [True, False], "boxed": [False, True]}], word, word),
-        blocks.sounds([{"file": "a.wav", "caption": word}]),
+        blocks.sounds([{"file": "a.mp3", "caption": word}]),
         blocks.articles(cases, by=word),
     ]
 
@@ -126,7 +126,7 @@ def check(text: str) -> None:
 @pytest.mark.parametrize("word", HOSTILE)
 def test_every_kind_of_block_escapes_what_came_from_data(results: Results, word: str) -> None:
     picture(results.of("evaluate") / "pictures/a.png")
-    write(results.of("evaluate") / "a.wav", "RIFF")
+    write(results.of("evaluate") / "a.mp3", "ID3")
     text = left(results, "evaluate", *every_kind(word), summary=every_kind(word)[1:4])
     assert "<script" not in text
     assert "<img src=x" not in text
@@ -136,7 +136,7 @@ def test_every_kind_of_block_escapes_what_came_from_data(results: Results, word:
 
 def test_made_again_it_is_the_same_bytes(results: Results) -> None:
     picture(results.of("explain") / "pictures/a.png")
-    write(results.of("explain") / "a.wav", "RIFF")
+    write(results.of("explain") / "a.mp3", "ID3")
     first = left(results, "explain", *every_kind("cat"))
     assert text_of(results) == first
     assert len(first) < 200_000
@@ -259,6 +259,18 @@ def test_the_headline_says_how_it_compares(baseline: float, told: str, kind: str
     assert verdict["kind"] == kind
 
 
+def test_the_headline_follows_the_paired_difference_and_spells_names_as_the_field_does() -> None:
+    name = "ndcg_score_at_10"
+    metrics = {name: 0.5, f"{name}_low": 0.4, f"{name}_high": 0.6, "baseline": {f"item_knn_{name}": 0.45}}
+    number, verdict, bars = blocks.headline(
+        metrics | {"difference": {"item_knn": 0.05, "item_knn_low": 0.02, "item_knn_high": 0.08}}
+    )
+    assert number["label"] == "NDCG at 10"
+    assert verdict["text"] == "Clearly better than the baseline item kNN (0.450)."
+    assert list(bars["rows"]) == ["this model", "item kNN"]
+    assert "Not clearly different from" in blocks.headline(metrics)[1]["text"]
+
+
 def test_the_headline_can_be_said_in_words() -> None:
     number = blocks.headline(METRICS, "4 of 40 songs wrong")[0]
     assert (number["value"], number["label"]) == ("4 of 40 songs wrong", "Accuracy 0.900 over 40 test samples")
@@ -296,6 +308,13 @@ def test_pictures_say_what_is_to_be_seen(results: Results) -> None:
     text = left(results, "explain", blocks.strips([{"title": "cat", "good": True, "pictures": [seen]}]))
     assert 'alt="red in the middle"' in text
     assert "<figcaption>Saliency</figcaption>" in text
+
+
+def test_only_bars_beside_this_models_are_grey(results: Results) -> None:
+    rows = {"one": 0.5, "other": 0.25}
+    for interval, coloured in ((None, 2), ((0.4, 0.6), 1)):
+        text = left(results, "evaluate", blocks.bars("bars", "Bars", rows, interval))
+        assert text.count("fill: var(--c1)") == coloured
 
 
 def test_long_tables_are_folded(results: Results) -> None:
@@ -460,7 +479,20 @@ def test_a_page_leads_to_the_other_projects(results: Results, tmp_path: Path) ->
     assert 'id="new"' in build_index(tmp_path).read_text(encoding="utf-8")
 
 
-def test_a_clone_whose_pictures_are_still_in_a_cache_elsewhere_is_told_how_to_get_them(results: Results) -> None:
+def test_a_name_that_is_not_utf_8_does_not_stop_a_page(tmp_path: Path) -> None:
+    path = write_blocks(tmp_path / "report/check.html", "caf\udce9", [blocks.table([], [["\udce9.png"]])], tmp_path)
+    text = path.read_text(encoding="utf-8")
+    check(text)
+    assert "<h1>caf?</h1>" in text
+    assert "?.png</th>" in text
+
+
+@pytest.mark.parametrize("place", ["blocks", "summary"])
+def test_a_clone_whose_pictures_are_still_in_a_cache_elsewhere_is_told_how_to_get_them(
+    results: Results, place: str
+) -> None:
+    missing, done = blocks.pictures([{"file": "pictures/a.png", "caption": ""}]), blocks.text("done")
+    made, summary = (missing, done) if place == "blocks" else (done, missing)
     with pytest.raises(UserError, match=r"results/explain/pictures/a\.png: missing") as error:
-        left(results, "explain", blocks.pictures([{"file": "pictures/a.png", "caption": ""}]))
+        left(results, "explain", made, summary=[summary])
     assert "dvc repro projects/toy, or dvc pull projects/toy" in str(error.value)

@@ -18,7 +18,6 @@ from shared.core.cli import answer_help
 answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
 import itertools
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +26,7 @@ from scipy.ndimage import distance_transform_edt, label  # type: ignore[import-u
 from torch import Tensor, nn
 
 from shared.core.errors import UserError
-from shared.core.files import write_atomic, write_tsv
+from shared.core.files import write_tsv
 from shared.core.seed import derive
 from shared.data.batches import Batch
 from shared.data.table import Table
@@ -140,11 +139,9 @@ def context(subject: Subject, regions: np.ndarray) -> tuple[list[int], np.ndarra
     return edges, within, probabilities([(distance <= low) | (distance > high) for low, high in rings])
 
 
-def context_blocks(
-    edges: Sequence[int], within: np.ndarray, without: np.ndarray, facts: Sequence[Fact]
-) -> tuple[list[Block], dict[str, float]]:
-    """What the page says of context, and the median distance that gives enough of the whole image's probability, by
-    predicted class."""
+def context_blocks(edges: Sequence[int], within: np.ndarray, without: np.ndarray, facts: Sequence[Fact]) -> list[Block]:
+    """What the page says of context: the curves of `context`, and the median distance that gives enough of the whole
+    image's probability, by predicted class."""
     enough = np.array(edges)[(within >= ENOUGH * within[:, -1:]).argmax(axis=1)]
     names = [fact["title"].rsplit("predicted: ", 1)[1] for fact in facts]
     by_class = {name: float(np.median(enough[[one == name for one in names]])) for name in sorted(set(names))}
@@ -159,7 +156,7 @@ def context_blocks(
         f"Where removing a ring lowers the probability, the model uses what is there. Enough: {ENOUGH:.0%} of the "
         "probability that the whole image gives."
     )
-    found = [
+    return [
         blocks.section("What context a region needs"),
         blocks.text(words),
         blocks.lines("context", "Probability over the distance from the region", series, x="distance in px",
@@ -167,31 +164,23 @@ def context_blocks(
         blocks.table(["Predicted class", "Regions", "Distance that is enough, median, in px"],
                      [[name, counts[name], value] for name, value in by_class.items()]),
     ]  # fmt: skip
-    return found, by_class
 
 
 def main(trained: Trained[Params]) -> None:
-    if not trained.world.is_first:
-        return
     trained.model.to(memory_format=torch.channels_last)
     scene, facts = questions(trained, trained.prepared.table("test"))
-    explain(
+    scored = explain(
         trained, scene, region_log_odds, facts, methods=IMAGE_METHODS, show=show, unit="regions", part="pixels",
         note="The network is explained as it sees one tile itself; the result averages mirrored views and tiles.",
     )  # fmt: skip
-    number = min(trained.params.explain.num_scored, len(facts))
-    scored = scene[torch.arange(number)]
-    subject = Subject(trained.model, scored, region_log_odds, int(scored.sizes.max()))
-    edges, within, without = context(subject, scored.fields["region"].cpu().numpy())
-    found, _ = context_blocks(edges, within, without, facts[:number])
+    regions = scene.fields["region"].cpu().numpy()[scored.rows.numpy()]
+    edges, within, without = context(scored.subject, regions)
     results = trained.project.results("explain")
     rows = [("within", edge, float(value)) for edge, value in zip(edges, within.mean(0), strict=True)]
     rows += [("ring removed", edge, float(value)) for edge, value in zip(edges[1:], without.mean(0), strict=True)]
     write_tsv(results / "context.tsv", ("kept", "distance_px", "probability"), rows)
-    page = json.loads((results / "page.json").read_text(encoding="utf-8"))
-    page["blocks"] += found
-    write_atomic(results / "page.json", (json.dumps(page, allow_nan=False) + "\n").encode())
+    blocks.append(results, context_blocks(edges, within, without, [facts[row] for row in scored.rows.tolist()]))
 
 
 if __name__ == "__main__":
-    trained_stage(main, load_model, Params, __file__)
+    trained_stage(main, load_model, Params, __file__, alone=True)

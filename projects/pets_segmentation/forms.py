@@ -20,6 +20,8 @@ from shared.core.paths import show
 from shared.core.walk import files_below
 from shared.data.split import SPLIT_NAMES
 from shared.image.files import IMAGE_SUFFIXES
+from shared.image.folder import DRAWN, EVIDENCE, PICTURES
+from shared.image.index import ImageIndex, composed, split_of_name
 from shared.image.masks import Legend, read_legend
 from shared.image.polygons import Drawn, read_coco
 
@@ -28,24 +30,7 @@ CLASS_FILES = {
     for stem in ("classes", "class_dict", "labels", "label_colors", "label_colours", "labelmap", "palette")
     for suffix in (".txt", ".csv", ".tsv")
 }
-PICTURES = {
-    "image",
-    "images",
-    "img",
-    "imgs",
-    "input",
-    "inputs",
-    "photo",
-    "photos",
-    "jpegimages",
-    "original",
-    "originals",
-}
-DRAWN = {
-    "mask", "masks", "label", "labels", "annot", "annots", "annotation", "annotations", "gt", "groundtruth", "target",
-    "targets", "trimap", "trimaps", "segmentation", "segmentations", "segmentationclass", "labelids",
-}  # fmt: skip
-EVIDENCE, LEFT_OUT = "evidence", {"segmentationobject", "overlays"}
+LEFT_OUT = {"segmentationobject", "overlays"}
 ENDINGS = re.compile(r"[_-](mask|masks|label|labels|labelids|gt|segmentation|seg|trimap|annotation|l)$", re.IGNORECASE)
 FORMS = "images/ and masks/ of one name an image, and classes.txt; or images and a COCO file: see data/README.md"
 
@@ -99,9 +84,9 @@ def scan(root: Path, ignore: Sequence[int | str], problems: Problems) -> Found:
         problems.add(show(root), f"no images; expected {FORMS}")
     coco = [path for path in files if path.suffix.lower() == ".json" and _is_coco(path, problems)]
     if coco:
-        return _from_coco(root, coco, images, ignore, problems)
+        return _from_coco(root, coco, ignore, problems)
     legend = _legend(root, [path for path in files if path.name.lower() in CLASS_FILES], ignore, problems)
-    pairs, notes = _pairs(root, images, _lists(files), problems)
+    pairs, notes = _pairs(root, images, _lists(files, problems), problems)
     return Found(pairs, legend, [*legend.notes, *notes])
 
 
@@ -114,6 +99,7 @@ def place_of(path: Path, ending: bool) -> Place:
     >>> place_of(Path("valannot/a.png"), False)
     Place(kind='mask', split='valid', rest=('a',))
     """
+    path = Path(composed(str(path)))
     kind, split, rest = "image", None, []
     for folder in path.parts[:-1]:
         said_kind, said_split = _role(folder)
@@ -173,13 +159,16 @@ def _pairs(
     return pairs, notes
 
 
-def _lists(files: Iterable[Path]) -> dict[str, str]:
-    """Name of an image -> split, from Pascal VOC's ImageSets/Segmentation/{train,val,test}.txt."""
+def _lists(files: Iterable[Path], problems: Problems) -> dict[str, str]:
+    """Name of an image -> split, from Pascal VOC's ImageSets/Segmentation/{train,val,test}.txt. Lists of other folders
+    of ImageSets, which name images without masks, count only where that one is missing."""
     found: dict[str, str] = {}
-    for path in files:
-        if path.suffix == ".txt" and path.stem in SPLIT_NAMES and "ImageSets" in path.parts:
-            for line in path.read_text(encoding="utf-8").split("\n"):
-                found |= {line.split()[0]: SPLIT_NAMES[path.stem]} if line.strip() else {}
+    lists = [path for path in files if path.suffix == ".txt" and path.stem in SPLIT_NAMES and "ImageSets" in path.parts]
+    for path in [path for path in lists if path.parent.name == "Segmentation"] or lists:
+        split = SPLIT_NAMES[path.stem]
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.strip() and found.setdefault(name := Path(composed(line.split()[0])).name, split) != split:
+                problems.add(show(path), f"{name}, which the list of {found[name]} names as well")
     return found
 
 
@@ -203,28 +192,26 @@ def _is_coco(path: Path, problems: Problems) -> bool:
     """Whether a JSON file is meant to hold annotations; one that is no JSON is a problem."""
     try:
         tree = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        problems.add(show(path), f"cannot be read: {error.strerror}")
+        return False
+    except (ValueError, RecursionError) as error:
         problems.add(show(path), f"not valid JSON: {error}")
         return False
     return isinstance(tree, dict) and "annotations" in tree
 
 
-def _from_coco(
-    root: Path, files: Sequence[Path], images: Sequence[Path], ignore: Sequence[int | str], problems: Problems
-) -> Found:
-    by_name = defaultdict(list)
-    for path in images:
-        by_name[path.name].append(path)
-    classes: list[str] = []
+def _from_coco(root: Path, files: Sequence[Path], ignore: Sequence[int | str], problems: Problems) -> Found:
+    index, classes = ImageIndex(root), list[str]()
     pairs: dict[Path, Pair] = {}
     for file in files:
         names, drawn = read_coco(file, problems)
         if classes and names and names != classes:
             problems.add(show(file), f"other classes than those of {show(files[0])}: {', '.join(names)}")
         classes = classes or names
-        split = place_of(file.relative_to(root), False).split or _split_of_name(file.stem)
+        split = place_of(file.relative_to(root), False).split or split_of_name(file.stem)
         for one in drawn:
-            image = _find(one.name, file, by_name, split)
+            image = index.find(one.name, [file.parent], split)
             if image is None:
                 problems.add(show(file), f"no image {one.name!r} below {show(root)}, or several")
             elif image in pairs:
@@ -236,25 +223,6 @@ def _from_coco(
     if ignore:
         problems.add("prepare.ignore", "COCO annotations leave nothing to ignore; expected []")
     notes = [f"{len(files)} COCO file{'s' * (len(files) > 1)}; pixels without an annotation are {classes[:1]}."]
-    if left := len(images) - len(pairs):
+    if left := len(index.paths) - len(pairs):
         notes.append(f"{left:,} images that no COCO file lists are left out.")
     return Found(sorted(pairs.values(), key=lambda pair: pair.id), legend, notes)
-
-
-def _split_of_name(stem: str) -> str | None:
-    """instances_train2017 -> train."""
-    words = re.split("[^a-z]+", stem.lower())
-    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
-
-
-def _find(name: str, file: Path, by_name: Mapping[str, Sequence[Path]], split: str | None) -> Path | None:
-    """The image of a file name in a COCO file; None without one or with several."""
-    parts = Path(name.replace("\\", "/")).parts
-    found = [path for path in by_name.get(parts[-1], ()) if path.parts[-len(parts) :] == parts]
-    for better in (
-        [path for path in found if path.parent == file.parent],
-        [path for path in found if _split_of_name("/".join(path.parts[:-1])) == split],
-    ):
-        if len(found) > 1 and better:
-            found = better
-    return found[0] if len(found) == 1 else None

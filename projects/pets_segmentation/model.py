@@ -189,6 +189,8 @@ def start_from(model: nn.Sequential, path: Path) -> str:
         saved = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise UserError(f"{show(path)}: cannot be read as weights: {error}", fix="download it again") from None
+    tensors = saved.items() if isinstance(saved, dict) else ()
+    saved = {name: value for name, value in tensors if isinstance(value, Tensor)}
     own = model.state_dict()
     backbone = [name for name in own if name.startswith(BACKBONES) and not name.endswith("num_batches_tracked")]
     found = {}

@@ -22,7 +22,7 @@ class Prepare(Section):
     fit: Literal["tile", "scale"]  # larger images: cut into tiles at their own resolution, or scaled to fit
     overlap_px: int = Field(ge=0)  # of neighbouring tiles, at least
     ignore: list[int | str]  # values or class names in the masks that count in no loss and no score
-    group: str  # a regular expression: images of one match stay in one split, such as frames of a video; "": none
+    group: str  # regular expression, searched for in file names: images of one match stay in one split; "": none
     ground: int = Field(ge=0, le=255)  # grey level behind transparency and beside images smaller than a tile
     white: float = Field(gt=0)  # the number that is white, in image files of more than 8 bits; 0 is black
     valid_fraction: float = Field(ge=0, lt=1)  # of train, where the data has no valid split
@@ -49,7 +49,6 @@ class Train(FitParams):
     warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0
     class_weight_power: float = Field(ge=0, le=1)  # weight of a class: its share of the pixels, to minus this power
     dice_weight: float = Field(ge=0)  # of the Dice loss, beside cross-entropy
-    focal_gamma: float = Field(ge=0)  # pixels count by (1 - probability)^gamma; 0: all alike
     crop_height: int = Field(ge=16)  # px, of what a training step sees of an image
     crop_width: int = Field(ge=16)
     rare_crops: float = Field(ge=0, le=1)  # share of crops around a pixel of a class, each class of the image alike

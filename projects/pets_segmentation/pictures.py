@@ -43,11 +43,6 @@ def errors(image: np.ndarray, actual: np.ndarray, predicted: np.ndarray) -> np.n
     return grey.round().astype(np.uint8)
 
 
-def save_picture_file(pixels: np.ndarray, path: Path) -> None:
-    """(H, W, 3) uint8 at full size."""
-    Image.fromarray(pixels).save(path)
-
-
 def strip(folder: Path, name: str, drawn: dict[str, np.ndarray], title: str) -> dict[str, Any]:
     """A row of pictures (H, W, 3) by caption, saved in a folder `pictures`."""
     files = []

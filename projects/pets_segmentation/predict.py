@@ -13,15 +13,17 @@ that cannot be read are named at the end; the others are predicted, and the exit
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.core.cli import errors_for_people
 from shared.core.errors import Problems, UserError
 from shared.core.files import writing
-from shared.core.paths import Project
-from shared.image.read import find_images
+from shared.core.paths import Project, reason_of
+from shared.core.predict import printable, set_encoding
+from shared.image.files import load_whole
+from shared.image.read import name_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,13 +50,13 @@ def load_predictor(folder: Path | None = None) -> Callable[[str | Path], dict[st
     from shared.image.augment import to_float
 
     from .model import load_model, predict_probabilities
-    from .tiles import cut, fitted, load, predict_image
+    from .tiles import cut, fitted, predict_image
 
     model, config = load_model(folder or Project.of(__file__).folder / "results" / "train")
     size = (config["height"], config["width"])
 
     def predict(path: str | Path) -> dict[str, Any]:
-        seen = load(Path(path), config["ground"], config["white"])
+        seen = load_whole(Path(path), config["ground"], config["white"])
         pixels = np.asarray(fitted(seen, size, config["fit"], Image.Resampling.BICUBIC))
         tiles = list(cut(pixels, size, config["overlap_px"], config["ground"]))
         stacked = torch.from_numpy(np.stack([tile for _, _, tile in tiles]).transpose(0, 3, 1, 2).copy())
@@ -91,59 +93,56 @@ def largest(probabilities: Any, size: tuple[int, int]) -> "np.ndarray":
     return labels.cpu().numpy()
 
 
-def names_of(inputs: Sequence[str], problems: Problems) -> dict[Path, Path]:
-    """Each image and its name in the output without a suffix: its path below the folder that was given."""
-    found: dict[Path, Path] = {}
-    for word in inputs:
-        for path in find_images([word], problems):
-            name = (path.relative_to(word) if Path(word).is_dir() else Path(path.name)).with_suffix("")
-            if name in found:
-                problems.add(path, f"the same name as {found[name]}, expected another")
-            else:
-                found[name] = path
-    return {path: name for name, path in found.items()}
-
-
 def main(words: Sequence[str] | None = None) -> None:
-    from_file = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        f"python -m projects.{Project.of(__file__).name}.predict", None, __doc__, formatter_class=from_file
-    )
+        prog="python -m projects.pets_segmentation.predict", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="image files, and folders searched for images")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of the masks and overlays")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="of weights (default: results/train)")
     given = parser.parse_args(words)
-    predict, problems = load_predictor(given.model), Problems("predict")
+    set_encoding(given.json)
+    with errors_for_people():
+        predict, problems = load_predictor(given.model), Problems("predict")
+        for path, name in name_images(given.inputs, problems, suffix=False).items():
+            try:
+                found = predict(path)
+            except UserError as error:
+                problems.add(printable(str(path)), reason_of(error, path))
+                continue
+            mask = given.out / "masks" / f"{name}.png"
+            save(found, mask, given.out / "overlays" / f"{name}.png", given.out)
+            if given.json:
+                said = {"file": str(path), "mask": str(mask), "shares": found["shares"]}
+                print(json.dumps(said, ensure_ascii=False), flush=True)
+            else:
+                print(_line(path, found["shares"]), flush=True)
+        problems.raise_if_any()
+
+
+def save(found: Mapping[str, Any], mask: Path, drawn: Path, out: Path) -> None:
+    """The mask of an image and what it looks like over the image, as PNGs, and the names of the classes in `out`."""
+    from PIL import Image
+
     from shared.image.masks import save_indices
-    from shared.training.weights import read_config
 
-    from .params import Model
-    from .pictures import overlay, save_picture_file
+    from .pictures import overlay
 
-    config = read_config(given.model or Project.of(__file__).folder / "results" / "train", Model)
-    for path, name in names_of(given.inputs, problems).items():
-        try:
-            found = predict(path)
-        except UserError as error:
-            problems.add(path, error.what.removeprefix(f"{path}: "))
-            continue
-        files = {kind: given.out / kind / name.with_suffix(".png") for kind in ("masks", "overlays")}
-        with writing(given.out):
-            for file in files.values():
-                file.parent.mkdir(parents=True, exist_ok=True)
-            save_indices(found["labels"], found["palette"], files["masks"])
-            save_picture_file(overlay(found["image"], found["labels"], found["palette"]), files["overlays"])
-            (given.out / "classes.txt").write_text("\n".join(config["classes"]) + "\n", encoding="utf-8")
-        ranked = sorted(found["shares"].items(), key=lambda item: -item[1])
-        if given.json:
-            said = {"file": str(path), "mask": str(files["masks"]), "shares": found["shares"]}
-            print(json.dumps(said, ensure_ascii=False), flush=True)
-        else:
-            print("  ".join(f"{share:6.1%} {one}" for one, share in ranked[:MAIN_CLASSES]), f" {path}", flush=True)
-    problems.raise_if_any()
+    with writing(out):
+        for path in (mask, drawn):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        save_indices(found["labels"], found["palette"], mask)
+        Image.fromarray(overlay(found["image"], found["labels"], found["palette"])).save(drawn)
+        (out / "classes.txt").write_text("\n".join(found["shares"]) + "\n", encoding="utf-8")
+
+
+def _line(path: Path, shares: Mapping[str, float]) -> str:
+    """The classes with the largest shares, for a terminal."""
+    ranked = sorted(shares.items(), key=lambda item: -item[1])[:MAIN_CLASSES]
+    return f"{'  '.join(f'{share:6.1%} {printable(name)}' for name, share in ranked)}  {printable(str(path))}"
 
 
 if __name__ == "__main__":
-    with errors_for_people():
-        main()
+    main()

@@ -17,7 +17,6 @@ from shared.core.cli import answer_help
 
 answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,15 +37,15 @@ from shared.data.folder import SampleFile, find_copies
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column
-from shared.image.annotated import AnnotatedImage, AnnotatedImages
-from shared.image.files import image_size, opened
+from shared.image.annotated import AnnotatedImage, AnnotatedImages, group_keys
+from shared.image.files import image_size, load_whole, opened
 from shared.image.masks import IGNORED, Labels, read_labels, report_unknown
 from shared.image.polygons import Drawn, draw_outlines
 from shared.report.prepared import Counts, leave_prepared
 
 from .forms import Found, Pair, scan
 from .params import Params, Prepare
-from .tiles import cut, fitted, load
+from .tiles import cut, fitted
 
 STRIDE = 32  # px: suggested sizes are multiples of it
 SUGGESTED_PX = 512  # the longest side of a suggested tile
@@ -65,13 +64,16 @@ class Picture:
 def read_pair(pair: Pair, found: Found, params: Prepare) -> Picture:
     """An image with its mask, which is never smoothed: scaling takes the nearest label. Raises UserError."""
     tile = (params.height, params.width)
-    upright = load(pair.image, params.ground, params.white)
+    upright = load_whole(pair.image, params.ground, params.white)
     pixels = np.asarray(fitted(upright, tile, params.fit, Image.Resampling.BICUBIC))
     labels = labels_of(pair, found)
     scaled = _nearest(labels.indices, params)
     evidence = None
     if pair.evidence:
         with opened(pair.evidence) as picture:
+            if picture.size != upright.size:
+                sides = [f"{width}x{height} px" for width, height in (picture.size, upright.size)]
+                raise UserError(f"{show(pair.evidence)}: {sides[0]}, but its image is {sides[1]}")
             evidence = _nearest(np.asarray(picture), params)
     assert scaled.shape == pixels.shape[:2], "an image and its mask of two sizes"
     return Picture(pixels, Labels(scaled, labels.unknown, labels.turned, labels.grey), evidence)
@@ -104,7 +106,7 @@ def annotated_images(root: Path, given: Mapping[str, Any], problems: Problems) -
 
 
 def _drawn(image: Path, mask: Drawn) -> np.ndarray:
-    """COCO sizes are those of the image as it is seen or stored; tools of today draw on what is seen."""
+    """Outlines are drawn on the image as it is seen: others are refused. Raises UserError."""
     size = image_size(image)
     if (mask.width, mask.height) != size:
         raise UserError(f"{show(image)}: {size[0]}x{size[1]} px, but its COCO file says {mask.width}x{mask.height}")
@@ -122,10 +124,7 @@ def read(root: Path, params: Prepare) -> tuple[Found, list[Picture]]:
         raise UserError(f"{show(root)}: no such folder", fix="run the fetch stage, or put your data there")
     problems = Problems(show(root))
     found = scan(root, params.ignore, problems)
-    try:
-        re.compile(params.group)
-    except re.error as error:
-        problems.add("prepare.group", f"{params.group!r} is no regular expression: {error}")
+    groups(found.pairs, params.group, problems)
     if params.overlap_px >= min(params.height, params.width):
         problems.add("prepare.overlap_px", f"{params.overlap_px}, expected less than a tile's sides")
 
@@ -143,15 +142,10 @@ def read(root: Path, params: Prepare) -> tuple[Found, list[Picture]]:
     read_ones = [(pair, picture) for pair, picture in zip(found.pairs, pictures, strict=True) if picture]
     masks = [(pair.mask, picture.labels) for pair, picture in read_ones if isinstance(pair.mask, Path)]
     report_unknown(masks, found.legend, problems)
-    _check_copies(found.pairs, problems)
     if found.pairs and not problems.found:
         _check_classes(found, [picture for _, picture in read_ones], problems)
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
     return found, [picture for _, picture in read_ones]
-
-
-def _check_copies(pairs: Sequence[Pair], problems: Problems) -> list[str]:
-    return find_copies([SampleFile(pair.image, pair.id, "", pair.split) for pair in pairs], problems)
 
 
 def _check_classes(found: Found, pictures: Sequence[Picture], problems: Problems) -> None:
@@ -168,10 +162,9 @@ def _check_classes(found: Found, pictures: Sequence[Picture], problems: Problems
 
 
 def groups(pairs: Sequence[Pair], pattern: str, problems: Problems) -> list[str]:
-    """A key for each image: what the pattern matches in its name, else the first of its copies."""
-    keys = _check_copies(pairs, problems)
-    matches = [re.search(pattern, Path(pair.id).name) if pattern else None for pair in pairs]
-    return [match[0] if match else key for match, key in zip(matches, keys, strict=True)]
+    """A key for each image, by its copies and by what the pattern matches in its file name."""
+    keys = find_copies([SampleFile(pair.image, pair.id, "", pair.split) for pair in pairs], problems)
+    return group_keys(keys, [Path(pair.id).name for pair in pairs], pattern, problems)
 
 
 def tables(found: Found, pictures: Sequence[Picture], params: Prepare) -> dict[str, dict[str, Column]]:
@@ -288,7 +281,7 @@ def suggest(root: Path) -> dict[str, Any]:
     factor = min(1.0, SUGGESTED_PX / max(sides))
     if factor < 1:
         sides = [max(STRIDE, round(factor * side / STRIDE) * STRIDE) for side in sides]
-    height, width = sides
+    height, width = (max(STRIDE, side) for side in sides)
     number = sum(pair.split in (None, "train") for pair in found.pairs)
     batch = min(8, max(1, number // 2))
     for line in (f"{len(pictures):,} images of {len(found.legend.classes)} classes.", *found.notes):

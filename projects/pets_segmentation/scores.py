@@ -1,6 +1,6 @@
 """Scores of segmentation from one confusion matrix an image, so that intervals over images need no second pass.
 
-N images, K classes, R resamples, H, W height and width of an image.
+N images, K classes, H, W height and width of an image.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
 
-from shared.core.seed import derive
-from shared.evaluation.intervals import DIGITS, LEVEL, RESAMPLES
+from shared.evaluation.comparison import corpus_metric
+from shared.evaluation.intervals import DIGITS
 from shared.image.masks import IGNORED
 
 BOUNDARY_SHARE = 0.0075  # of the image's diagonal: how far a boundary may lie off (Csurka et al. 2013)
@@ -54,13 +54,6 @@ def mean_iou(counts: np.ndarray) -> np.ndarray:
     return found
 
 
-def resampled(counts: np.ndarray, seed: int) -> np.ndarray:
-    """(R,) mean IoUs of images (N, 3, K) drawn with replacement (Efron 1979); paired for equal seeds and N."""
-    draws = np.random.default_rng(seed).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
-    totals = draws @ counts.reshape(len(counts), -1).astype(float)
-    return mean_iou(totals.reshape(RESAMPLES, *counts.shape[1:]))
-
-
 def measure(counts: np.ndarray, others: Mapping[str, np.ndarray], classes: list[str], seed: int) -> dict[str, Any]:
     """The figures of metrics.json.
 
@@ -72,8 +65,8 @@ def measure(counts: np.ndarray, others: Mapping[str, np.ndarray], classes: list[
         (iou_score, dice_score, precision, recall, num_pixels; None for a class that neither is nor was predicted),
         baseline, difference with its paired interval.
     """
-    total, seed = counts.sum(axis=0), derive(seed, "bootstrap")
-    each, draws = iou(total), resampled(counts, seed)
+    total = counts.sum(axis=0)
+    each = iou(total)
     right, actual, predicted = total.astype(float)
     with np.errstate(invalid="ignore"):
         columns = {
@@ -86,24 +79,14 @@ def measure(counts: np.ndarray, others: Mapping[str, np.ndarray], classes: list[
         name: {key: known(of[number]) for key, of in columns.items()} | {"num_pixels": int(actual[number])}
         for number, name in enumerate(classes)
     }
-    figures = {"mean_iou_score": float(mean_iou(total))}
-    figures |= dict(zip(("mean_iou_score_low", "mean_iou_score_high"), interval(draws), strict=True))
-    figures["mean_dice_score"] = float(np.nanmean(columns["dice_score"])) if (actual + predicted).any() else 0.0
-    figures["pixel_accuracy"] = float(right.sum() / max(1.0, actual.sum()))
-    baseline: dict[str, float] = {}
-    difference: dict[str, float] = {}
-    for name, of in others.items():
-        value = float(mean_iou(of.sum(axis=0)))
-        low, high = interval(draws - resampled(of, seed))
-        baseline[f"{name}_mean_iou_score"] = round(value, DIGITS)
-        difference |= {name: round(figures["mean_iou_score"] - value, DIGITS), f"{name}_low": low, f"{name}_high": high}
-    rounded = {name: round(value, DIGITS) for name, value in figures.items()}
-    return rounded | {"by_class": by_class, "baseline": baseline, "difference": difference}
-
-
-def interval(draws: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return round(float(low), DIGITS), round(float(high), DIGITS)
+    dice = float(np.nanmean(columns["dice_score"])) if (actual + predicted).any() else 0.0
+    accuracy = float(right.sum() / max(1.0, actual.sum()))
+    return {
+        **corpus_metric("mean_iou_score", counts, others, mean_iou, seed),
+        "mean_dice_score": round(dice, DIGITS),
+        "pixel_accuracy": round(accuracy, DIGITS),
+        "by_class": by_class,
+    }
 
 
 def known(number: float) -> float | None:

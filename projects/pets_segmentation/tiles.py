@@ -1,13 +1,12 @@
 """Images of any size as tiles of one size, and what was predicted for tiles as one image again.
 
-Prepare, evaluate and predict read images alike: `load`, `fitted`, `cut`.
+Prepare and predict cut images alike: `fitted`, `cut`.
 
 H, W height and width of an image, h, w those of a tile, T tiles, K classes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,21 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from shared.data.table import Table
-from shared.image.files import load_upright
-from shared.image.params import Reading
 
-WHOLE_PX = 100_000  # no image is reduced by decoding
 AT_ONCE = 8  # tiles that go through the network at once
-
-
-def load(path: Path, ground: int, white: float) -> Image.Image:
-    """An image file of any kind, whole, upright, RGB. Raises UserError.
-
-    Args:
-        ground, white: as params say.
-    """
-    reading = Reading(image_size=64, channels=3, fit="crop", ground=ground, white=white)  # of a whole: not cut
-    return load_upright(path, WHOLE_PX, reading)[0]
 
 
 def fitted(whole: Image.Image, tile: tuple[int, int], fit: str, resampling: Image.Resampling) -> Image.Image:

@@ -61,12 +61,8 @@ def loss(
     """
     logits, mask = widened(model(batch["image"])), batch["mask"].long()
     counted = mask != IGNORED
-    total = F.cross_entropy(logits, mask, weights, ignore_index=IGNORED, reduction="none")
-    if params.focal_gamma:
-        kept = mask.masked_fill(~counted, 0)[:, None]
-        total = total * (1 - logits.softmax(1).gather(1, kept)[:, 0]).pow(params.focal_gamma)
     number = counted.sum()
-    summed = total.sum()
+    summed = F.cross_entropy(logits, mask, weights, ignore_index=IGNORED, reduction="none").sum()
     if params.dice_weight:
         summed = summed + params.dice_weight * (dice_loss(logits, mask, counted) * counted.sum((1, 2))).sum()
     right = (logits.argmax(1) == mask).sum()

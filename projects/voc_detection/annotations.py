@@ -1,6 +1,5 @@
 """What all annotation formats are read into, and what is wrong with boxes of any format."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,10 +9,9 @@ import numpy as np
 
 from shared.core.errors import Problems
 from shared.core.paths import show
-from shared.core.walk import files_below
 from shared.data.split import SPLIT_NAMES
-from shared.image.files import IMAGE_SUFFIXES
 
+EVIDENCE = "evidence"  # the folder of pictures that say which object is seen at a pixel
 LEAST_PX = 1.0  # sides of a box are longer: corners of one place, in VOC's inclusive pixels, are a click gone wrong
 ROUNDING_PX = 1.0  # boxes that leave the image by this much are clipped: tools round, or count from 0 or 1
 LEAST_INSIDE = 0.5  # share of a box that must lie in the image to be kept, clipped, where faulty boxes are dropped
@@ -85,40 +83,6 @@ class Found:
     def has_masks(self) -> bool:
         """Whether some object has a mask."""
         return any(one.mask for picture in self.pictures for one in picture.objects)
-
-
-class ImageIndex:
-    """The images below a folder, by name and by stem."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.paths = sorted(path for path in files_below(root) if path.suffix.lower() in IMAGE_SUFFIXES)
-        self.by_name, self.by_stem = defaultdict[str, list[Path]](list), defaultdict[str, list[Path]](list)
-        for path in self.paths:
-            self.by_name[path.name].append(path)
-            self.by_stem[path.stem].append(path)
-
-    def find(self, name: str, near: Sequence[Path]) -> Path | None:
-        """An image by the name that an annotation gives it: in one of the folders `near`, or the only one of its name
-        anywhere below. Its folders in the name may be of another computer."""
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-        for folder in near:
-            for start in range(len(parts)):
-                path = folder.joinpath(*parts[start:])
-                if path.is_file() and path.resolve().is_relative_to(self.root.resolve()):
-                    return path
-        return only(self.by_name.get(parts[-1], [])) if parts else None
-
-    def of_stem(self, stem: str, near: Sequence[Path]) -> Path | None:
-        """The image of this stem in one of the folders, or the only one anywhere below."""
-        for folder in near:
-            if (path := only([one for one in self.by_stem.get(stem, []) if one.parent == folder])) is not None:
-                return path
-        return only(self.by_stem.get(stem, []))
-
-
-def only(paths: Sequence[Path]) -> Path | None:
-    return paths[0] if len(paths) == 1 else None
 
 
 def split_of_folders(path: Path, root: Path) -> str | None:

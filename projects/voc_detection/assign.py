@@ -31,21 +31,13 @@ class Assigned(NamedTuple):
     target: Tensor
 
 
-def pair_ious(boxes: Tensor, others: Tensor) -> Tensor:
-    """(B, A, 4), (B, L, 4) -> (B, A, L)."""
-    low = torch.maximum(boxes[:, :, None, :2], others[:, None, :, :2])
-    high = torch.minimum(boxes[:, :, None, 2:], others[:, None, :, 2:])
-    both = (high - low).clamp_min(0).prod(3)
-    areas = [(one[..., 2:] - one[..., :2]).clamp_min(0).prod(2) for one in (boxes, others)]
-    return both / (areas[0][:, :, None] + areas[1][:, None] - both).clamp_min(TINY)
-
-
-def row_ious(boxes: Tensor, others: Tensor) -> Tensor:
-    """(N, 4), (N, 4) -> (N,), row by row."""
-    low, high = torch.maximum(boxes[:, :2], others[:, :2]), torch.minimum(boxes[:, 2:], others[:, 2:])
-    both = (high - low).clamp_min(0).prod(1)
-    areas = ((one[:, 2:] - one[:, :2]).clamp_min(0).prod(1) for one in (boxes, others))
-    return both / (sum(areas) - both).clamp_min(TINY)
+def ious(boxes: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of boxes (..., 4) and others, broadcast against each other -> (...); 0 where both are
+    empty, and with a gradient everywhere, which torchvision's `box_iou` does not promise."""
+    low, high = torch.maximum(boxes[..., :2], others[..., :2]), torch.minimum(boxes[..., 2:], others[..., 2:])
+    both = (high - low).clamp_min(0).prod(-1)
+    areas = [(one[..., 2:] - one[..., :2]).clamp_min(0).prod(-1) for one in (boxes, others)]
+    return both / (areas[0] + areas[1] - both).clamp_min(TINY)
 
 
 @torch.no_grad()
@@ -66,14 +58,14 @@ def assign(points: Points, boxes: Tensor, label: Tensor, wanted: Tensor) -> Assi
         inside = inside & (away <= torch.maximum(half[..., side, None], reach))
     # Few of all (B, L, A) pairs are inside: only these are computed
     image, one, point = inside.nonzero(as_tuple=True)
-    fits = row_ious(points.boxes[image, point], boxes[image, one])
+    fits = ious(points.boxes[image, point], boxes[image, one])
     scores = points.logits[image, point, label[image, one]].sigmoid()
-    aligned, ious = boxes.new_zeros(inside.shape), boxes.new_full(inside.shape, -1.0)
+    aligned, overlaps = boxes.new_zeros(inside.shape), boxes.new_full(inside.shape, -1.0)
     aligned[image, one, point] = scores.pow(SCORE_POWER) * fits.pow(IOU_POWER) + TINY
-    ious[image, one, point] = fits
+    overlaps[image, one, point] = fits
     top = aligned.topk(min(TOP, aligned.shape[2]), dim=2)
     chosen = torch.zeros_like(inside).scatter_(2, top.indices, top.values > 0)
-    best = ious.masked_fill_(~chosen, -1).max(1)  # a point of several objects learns the one that it fits best
+    best = overlaps.masked_fill_(~chosen, -1).max(1)  # a point of several objects learns the one that it fits best
     positive, which = best.values >= 0, best.indices
     image, point = positive.nonzero(as_tuple=True)
     one = which[image, point]

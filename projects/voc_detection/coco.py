@@ -10,8 +10,9 @@ from shared.core.errors import Problems
 from shared.core.paths import show
 from shared.core.walk import files_below
 from shared.data.split import SPLIT_NAMES
+from shared.image.index import ImageIndex, split_of_name
 
-from .annotations import Box, Found, ImageIndex, Object, Picture, listed
+from .annotations import Box, Found, Object, Picture, listed
 
 PARTS = "images", "annotations", "categories"
 HEAD_BYTES = 1 << 20
@@ -26,8 +27,12 @@ def find_coco(root: Path) -> list[Path]:
 
 
 def _looks_like_coco(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(HEAD_BYTES)
+    """By its beginning, for the whole may be large; one that cannot be read may be one, and is named then."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEAD_BYTES)
+    except OSError:
+        return True
     return any(f'"{part}"'.encode() in start for part in PARTS)
 
 
@@ -61,8 +66,11 @@ def read_coco(root: Path, files: Iterable[Path], problems: Problems) -> Found:
 
 def _load(path: Path, problems: Problems) -> dict[str, Any] | None:
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:
+        tree = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        problems.add(show(path), f"cannot be read: {error.strerror}")
+        return None
+    except (ValueError, RecursionError) as error:
         problems.add(show(path), f"not valid JSON: {error}")
         return None
     if not isinstance(tree, dict) or not all(
@@ -103,19 +111,19 @@ def _read_file(
             problems.add(f"{show(path)}, {label}", "no box, expected bbox: [x, y, width, height]")
         else:
             crowd, area = bool(one.get("iscrowd", 0)), one.get("area")
-            number_ = float(area) if isinstance(area, int | float) and area > 0 else None
+            pixels = float(area) if isinstance(area, int | float) and area > 0 else None
             drawn = one.get("segmentation")
-            of_image[str(one["image_id"])].append(Object(label, names[key], box, crowd, crowd, number_, drawn))
+            of_image[str(one["image_id"])].append(Object(label, names[key], box, crowd, crowd, pixels, drawn))
+    stem = path.stem.removeprefix("instances_").removeprefix("annotations_")
+    folders = (path.parent, path.parent.parent, root)
+    near = [base / part for base in folders for part in ("", stem, "images", f"images/{stem}", split or "")]
     for one in tree["images"]:
         key, name = str(one.get("id")), one.get("file_name")
         if ids[key] > 1:
             problems.add(f"{show(path)}, image {key}", f"{ids[key]} images have this id")
             ids[key] = 1
             continue
-        stem = path.stem.removeprefix("instances_").removeprefix("annotations_")
-        folders = (path.parent, path.parent.parent, root)
-        near = [base / part for base in folders for part in ("", stem, "images", f"images/{stem}", split or "")]
-        image = index.find(name, near) if isinstance(name, str) else None
+        image = index.find(name, near, split) if isinstance(name, str) else None
         if image is None:
             problems.add(f"{show(path)}, image {key}", f"its file is missing: {name}")
         elif image in listed_once:
@@ -137,6 +145,5 @@ def _box(bbox: Any) -> Box | None:
 
 def _split_of(path: Path, root: Path) -> str | None:
     """By the words of the file's name, then by its folders: annotations/instances_val2017.json is valid."""
-    words = [word.rstrip("0123456789") for word in path.stem.lower().replace("-", "_").replace(".", "_").split("_")]
     folders = [part.lower().rstrip("0123456789") for part in path.relative_to(root).parts[:-1]]
-    return next((SPLIT_NAMES[word] for word in [*words, *folders] if word in SPLIT_NAMES), None)
+    return split_of_name(path.stem) or next((SPLIT_NAMES[word] for word in folders if word in SPLIT_NAMES), None)

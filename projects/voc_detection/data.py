@@ -8,7 +8,6 @@ B images, C channels, H height, W width, L boxes of the image with most.
 """
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -23,7 +22,6 @@ from .params import Train
 FIELDS = "image", "boxes", "label", "ignored"
 LEAST_SEEN, LEAST_PX = 0.3, 2.0  # of a box: share of its area and length of its sides that must stay in the image
 CENTRE, SCALE = (0.35, 0.65), (0.4, 0.9)  # of a mosaic: where its four images meet, and how much they are reduced
-STEP_PX = 32  # that the sides of images are multiples of
 
 
 def augment(batch: Batch, epoch: float, params: Train, ground: int, read: Read, size: int) -> Batch:
@@ -48,8 +46,7 @@ def augment(batch: Batch, epoch: float, params: Train, ground: int, read: Read, 
     moved = move(prepared(batch), affine(batch["image"].shape[-2:], draws, params), ground)
     if bool(made.any()):
         moved = with_mosaics(moved, made, others[made], corner[made], read, ground)
-    moved["image"] = recolour(moved["image"], draws, params.colour)
-    return resized(moved, epoch, params) if params.multi_scale else moved
+    return moved | {"image": recolour(moved["image"], draws, params.colour)}
 
 
 def prepared(batch: Batch) -> Batch:
@@ -185,16 +182,3 @@ def recolour(images: Tensor, draws: Draws, most: float) -> Tensor:
     mixed = grey + colour * (images - grey)
     mean = mixed.mean((1, 2, 3), keepdim=True)
     return ((mean + contrast * (mixed - mean)) * light).clamp(0, 1)
-
-
-def resized(batch: Batch, epoch: float, params: Train) -> Batch:
-    """The whole batch enlarged or reduced, by a size of this step that is the same for all micro-batches and ranks."""
-    draw = Draws(params.seed, -1, torch.tensor([round(epoch * 1e6)])).uniform().item()
-    height, width = batch["image"].shape[-2:]
-    factor = 1 + params.multi_scale * (2 * draw - 1)
-    sides = [max(STEP_PX, STEP_PX * round(side * factor / STEP_PX)) for side in (height, width)]
-    fit = partial(F.interpolate, size=sides, mode="bilinear", antialias=True)
-    image = fit(batch["image"])
-    masks = {"masks": fit(batch["masks"].to(image)) >= 0.5} if "masks" in batch else {}
-    scale = batch["boxes"].new_tensor([sides[1] / width, sides[0] / height] * 2)
-    return batch | masks | {"image": image, "boxes": batch["boxes"] * scale}

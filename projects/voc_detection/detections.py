@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from shared.data.batches import gather
-from shared.data.table import Ragged, Table
+from shared.data.table import Table
 from shared.evaluation.records import Records
 from shared.image.augment import to_float
 from shared.image.boxes import unplace_boxes
@@ -18,8 +17,6 @@ from shared.training.distributed import World
 from .masks import paste_mask, split_runs
 from .model import Detections, detect
 from .scores import Truth
-
-PARTS = "boxes", "scores", "labels"
 
 
 def record(
@@ -38,8 +35,9 @@ def record(
         for row, one in zip(index.tolist(), detect(model, images, max_detections, nms_iou), strict=True):
             size = (float(sizes[row, 0]), float(sizes[row, 1]))
             boxes = unplace_boxes(one.boxes.double().cpu().numpy(), places[row], size)
-            for name, value in zip(PARTS, (torch.from_numpy(boxes), one.scores.float(), one.labels), strict=True):
-                found[name].append(value)
+            found["boxes"].append(torch.from_numpy(boxes))
+            found["scores"].append(one.scores.float())
+            found["labels"].append(one.labels)
             if one.masks is not None:
                 runs = runs_of(one, places[row], (int(size[0]), int(size[1])))
                 found["masks"].append(torch.from_numpy(np.concatenate([np.zeros(0, np.int32), *runs])))
@@ -73,8 +71,3 @@ def truth_of(table: Table) -> Truth:
         num_images=len(table),
         masks=masks,
     )
-
-
-def rows_of(ragged: Ragged, index: int) -> Any:
-    """One row of a ragged column as a plain array."""
-    return np.array(ragged.row(index))

@@ -47,7 +47,9 @@ from .scores import (
     average_precision,
     envelope,
     gains,
+    known_mean,
     match,
+    ranked,
     sort_errors,
 )  # fmt: skip
 
@@ -130,7 +132,7 @@ def figures(matched: Matched, baseline: Matched, errors: Errors, classes: Sequen
         "ap75_score": _figure(scores.at(0.75)),
         "ap_score": _figure(scores.mean),
         **{f"ap_{area}_score": _figure(scores.of_area(area)) for area in list(AREAS)[1:]},
-        "recall_score": _figure(_mean(scores.recall[:, 0, 0])),
+        "recall_score": _figure(known_mean(scores.recall[:, 0, 0])),
         "num_samples": matched.truth.num_images,
         "num_objects": int(counted.sum()),
         "by_class": by_class,
@@ -153,10 +155,6 @@ def counts(matched: Matched, errors: Errors, least: float) -> dict[str, int]:
     }
 
 
-def _mean(values: np.ndarray) -> float:
-    return float("nan") if np.isnan(values).all() else float(np.nanmean(values))
-
-
 def _figure(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
@@ -173,17 +171,11 @@ def coco_results(records: Mapping[str, Any]) -> Any:
 def precision_curves(matched: Matched, classes: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Class -> recalls and the precision there, (101,) each; classes without objects are left out."""
     found = {}
-    for label, name in enumerate(classes):
-        rows = np.flatnonzero((matched.label == label) & ~matched.skipped[0, 0])
-        rows = rows[np.argsort(-matched.score[rows], kind="stable")]
-        total = int((~matched.outside[0] & (matched.truth.label == label)).sum())
-        if not total:
-            continue
-        hit = matched.hit[0, 0, rows]
-        right, wrong = hit.cumsum(), (~hit).cumsum()
-        places = np.searchsorted(right / total, RECALLS)
+    for label, one in ranked(matched).items():
+        right, wrong = one.hit.cumsum(), (~one.hit).cumsum()
+        places = np.searchsorted(right / len(one.objects), RECALLS)
         highest = np.append(envelope(right, wrong), 0.0)
-        found[name] = (RECALLS, highest[np.minimum(places, len(rows))])
+        found[classes[label]] = (RECALLS, highest[np.minimum(places, len(one.hit))])
     return found
 
 
@@ -233,8 +225,7 @@ def worst_images(
     found = np.zeros(len(errors.missed), bool)
     found[matched.object[sure & (matched.object >= 0)]] = True
     missed = ~found & ~matched.truth.ignored
-    count = test.fixed("size").shape[0]
-    numbers = [np.bincount(image, minlength=count) for image in (matched.image[wrong], matched.truth.image[missed])]
+    numbers = [np.bincount(image, minlength=len(test)) for image in (matched.image[wrong], matched.truth.image[missed])]
     order = np.argsort(-(numbers[0] + numbers[1]), kind="stable")[:most]
     shown = []
     for image in order.tolist():

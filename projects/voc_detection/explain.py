@@ -5,8 +5,9 @@
     python -m projects.voc_detection.explain explain.num_scored=100             # closer figures, as much longer
 
 A question is a single object: why does the model see this class in this box? What is explained is the score of the
-detection that fits class and box best: max over all predictions of score x IoU with the box, as log-odds. Half of the
-questions shown are objects that the model missed: the same value then says what speaks for and against the object.
+detection that fits class and box best: max over all predictions of score x IoU with the box, as log-odds. Up to half of
+the questions shown are errors: wrong detections, and objects that the model missed. For those, the same value says what
+speaks for and against the object.
 
 An untrained net's gradient lies inside of the box as well, for convolutions are local: `inside the box` proves nothing.
 So every map is tested against a centred Gaussian of the box's size, against maps of weight-randomised models, and on
@@ -18,7 +19,7 @@ what: shared/explain/stage.py; and boxes.json, the tests that only detections ha
     inside_share        share of the positive mass inside the box
     mask_share_score    share of a map's mass within its box that lies on the object's mask, above the mask's share of
                         the box (0: no more than the box itself says)
-    class_difference    1 - rank correlation, inside the box, with the map of the runner-up class at the same box
+    class_difference    1 - rank correlation, inside the box, with the map of another class (the next) at the same box
     inside_ratio        masking's share inside the box, over that on weight-randomised models
     convergence         correlation of masking's maps from two halves of its masks
 """
@@ -37,6 +38,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.seed import derive
 from shared.data.batches import Batch
@@ -49,17 +51,18 @@ from shared.explain.stage import Fact, draw, explain
 from shared.image.augment import to_float
 from shared.image.parts import IMAGE_METHODS, ImageScene, own_colour
 from shared.image.show import show
+from shared.report import blocks
 from shared.report.blocks import Block, cell, section, table
 from shared.training.stage import Trained, trained_stage
 
-from .assign import pair_ious
-from .detections import rows_of
+from .assign import ious
 from .model import Detections, detect, load_model
 from .params import Params
 from .torchvision_models import TorchvisionDetector
 
 POOL = 150  # test images, among which questions are looked for
 SURE = 0.5  # score of a detection that is explained
+FAINT = 0.3  # and of one from which on its object does not count as missed
 HIT = 0.5  # IoU of a detection and its object
 CELLS, KEPT = 6, 0.5  # of a random mask: its cells along the shorter side, and the share that is seen
 LEAST = 1e-3  # that score x IoU is moved away from 0 and 1, so that its log-odds are finite
@@ -73,13 +76,13 @@ def box_value(model: nn.Module, batch: Batch) -> Tensor:
     else:
         points = model(batch["image"])
         scores = points.logits.sigmoid().gather(2, target.view(-1, 1, 1).expand(-1, points.logits.shape[1], -1))
-        score = (scores * pair_ious(points.boxes, box[:, None].to(points.boxes))).amax((1, 2))
+        score = (scores[..., 0] * ious(points.boxes, box[:, None].to(points.boxes))).amax(1)
     return torch.logit(LEAST + (1 - 2 * LEAST) * score)  # not clamped: gradients would end there
 
 
 def _best(found: tuple[Tensor, ...], box: Tensor, target: int) -> Tensor:
     boxes, scores, labels, *_ = found
-    fits = pair_ious(boxes[None], box[None, None].to(boxes))[0, :, 0] * scores * (labels == target)
+    fits = ious(boxes, box.to(boxes)) * scores * (labels == target)
     return fits.amax() if len(fits) else box.new_zeros(())
 
 
@@ -150,7 +153,7 @@ def methods(num_masks: int) -> dict[str, Method]:
 def questions(trained: Trained[Params]) -> tuple[ImageScene, list[Fact]]:
     """Objects of test images: detections that are sure, right or wrong, and objects that were missed, in random order.
 
-    Of an image one question, so that they are independent.
+    Of an image one question, so that they are independent. Raises UserError where nothing is detected.
     """
     test, chosen, classes = trained.prepared.table("test"), trained.params.evaluate, trained.config["classes"]
     rows = draw(len(test), trained.params.explain.seed)[:POOL]
@@ -172,7 +175,11 @@ def questions(trained: Trained[Params]) -> tuple[ImageScene, list[Fact]]:
         targets.append(target)
         facts.append(fact)
         if "instances" in test:
-            masks.append(torch.from_numpy(np.array(test.fixed("instances")[row]) == index + 1))
+            # a detection that meets no object has no evidence: 0 is the background
+            masks.append(torch.from_numpy(np.array(test.fixed("instances")[row]) == (index + 1 or -1)))
+    if not kept:
+        raise UserError(f"explain: no detection with a score of {SURE:g} or more in {len(rows)} test images",
+                        fix="train longer")  # fmt: skip
     device = images.device
     fields = {"box": torch.stack(boxes).to(device), "target": torch.tensor(targets, device=device)}
     evidence = torch.stack(masks) if masks else None
@@ -185,17 +192,14 @@ def _question(
 ) -> tuple[Tensor, int, int, Fact] | None:
     """Box (4,), class, the object's place in its image (-1: none) and what is said: of the surest detection, or of an
     object that was missed where one is wanted and there is one."""
-    objects = torch.from_numpy(rows_of(test.ragged("boxes"), row)).view(-1, 4).float()
-    label, ignored = (torch.from_numpy(rows_of(test.ragged(name), row)) for name in ("label", "ignored"))
-    ious = (
-        pair_ious(found.boxes.cpu().float()[None], objects[None])[0]
-        if len(objects)
-        else torch.zeros(len(found.boxes), 0)
-    )
+    objects, label, ignored = (torch.from_numpy(np.array(test.ragged(name).row(row)))
+                               for name in ("boxes", "label", "ignored"))  # fmt: skip
+    objects = objects.view(-1, 4).float()
+    overlaps = ious(found.boxes.cpu().float()[:, None], objects)
     sure = found.scores.cpu() >= SURE
     same = found.labels.cpu()[:, None] == label[None]
     if missed and len(objects):
-        seen = ((ious >= HIT) & same & (found.scores.cpu()[:, None] >= 0.3)).any(0) | ignored.bool()
+        seen = ((overlaps >= HIT) & same & (found.scores.cpu()[:, None] >= FAINT)).any(0) | ignored.bool()
         lost = torch.nonzero(~seen)[:, 0].tolist()
         if lost:
             one = lost[0]
@@ -210,9 +214,9 @@ def _question(
         return None
     top = int(torch.nonzero(sure)[:, 0][row % int(sure.sum())])
     name, score = classes[int(found.labels[top])], float(found.scores[top])
-    hits = torch.nonzero((ious[top] >= HIT) & same[top])[:, 0].tolist()
+    hits = torch.nonzero((overlaps[top] >= HIT) & same[top])[:, 0].tolist()
     right = bool(hits)
-    index = max(hits, key=lambda one: float(ious[top, one])) if right else -1
+    index = max(hits, key=lambda one: float(overlaps[top, one])) if right else -1
     fact: Fact = {"title": f"{name} ({score:.0%})" + ", wrong" * (not right), "correct": right,
                   "question": f"Why is a {name} seen in this box?"}  # fmt: skip
     return found.boxes[top].cpu().float(), int(found.labels[top]), index, fact
@@ -231,8 +235,14 @@ def inside_boxes(scene: ImageScene) -> Tensor:
     return (down[:, :, None] & right[:, None, :]).flatten(1)
 
 
-def box_tests(subject: Subject, chosen: Mapping[str, Method], params: Any, num_classes: int) -> dict[str, Any]:
-    """boxes.json: the figures that this module's docstring explains, means over the questions."""
+def box_tests(
+    subject: Subject, maps: Mapping[str, Tensor], known: Mapping[str, Method], params: Any, num_classes: int
+) -> dict[str, Any]:
+    """boxes.json: the figures that this module's docstring explains, means over the questions.
+
+    Args:
+        maps: of each method (N, P); known: all methods.
+    """
     scene, seed = subject.scene, params.seed
     assert isinstance(scene, ImageScene)
     inside, found = inside_boxes(scene), dict[str, Any]()
@@ -240,25 +250,26 @@ def box_tests(subject: Subject, chosen: Mapping[str, Method], params: Any, num_c
     elsewhere = Subject(subject.model, ImageScene(scene.images, scene.baselines, other, None), subject.value,
                         subject.num_parts)  # fmt: skip
     bell = _curve_areas(subject, centred_gaussian(subject), seed)
-    for name, method in chosen.items():
-        halves = _halves(subject, seed, params.num_masks) if name == "masking" else None
-        maps = method.run(subject, seed) if halves is None else halves.mean(0)
-        figures = {"inside_share": _share(maps, inside)}
-        for curve, own, of_bell in zip(("deletion", "insertion"), _curve_areas(subject, maps, seed), bell, strict=True):
+    for name, own_maps in maps.items():
+        method = known[name]
+        figures = {"inside_share": _share(own_maps, inside)}
+        areas = _curve_areas(subject, own_maps, seed)
+        for curve, own, of_bell in zip(("deletion", "insertion"), areas, bell, strict=True):
             gain = (own - of_bell).numpy()
             low, high = bootstrap(gain, derive(seed, name, curve))
             figures |= {f"{curve}_gain": float(gain.mean()), f"{curve}_gain_low": low, f"{curve}_gain_high": high}
         if scene.evidence is not None and scene.evidence.any():
             marked = scene.evidence.any(1)
-            within = maps[marked].abs() * inside[marked]
+            within = own_maps[marked].abs() * inside[marked]
             area = (scene.evidence & inside)[marked].sum(1) / inside[marked].sum(1).clamp_min(1)
             figures["mask_share_score"] = float(
                 (ratio((within * scene.evidence[marked]).sum(1), within.sum(1)) - area).mean()
             )
         if num_classes > 1:
-            runner_up = method.run(elsewhere, seed)
-            figures["class_difference"] = 1 - float(_inside_similarity(maps, runner_up, inside).mean())
-        if halves is not None:
+            of_other = method.run(elsewhere, seed)
+            figures["class_difference"] = 1 - float(_inside_similarity(own_maps, of_other, inside).mean())
+        if name == "masking":
+            halves = _halves(subject, seed, params.num_masks)
             first, second = halves - halves.mean(2, keepdim=True)
             figures["convergence"] = float(F.cosine_similarity(first, second, dim=1).mean())
             randomised = parts.randomise(subject, derive(seed, "randomised", 0))
@@ -329,22 +340,18 @@ def main(trained: Trained[Params]) -> None:
     trained.model.to(memory_format=torch.channels_last)  # what convolutions are fastest in
     scene, facts = questions(trained)
     known = methods(params.num_masks)
-    extra: list[Block] = []
 
     def shown(some: ImageScene, maps: Mapping[str, Tensor], of: Sequence[Any], folder: Path) -> list[Block]:
-        return [*show(outlined(some), maps, of, folder), *extra]
+        return show(outlined(some), maps, of, folder)
 
-    names = [name for name in params.methods if name in known]
-    scored = torch.arange(min(params.num_scored, len(scene)))
-    subject = Subject(trained.model, scene[scored], box_value, int(scene.sizes.max()))
-    chosen = {name: known[name] for name in names}
-    tests = box_tests(subject, chosen, params, len(trained.config["classes"]))
-    extra += box_blocks(tests, chosen)
-    explain(
+    scored = explain(
         trained, scene, box_value, facts, methods=known, show=shown, unit="objects", part="pixels",
         note="A green line surrounds the box that is asked about.",
     )  # fmt: skip
-    write_json(trained.project.results("explain") / "boxes.json", tests)
+    results = trained.project.results("explain")
+    tests = box_tests(scored.subject, scored.maps, known, params, len(trained.config["classes"]))
+    write_json(results / "boxes.json", tests)
+    blocks.append(results, box_blocks(tests, known))
 
 
 def outlined(scene: ImageScene) -> ImageScene:
@@ -354,4 +361,4 @@ def outlined(scene: ImageScene) -> ImageScene:
 
 
 if __name__ == "__main__":
-    trained_stage(main, load_model, Params, __file__)
+    trained_stage(main, load_model, Params, __file__, alone=True)

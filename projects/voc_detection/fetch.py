@@ -12,36 +12,30 @@ import tempfile
 from pathlib import Path
 
 from shared.core.cli import answer_help
-from shared.core.errors import UserError
-from shared.core.files import checksum_of
 from shared.data.archive import extract
-from shared.data.source import Official, downloaded, fetch_stage, mirror_folder
+from shared.data.source import Official, bring, fetch_stage
 
 from .params import Fetch, Params
 from .sample import write_sample
 
-URL = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
-ARCHIVES = {  # md5, as torchvision gives them
-    "VOCtrainval_06-Nov-2007.tar": "c52e279531787c972589f7e41ab4ae64",
-    "VOCtest_06-Nov-2007.tar": "b6e924de25625d8de591ea690078ad9f",
-}
+VOC = Official(
+    name="voc2007",
+    url="http://host.robots.ox.ac.uk/pascal/VOC/voc2007/",
+    checksum=None,
+    files={  # md5, as torchvision gives them
+        "VOCtrainval_06-Nov-2007.tar": "c52e279531787c972589f7e41ab4ae64",
+        "VOCtest_06-Nov-2007.tar": "b6e924de25625d8de591ea690078ad9f",
+    },
+)
 WANTED = ("JPEGImages", "Annotations", "ImageSets")
 
 
 def official(folder: Path, params: Fetch) -> None:
-    """Both archives of VOC 2007, each verified, merged into one folder: they share no image."""
-    mirror = mirror_folder("voc2007")
+    """Both archives of VOC 2007, merged into one folder: they share no image. Raises UserError as `bring` does."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".tmp") as scratch:
-        for name, checksum in ARCHIVES.items():
-            whole = Official("voc2007", URL + name, checksum, {})
-            archive = mirror / name if mirror else downloaded(whole, whole.url, checksum)
-            if not archive.is_file():
-                raise UserError(f"{archive}: no such file", fix=f"put {whole.url} there")
-            if (found := checksum_of(archive, like=checksum)) != checksum:
-                raise UserError(f"{archive}: wrong checksum: found {found}, expected {checksum}")
-            extract(archive, Path(scratch))  # the second adds its files to the first's folders
-            if not mirror:
-                archive.unlink()
+        bring(VOC, Path(scratch))
+        for name in VOC.files:
+            extract(Path(scratch, name), Path(scratch))  # the second adds its files to the first's folders
         for part in WANTED:
             (Path(scratch) / "VOCdevkit" / "VOC2007" / part).rename(folder / part)
 

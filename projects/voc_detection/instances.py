@@ -12,9 +12,10 @@ from scipy import ndimage  # type: ignore[import-untyped]
 from shared.core.errors import Problems, UserError
 from shared.core.paths import show
 from shared.image.files import opened
+from shared.image.index import ImageIndex
 from shared.image.masks import LOSSY
 
-from .annotations import Found, ImageIndex, Object, Picture, split_of_folders
+from .annotations import Found, Object, Picture, split_of_folders
 from .masks import encode_runs
 
 FOLDER = re.compile(r"[-_ ]?masks?$", re.IGNORECASE)

@@ -24,6 +24,7 @@ from .torchvision_models import TorchvisionDetector
 PRIOR = 0.01  # probability of each class at each point before training
 LEAST_SCORE = 0.005  # of a detection; below it is noise
 CANDIDATES = 1000  # of an image that go through non-maximum suppression
+MAX_DETECTIONS, NMS_IOU = 100, 0.6  # of validation and predict, see `detect`
 COARSEST_PX = 32
 
 

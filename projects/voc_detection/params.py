@@ -25,7 +25,7 @@ class Prepare(Section):
     white: float = Field(gt=0)  # the number that is white, in files of more than 8 bits
     valid_fraction: float = Field(ge=0, lt=1)  # of train, where the data give no validation images
     test_fraction: float = Field(gt=0, lt=1)  # of all images, where the data give no test images
-    group: str  # regular expression in file names: images with the same match (of one video) stay in one split
+    group: str  # regular expression, searched for in paths: images of one match (a video) stay in one split; "": none
     first_pixel: Literal["auto", "0", "1"]  # of VOC coordinates; auto: 1, unless some coordinate is 0
     faulty_boxes: Literal["refuse", "drop"]  # outside of the image, without area, not numbers; masks likewise
     masks: bool  # keep the masks of the objects, which Mask R-CNN learns: of COCO's JSON, or instance PNGs
@@ -47,7 +47,6 @@ class Model(Section):
 class Train(FitParams):
     model: Model
     lr: float = Field(gt=0)  # AdamW
-    backbone_lr_factor: float = Field(gt=0)  # of a pretrained backbone's rate, against that of the rest
     weight_decay: float = Field(ge=0)
     warmup_fraction: float = Field(ge=0, lt=1)  # of all updates; the rate falls as a cosine after it
     flip: bool  # mirror images left to right
@@ -58,7 +57,6 @@ class Train(FitParams):
     colour: float = Field(ge=0, lt=1)  # brightness, contrast and saturation change by up to this factor
     mosaic: float = Field(ge=0, le=1)  # share of the images that are made of four
     plain_fraction: float = Field(ge=0, le=1)  # of the training, at its end, without mosaics
-    multi_scale: float = Field(ge=0, lt=1)  # whole batches are enlarged or reduced by up to this factor
 
 
 class Evaluate(Section):

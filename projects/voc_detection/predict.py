@@ -22,12 +22,12 @@ from typing import Any
 from shared.core.cli import errors_for_people
 from shared.core.errors import Problems, UserError
 from shared.core.files import write_json
-from shared.core.paths import Project
-from shared.core.predict import Predict, printable
-from shared.image.read import find_images
+from shared.core.paths import Project, reason_of
+from shared.core.predict import Predict, printable, set_encoding
+from shared.image.read import find_images, name_images
 
 BATCH = 16  # images at once
-SCORE, MAX_DETECTIONS, NMS_IOU = 0.3, 100, 0.6
+SCORE = 0.3
 
 
 def load_predictor(folder: Path | None = None, score: float = SCORE) -> Predict:
@@ -47,26 +47,22 @@ def load_predictor(folder: Path | None = None, score: float = SCORE) -> Predict:
 
     from shared.image.augment import to_float
     from shared.image.boxes import letterbox, unplace_boxes
-    from shared.image.files import image_size, load_upright
-    from shared.image.params import Reading
+    from shared.image.files import image_size, load_whole
 
     from .detections import runs_of
-    from .model import detect, load_model
+    from .model import MAX_DETECTIONS, NMS_IOU, detect, load_model
 
     model, config = load_model(folder or Project.of(__file__).folder / "results" / "train")
-    sides = (config["width_px"], config["height_px"])
-    reading = Reading(image_size=min(1024, max(sides)), channels=3, fit="pad", ground=config["ground"],
-                      white=config["white"])  # fmt: skip
+    sides, ground, white = (config["width_px"], config["height_px"]), config["ground"], config["white"]
 
     def predict(paths: list[str | Path]) -> list[dict[str, Any]]:
         found, pixels, places = list[dict[str, Any]](), [], []
         for path in map(Path, paths):
             try:
                 size = image_size(path)
-                image, place = letterbox(load_upright(path, max(sides), reading)[0], sides, size, config["ground"])
+                image, place = letterbox(load_whole(path, ground, white, max(sides)), sides, size, ground)
             except UserError as error:
-                expected = f" (expected {error.expected})" if error.expected else ""
-                found.append({"error": error.what.removeprefix(f"{path}: ") + expected})
+                found.append({"error": reason_of(error, path)})
                 continue
             pixels.append(np.asarray(image).transpose(2, 0, 1))
             places.append((place, size))
@@ -107,32 +103,26 @@ def coco_tree(found: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) ->
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def save_drawing(path: Path, found: Mapping[str, Any], classes: Sequence[str], target: Path) -> None:
+def save_drawing(path: Path, found: Mapping[str, Any], config: Mapping[str, Any], target: Path) -> None:
     """The image upright, with boxes and masks, as a PNG."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     from shared.image.boxes import COLOURS, draw_boxes
-    from shared.image.files import opened
-    from shared.image.polygons import Outline, outline_mask
+    from shared.image.files import load_whole
+    from shared.image.polygons import runs_mask
 
-    with opened(path) as image:
-        upright = ImageOps.exif_transpose(
-            Image.fromarray(np.asarray(image.convert("RGB"))) if image.mode == "F" else image
-        )
-        drawn = upright.convert("RGB")
     things = found["objects"]
     names = [f"{one['label']} {one['score']:.0%}" for one in things]
-    colours = [COLOURS[classes.index(one["label"]) % len(COLOURS)] for one in things]
+    colours = [COLOURS[config["classes"].index(one["label"]) % len(COLOURS)] for one in things]
     boxes = np.array([one["box"] for one in things], float).reshape(-1, 4)
-    pixels = np.array(drawn)
+    pixels = np.array(load_whole(path, config["ground"], config["white"]))
     for one, colour in zip(things, colours, strict=True):
         if mask := one.get("segmentation"):
-            inside = outline_mask(Outline(0, [], mask["counts"], 0.0), *mask["size"])
+            inside = runs_mask(mask["counts"], *mask["size"])
             pixels[inside] = pixels[inside] // 2 + np.array(colour, np.uint8) // 2
-    drawn = Image.fromarray(pixels)
     target.parent.mkdir(parents=True, exist_ok=True)
-    draw_boxes(drawn, boxes, names, colours).save(target, "PNG")
+    draw_boxes(Image.fromarray(pixels), boxes, names, colours).save(target, "PNG")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -146,12 +136,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="of weights (default: results/train)")
     given = parser.parse_args(words)
+    set_encoding(given.json)
     with errors_for_people():
         predict, problems, every = load_predictor(given.model, given.score), Problems("predict"), dict[str, Any]()
         folder = given.model or Project.of(__file__).folder / "results" / "train"
-        classes = json.loads((folder / "model.json").read_text(encoding="utf-8"))["classes"]
-        paths = list(find_images(given.inputs, problems))
-        roots = [Path(word) for word in given.inputs if Path(word).is_dir()]
+        config = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        names = name_images(given.inputs, problems, suffix=True) if given.out else {}
+        paths = list(names) if given.out else list(find_images(given.inputs, problems))
         for start in range(0, len(paths), BATCH):
             some = paths[start : start + BATCH]
             for path, found in zip(some, predict(some), strict=True):
@@ -161,13 +152,12 @@ def main(words: Sequence[str] | None = None) -> None:
                 print(json.dumps({"file": str(path)} | found, ensure_ascii=False) if given.json else _line(path, found),
                       flush=True)  # fmt: skip
                 if given.out:
-                    root = next((one for one in roots if path.is_relative_to(one)), path.parent)
-                    name = path.relative_to(root).as_posix()
-                    every[name if name not in every else str(path)] = found
-                    save_drawing(path, found, classes, given.out / "pictures" / f"{name}.png")
+                    name = names[path].as_posix()
+                    every[name] = found
+                    save_drawing(path, found, config, given.out / "pictures" / f"{name}.png")
         if given.out:
             given.out.mkdir(parents=True, exist_ok=True)
-            write_json(given.out / "annotations.json", coco_tree(every, classes))
+            write_json(given.out / "annotations.json", coco_tree(every, config["classes"]))
         problems.raise_if_any()
 
 

@@ -16,7 +16,6 @@ files that share a match of prepare.group, stay together. Every image is fitted 
 Everything wrong with the data is listed at once, and nothing is written then.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -35,7 +34,7 @@ from shared.data.folder import SampleFile, find_copies
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged, select
-from shared.image.annotated import AnnotatedImage, AnnotatedImages, Boxes
+from shared.image.annotated import AnnotatedImage, AnnotatedImages, Boxes, group_keys
 from shared.image.boxes import Place, box_areas, letterbox, orient_boxes, place_boxes
 from shared.image.files import TURNS, image_size, load_upright, opened, orientation
 from shared.image.losses import Seen, loss_lines
@@ -43,7 +42,7 @@ from shared.image.masks import turned
 from shared.image.polygons import Outline, outline_mask, read_outline
 from shared.report.prepared import Counts, leave_prepared
 
-from .annotations import Found, Picture, check_boxes, copies_of_boxes, in_pixels, listed
+from .annotations import EVIDENCE, Found, Picture, check_boxes, copies_of_boxes, in_pixels, listed
 from .coco import find_coco, read_coco
 from .instances import find_instances, read_instances
 from .masks import encode_runs
@@ -51,7 +50,6 @@ from .params import Params, Prepare
 from .voc import find_voc, read_voc
 from .yolo import find_yolo, read_yolo
 
-EVIDENCE = "evidence"
 SMALL_PX, LARGE_PX = 32, 96  # sides that separate small, medium and large objects, as COCO has them
 FORMS = "Pascal VOC (XML files), COCO (a JSON), YOLO (data.yaml and text files) or a folder of instance masks"
 LONGER_PX, UPDATES = 320, 2400  # that suggest proposes: the longer side at most, and about how many updates
@@ -63,14 +61,25 @@ SUGGESTED = Prepare(
 
 @dataclass(frozen=True)
 class Read:
-    """One image as it is prepared: pixels (3, H, W) uint8, where it lies in them, its boxes in pixels of the upright
-    image, its upright size, which object is seen at a pixel (H, W) uint8, what else was seen in the file, and the masks
-    of its objects: bits (H * W / 8,) uint8 in the pixels, and run lengths in the upright image; None: not asked for."""
+    """One image as it is prepared.
+
+    Args:
+        pixels: (3, H, W) uint8.
+        place: where the image lies in them.
+        boxes: (L, 4) float64, in pixels of the upright image.
+        size: (width, height) of the upright image.
+        turned: whether EXIF turns it.
+        instances: (H, W) uint8, which object is seen at a pixel; None without evidence.
+        seen: what else was seen in the file.
+        masks: of its objects: bits (H * W / 8,) uint8 in the pixels, and run lengths in the upright image; None: not
+            asked for.
+    """
 
     pixels: np.ndarray
     place: Place
     boxes: np.ndarray
     size: tuple[int, int]
+    turned: bool
     instances: np.ndarray | None
     seen: Seen
     masks: list[tuple[np.ndarray, np.ndarray]] | None
@@ -124,27 +133,25 @@ def read_data(root: Path, params: Prepare) -> tuple[Found, list[Read], list[str]
     if params.masks and found.pictures and not found.has_masks:
         problems.add("prepare.masks", f"{found.form} without masks, expected COCO with segmentation, or instance masks")
         params = params.model_copy(update={"masks": False})
-    upright: list[str] = []
     read: list[Read | None] = []
     with ThreadPoolExecutor() as pool:
         jobs = pool.map(lambda one: _read_one(root, one, found, params), found.pictures)
-        for number, (one, kept, faults, out, oriented) in enumerate(jobs):
+        for number, (one, kept, faults, out) in enumerate(jobs):
             found.pictures[number] = kept
             read.append(one)
             problems.found += faults
             dropped += out
-            upright += oriented
     objects = sum(len(picture.objects) for picture in found.pictures)
     if not problems.found and not objects:
         problems.add(show(root), "no object in any image")
     files = [SampleFile(one.path, one.id, "", one.split) for one in found.pictures]
-    keys = _grouped(find_copies(files, problems), found.pictures, params.group, problems)
+    keys = group_keys(find_copies(files, problems), [one.id for one in found.pictures], params.group, problems)
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
     if dropped:
         found.notes.append(f"{len(dropped):,} faulty boxes left out or clipped: {listed(dropped, 5)}.")
-    if upright:
-        found.notes.append(f"{len(upright):,} images turned as their EXIF says, and their boxes with them, but where "
-                           f"the annotation gives the turned size: {listed(upright)}.")  # fmt: skip
+    if turns := [picture.id for one, picture in zip(read, found.pictures, strict=True) if one and one.turned]:
+        found.notes.append(f"{len(turns):,} images turned as their EXIF says, and their boxes with them, but where "
+                           f"the annotation gives the turned size: {listed(turns)}.")  # fmt: skip
     if copies := list(copies_of_boxes(found.pictures)):
         found.notes.append(f"{len(copies):,} boxes that are copies of another in their image: {listed(copies)}.")
     return found, [one for one in read if one], keys
@@ -152,9 +159,9 @@ def read_data(root: Path, params: Prepare) -> tuple[Found, list[Read], list[str]
 
 def _read_one(
     root: Path, picture: Picture, found: Found, params: Prepare
-) -> tuple[Read | None, Picture, list[str], list[str], list[str]]:
-    """One image, the picture with sound boxes, problems, boxes left out, and its id where EXIF turns it."""
-    problems, dropped, oriented = Problems(picture.path), list[str](), list[str]()
+) -> tuple[Read | None, Picture, list[str], list[str]]:
+    """One image, the picture with sound boxes, problems, and boxes left out."""
+    problems, dropped = Problems(picture.path), list[str]()
     with problems.collect():
         picture, frame = _measured(picture, found)
         drop = params.faulty_boxes == "drop"
@@ -163,24 +170,14 @@ def _read_one(
         if params.masks:
             picture, outlines = _check_masks(picture, frame.size, drop, problems, dropped)
         boxes = frame.upright_boxes(picture)
-        oriented = [picture.id] if frame.turn > 1 else []
         whole, seen = load_upright(picture.path, max(params.width_px, params.height_px), params.reading)
         pixels, place = letterbox(whole, (params.width_px, params.height_px), frame.upright, params.ground)
         instances = _instances(root, picture, place, params)
-        array = np.asarray(pixels).transpose(2, 0, 1)
-        masks = (
-            [_fitted(one, frame.size, TURNS.get(frame.of_annotation), params) for one in outlines]
-            if params.masks
-            else None
-        )
-        return (
-            Read(array, place, boxes, frame.upright, instances, seen, masks),
-            picture,
-            problems.found,
-            dropped,
-            oriented,
-        )
-    return None, picture, problems.found, dropped, oriented
+        array, turn = np.asarray(pixels).transpose(2, 0, 1), TURNS.get(frame.of_annotation)
+        masks = [_fitted(one, frame.size, turn, params) for one in outlines] if params.masks else None
+        read = Read(array, place, boxes, frame.upright, frame.turn > 1, instances, seen, masks)
+        return read, picture, problems.found, dropped
+    return None, picture, problems.found, dropped
 
 
 def _check_masks(
@@ -259,20 +256,6 @@ def _instances(root: Path, picture: Picture, place: Place, params: Prepare) -> n
     return np.asarray(whole)
 
 
-def _grouped(keys: Sequence[str], pictures: Sequence[Picture], pattern: str, problems: Problems) -> list[str]:
-    """Keys by the first match of a pattern in the ids, where they match; copies of one file keep one key."""
-    if not pattern:
-        return list(keys)
-    try:
-        matcher = re.compile(pattern)
-    except re.error as error:
-        problems.add("prepare.group", f"not a regular expression: {error}")
-        return list(keys)
-    matches = [matcher.search(one.id) for one in pictures]
-    by_key = {key: match.group() for key, match in zip(keys, matches, strict=True) if match}
-    return [by_key.get(key, key) for key in keys]
-
-
 def columns_of(found: Found, read: Sequence[Read]) -> dict[str, Column]:
     """The columns of all images.
 
@@ -348,6 +331,10 @@ def prepare(project: Project, chosen: Prepare) -> None:
     columns = columns_of(found, read)
     fractions = {"test": chosen.test_fraction, "valid": chosen.valid_fraction}
     rows = divide([one.split for one in found.pictures], keys, fractions=fractions, seed=chosen.seed)
+    for name in ("train", "test"):
+        if all(one.ignored for row in rows[name].tolist() for one in found.pictures[row].objects):
+            raise UserError(f"{name}: no object in its {len(rows[name]):,} images that is to be found",
+                            expected="objects that are neither difficult nor crowds")  # fmt: skip
     splits = {name: select(columns, some) for name, some in rows.items()}
     for name, some in rows.items():
         instances = [read[row].instances for row in some.tolist()]

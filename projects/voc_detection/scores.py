@@ -7,12 +7,13 @@ was detected.
 D detections, G objects, K classes, R ranges of area, T thresholds of IoU.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from shared.evaluation.intervals import percentile_interval
 from shared.image.boxes import box_areas, box_ious
 
 from .masks import mask_areas, mask_ious, split_runs
@@ -86,7 +87,7 @@ class Scores:
 
     def at(self, threshold: float, area: str = "all") -> float:
         """The mean over the classes that have objects; NaN where none has."""
-        return _mean(self.precision[:, list(AREAS).index(area), int(np.argmin(abs(THRESHOLDS - threshold)))])
+        return known_mean(self.precision[:, list(AREAS).index(area), int(np.argmin(abs(THRESHOLDS - threshold)))])
 
     @property
     def mean(self) -> float:
@@ -94,10 +95,12 @@ class Scores:
         return self.of_area("all")
 
     def of_area(self, area: str) -> float:
-        return _mean(self.precision[:, list(AREAS).index(area)])
+        """The same of objects of one range of area."""
+        return known_mean(self.precision[:, list(AREAS).index(area)])
 
 
-def _mean(values: Array) -> float:
+def known_mean(values: Array) -> float:
+    """The mean of what is not NaN; NaN where all is."""
     return float("nan") if np.isnan(values).all() else float(np.nanmean(values))
 
 
@@ -137,12 +140,10 @@ def match(
     outside = truth.ignored | (truth.area < limits[:, :1]) | (truth.area > limits[:, 1:])
     shape = (len(AREAS), len(THRESHOLDS), len(score))
     hit, skipped, found = np.zeros(shape, bool), np.zeros(shape, bool), np.full(len(score), -1)
-    objects = _groups(truth.image, truth.label, num_classes)
-    objects_order = np.lexsort((np.arange(len(truth.label)), truth.label, truth.image))
-    starts = dict(zip(objects[0].tolist(), zip(objects[1].tolist(), objects[2].tolist(), strict=True), strict=True))
-    for key, first, last in zip(*(one.tolist() for one in _groups(image, label, num_classes)), strict=True):
-        if key in starts:
-            mine = objects_order[slice(*starts[key])]
+    objects = np.lexsort((np.arange(len(truth.label)), truth.label, truth.image))
+    of_key = {key: objects[first:last] for key, first, last in _groups(truth.image, truth.label, num_classes)}
+    for key, first, last in _groups(image, label, num_classes):
+        if (mine := of_key.get(key)) is not None:
             if by_masks:
                 ious = mask_ious(found_masks[first:last], [masks[one] for one in mine], truth.crowd[mine])
             else:
@@ -154,11 +155,11 @@ def match(
     return Matched(image, label, score, boxes, hit, skipped, found, outside, truth, num_classes)
 
 
-def _groups(image: Array, label: Array, num_classes: int) -> tuple[Array, Array, Array]:
-    """Keys of (image, class) in ascending order, and where each begins and ends among the sorted rows."""
+def _groups(image: Array, label: Array, num_classes: int) -> Iterator[tuple[int, int, int]]:
+    """Each key of (image, class) in ascending order, and where it begins and ends among the sorted rows."""
     keys, counts = np.unique(image * num_classes + label, return_counts=True)
     ends = np.cumsum(counts)
-    return keys, ends - counts, ends
+    yield from zip(keys.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True)
 
 
 def _match_group(
@@ -182,22 +183,22 @@ def _match_group(
             found[row] = mine[best[0, 0]]
 
 
-def average_precision(matched: Matched, areas: int = len(AREAS), thresholds: int = len(THRESHOLDS)) -> Scores:
+def average_precision(matched: Matched) -> Scores:
     """COCO's average precision (the mean precision at 101 recalls) and the recall that is reached."""
-    shape = (matched.num_classes, areas, thresholds)
+    shape = (matched.num_classes, len(AREAS), len(THRESHOLDS))
     precision, recall = np.full(shape, np.nan), np.full(shape, np.nan)
     for label in range(matched.num_classes):
         rows = np.flatnonzero(matched.label == label)
         rows = rows[np.argsort(-matched.score[rows], kind="stable")]
         objects = matched.truth.label == label
-        for area in range(areas):
+        for area in range(len(AREAS)):
             total = int((objects & ~matched.outside[area]).sum())
             if not total:
                 continue
             counted = ~matched.skipped[area][:, rows]
             hit = matched.hit[area][:, rows]
             right, wrong = (hit & counted).cumsum(1), (~hit & counted).cumsum(1)
-            for threshold in range(thresholds):
+            for threshold in range(len(THRESHOLDS)):
                 value, reached = curve_area(right[threshold], wrong[threshold], total)
                 precision[label, area, threshold], recall[label, area, threshold] = value, reached
     return Scores(precision, recall)
@@ -230,8 +231,8 @@ class Ranked:
     objects: Array
 
 
-def ranked(matched: Matched, objects: Array | None = None) -> list[Ranked]:
-    """Each class that has objects.
+def ranked(matched: Matched, objects: Array | None = None) -> dict[int, Ranked]:
+    """Each class that has objects, by its index.
 
     Args:
         objects: (G,) bool, which count as objects; None: all that are not ignored.
@@ -241,23 +242,23 @@ def ranked(matched: Matched, objects: Array | None = None) -> list[Ranked]:
     order = order[~matched.skipped[0, 0, order]]
     order = order[np.argsort(matched.label[order], kind="stable")]
     bounds = np.searchsorted(matched.label[order], np.arange(matched.num_classes + 1))
-    found = []
+    found = {}
     for label in range(matched.num_classes):
         rows = order[bounds[label] : bounds[label + 1]]
         mine = matched.truth.image[counted & (matched.truth.label == label)]
         if len(mine):
-            found.append(Ranked(matched.image[rows], matched.hit[0, 0, rows], mine))
+            found[label] = Ranked(matched.image[rows], matched.hit[0, 0, rows], mine)
     return found
 
 
-def ap50(classes: list[Ranked], weights: Array | None = None) -> float:
+def ap50(classes: Mapping[int, Ranked], weights: Array | None = None) -> float:
     """AP at an IoU of 0.5, the mean over classes; NaN without objects.
 
     Args:
         weights: (N,) how often each image counts, as a bootstrap draws them; None: once.
     """
     values = []
-    for one in classes:
+    for one in classes.values():
         times = np.ones(len(one.image)) if weights is None else weights[one.image]
         total = len(one.objects) if weights is None else weights[one.objects].sum()
         if total:
@@ -278,12 +279,13 @@ def ap50_interval(
         own.append(ap50(mine, weights))
         for name, other in theirs.items():
             gains[name].append(own[-1] - ap50(other, weights))
-    return _middle(own), {name: _middle(values) for name, values in gains.items()}
+    return _interval(own), {name: _interval(values) for name, values in gains.items()}
 
 
-def _middle(values: list[float]) -> tuple[float, float]:
-    low, high = np.nanquantile(values, [0.025, 0.975])
-    return round(float(low), 6), round(float(high), 6)
+def _interval(values: list[float]) -> tuple[float, float]:
+    """Without resamples that hold no object."""
+    known = np.array(values)
+    return percentile_interval(known[~np.isnan(known)])
 
 
 # --- kinds of errors ------------------------------------------------------------------------------------------------

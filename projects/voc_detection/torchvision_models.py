@@ -103,9 +103,13 @@ def load_pretrained(model: TorchvisionDetector, name: str, weights: str) -> list
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # of any kind, on damaged files
-            raise UserError(f"{show(path)}: not a state dict: {str(error).splitlines()[0]}") from None
-    own = model.net.state_dict()
-    fits = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"{show(path)}: not a state dict: {reason}") from None
+    own, state = model.net.state_dict(), state if isinstance(state, dict) else {}
+    fits = {
+        key: value for key, value in state.items()
+        if key in own and isinstance(value, Tensor) and own[key].shape == value.shape
+    }  # fmt: skip
     if len(fits) < len(own) / 2:
         raise UserError(f"{weights}: fits {len(fits)} of the {len(own)} tensors of {BUILDERS[name]}",
                         expected="weights of this very detector")  # fmt: skip

@@ -34,13 +34,12 @@ from shared.training.step import Schedule
 from .assign import detection_loss
 from .data import FIELDS, augment
 from .detections import record, truth_of
-from .model import build_model
+from .model import MAX_DETECTIONS, NMS_IOU, build_model
 from .params import Params, Train
 from .scores import average_precision, match
 from .torchvision_models import TorchvisionDetector, load_pretrained
 
 VALID_BATCH = 50
-MAX_DETECTIONS, NMS_IOU = 100, 0.6  # of validation
 
 
 def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int | Tensor, dict[str, Tensor]]:
@@ -84,18 +83,14 @@ def cosine(total: int, warmup: int) -> Schedule:
 
 
 def make_optimizer(model: nn.Module, params: Train) -> AdamW:
-    """AdamW: no decay of biases and norms; a pretrained backbone has its own rate."""
-    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    groups = []
-    for backbone in (False, True):
-        for decayed in (True, False):
-            some = [
-                weight for name, weight in named
-                if (params.model.name != "compact" and "backbone" in name) == backbone and (weight.ndim > 1) == decayed
-            ]  # fmt: skip
-            rate, decay = params.lr * (params.backbone_lr_factor if backbone else 1), params.weight_decay * decayed
-            groups += [{"params": some, "lr": rate, "weight_decay": decay}] if some else []
-    return AdamW(groups, fused=True)
+    """AdamW: no decay of biases and norms."""
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in learning if (weight.ndim > 1) == decayed],
+         "weight_decay": params.weight_decay * decayed}
+        for decayed in (True, False)
+    ]  # fmt: skip
+    return AdamW(groups, lr=params.lr, fused=True)
 
 
 def describe(params: Params, prepared: Prepared, world: World) -> Training:
@@ -112,6 +107,9 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
                             fix="prepare.masks=true, on data that have masks")  # fmt: skip
         fields += ["masks"] * model.gives_masks
         files = load_pretrained(model, chosen.model.name, chosen.model.weights)
+    elif chosen.model.weights:
+        raise UserError(f"train.model.weights: {chosen.model.weights}, but train.model.name is {chosen.model.name}, "
+                        "which starts from scratch", expected="'', or a detector of torchvision")  # fmt: skip
     model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     read = gather(table, *fields, device="cpu" if workers else world.device)
     batches = Batches(

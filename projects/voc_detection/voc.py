@@ -1,6 +1,6 @@
 """Pascal VOC's annotations: an XML file an image, with or without ImageSets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -12,8 +12,9 @@ from shared.core.errors import Problems
 from shared.core.paths import show
 from shared.core.walk import files_below
 from shared.data.split import SPLIT_NAMES
+from shared.image.index import ImageIndex, composed
 
-from .annotations import Box, Found, ImageIndex, Object, Picture, listed, split_of_folders
+from .annotations import EVIDENCE, Box, Found, Object, Picture, listed, split_of_folders
 
 CORNERS = "xmin", "ymin", "xmax", "ymax"
 
@@ -35,7 +36,7 @@ def read_voc(root: Path, files: Iterable[Path], first_pixel: str, problems: Prob
     sets = _image_sets(root, problems)
     of_stem: dict[str, list[Path]] = {}
     for path in files:
-        of_stem.setdefault(path.stem, []).append(path)
+        of_stem.setdefault(composed(path.stem), []).append(path)
     if sets:
         for name, ids in sets.items():
             for one in ids:
@@ -51,21 +52,23 @@ def read_voc(root: Path, files: Iterable[Path], first_pixel: str, problems: Prob
         chosen = [(path, split_of_folders(path, root)) for paths in of_stem.values() for path in paths]
     trees = [(path, split, tree) for path, split in chosen if (tree := _parse(path, problems)) is not None]
     base = _first_pixel([tree for _, _, tree in trees], first_pixel, found)
-    others: list[str] = []
+    others, annotated = list[str](), dict[Path, Path]()
     for path, split, tree in trees:
         image = _image_of(path, tree, index, others)
         if image is None:
             problems.add(show(path), f"its image is missing: {tree.findtext('filename') or path.stem}")
             continue
-        objects = [one for one in _objects(path, tree, base, problems) if one]
+        if annotated.setdefault(image, path) != path:
+            problems.add(show(path), f"a second annotation of {show(image)}, beside {show(annotated[image])}")
+            continue
+        objects = list(_objects(path, tree, base, problems))
         found.pictures.append(Picture(image, image.relative_to(root).as_posix(), split, _size(tree), objects))
     if others:
         found.notes.append(f"the file name in the XML is another's; the image of the XML's own name is taken: "
                            f"{listed(others)}.")  # fmt: skip
     if not sets:
-        used = {picture.path for picture in found.pictures}
         for image in index.paths:
-            if image not in used and "evidence" not in image.relative_to(root).parts:
+            if image not in annotated and EVIDENCE not in image.relative_to(root).parts:
                 problems.add(show(image), "no annotation of this name, expected an XML file, one without objects "
                              "where there are none")  # fmt: skip
     found.pictures.sort(key=lambda picture: picture.id)
@@ -98,7 +101,7 @@ def _image_of(path: Path, tree: Any, index: ImageIndex, others: list[str]) -> Pa
     near = [path.parent, *(path.parent.parent / name for name in ("JPEGImages", "images", "Images"))]
     own, named = index.of_stem(path.stem, near), (tree.findtext("filename") or "").strip()
     if own is not None:
-        if named and Path(named.replace("\\", "/")).stem != own.stem:
+        if named and composed(Path(named.replace("\\", "/")).stem) != composed(own.stem):
             others.append(path.name)
         return own
     return index.find(named, near) if named else None
@@ -109,7 +112,7 @@ def _size(tree: Any) -> tuple[int, int] | None:
     return (int(sides[0]), int(sides[1])) if all(side >= 1 for side in sides) else None
 
 
-def _objects(path: Path, tree: Any, base: int, problems: Problems) -> Iterable[Object | None]:
+def _objects(path: Path, tree: Any, base: int, problems: Problems) -> Iterator[Object]:
     for number, one in enumerate(tree.findall("object"), 1):
         name, box = (one.findtext("name") or "").strip(), one.find("bndbox")
         where = f"object {number}" + f" ({name})" * bool(name)
@@ -158,7 +161,7 @@ def _image_sets(root: Path, problems: Problems) -> dict[str, list[str]]:
             lists.pop("trainval", None)
         for stem, path in lists.items():
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-            ids = [line.split()[0] for line in lines if line.strip()]
+            ids = [composed(line.split()[0]) for line in lines if line.strip()]
             found.setdefault(SPLIT_NAMES.get(stem, "train"), []).extend(ids)
     where: dict[str, str] = {}
     for split, ids in found.items():

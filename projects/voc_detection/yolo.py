@@ -2,6 +2,7 @@
 the middle of the box and its sides), and a data.yaml with the names of the classes.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,26 @@ from shared.core.params import read_yaml
 from shared.core.paths import show
 from shared.core.walk import files_below
 from shared.data.split import SPLIT_NAMES
+from shared.image.index import ImageIndex
 
-from .annotations import Found, ImageIndex, Object, Picture, listed, split_of_folders
+from .annotations import Found, Object, Picture, listed, split_of_folders
 
 NAMES = "data.yaml", "dataset.yaml", "classes.txt"
 
 
 def find_yolo(root: Path) -> list[Path]:
     """The file with the names of the classes; another .yaml where it holds `names`."""
-    found = [path for path in files_below(root) if path.suffix.lower() in (".yaml", ".yml") or path.name in NAMES[2:]]
+    found = [path for path in files_below(root) if path.name in NAMES or _holds_names(path)]
     return sorted(found, key=lambda path: (path.name not in NAMES, path.name not in NAMES[:2], path))[:1]
+
+
+def _holds_names(path: Path) -> bool:
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        return False
+    try:
+        return "names" in read_yaml(path)
+    except UserError:
+        return False
 
 
 def read_yolo(root: Path, file: Path, problems: Problems) -> Found:
@@ -32,8 +43,10 @@ def read_yolo(root: Path, file: Path, problems: Problems) -> Found:
     found = Found("YOLO", relative=True)
     tree: dict[str, Any] = {}
     with problems.collect():
-        tree = {"names": file.read_text(encoding="utf-8").split("\n")} if file.suffix == ".txt" else read_yaml(file)
+        tree = _read_lines(file) if file.suffix == ".txt" else read_yaml(file)
         found.classes = _names(file, tree)
+    if not found.classes:  # every label would be unknown
+        return found
     index, without = ImageIndex(root), []
     for image in index.paths:
         labels = _labels_of(image, root)
@@ -51,15 +64,29 @@ def read_yolo(root: Path, file: Path, problems: Problems) -> Found:
     return found
 
 
+def _read_lines(file: Path) -> dict[str, Any]:
+    """A name a line, as data.yaml would have them."""
+    try:
+        return {"names": file.read_text(encoding="utf-8-sig").rstrip().split("\n")}
+    except UnicodeDecodeError as error:
+        raise UserError(f"{show(file)}: byte {error.start + 1} is not UTF-8") from None
+
+
 def _names(file: Path, tree: Mapping[str, Any]) -> list[str]:
+    """The classes by their numbers. Raises UserError where a number has no name, or two have one."""
     names = tree.get("names")
-    if isinstance(names, Mapping):  # index -> name
-        keys = sorted(names, key=int)
-        if [int(key) for key in keys] != list(range(len(keys))):
+    if isinstance(names, Mapping):  # number -> name
+        numbered = {str(number): name for number, name in names.items()}
+        if set(numbered) != {str(number) for number in range(len(names))}:
             raise UserError(f"{show(file)}: names: the classes are not numbered from 0 on without a gap")
-        names = [names[key] for key in keys]
-    if not isinstance(names, list) or not (found := [str(name).strip() for name in names if str(name).strip()]):
-        raise UserError(f"{show(file)}: no classes", expected="names: a list, or index: name")
+        names = [numbered[str(number)] for number in range(len(names))]
+    found = [str(name).strip() for name in names] if isinstance(names, list) else []
+    if not any(found):
+        raise UserError(f"{show(file)}: no classes", expected="names: a list, or number: name")
+    if not all(found):
+        raise UserError(f"{show(file)}: class {found.index('')} has no name")
+    if twice := [name for name, count in Counter(found).items() if count > 1]:
+        raise UserError(f"{show(file)}: two classes of one name: {listed(twice)}")
     return found
 
 
@@ -81,7 +108,7 @@ def _objects(path: Path, classes: list[str], problems: Problems) -> list[Object]
         where = f"{show(path)}, line {number}"
         try:
             label, numbers = int(float(words[0])), [float(word) for word in words[1:]]
-        except ValueError:
+        except (ValueError, OverflowError):  # of infinity
             problems.add(where, f"{line.strip()[:60]!r}: expected class x y width height, all numbers")
             continue
         if not 0 <= label < len(classes):

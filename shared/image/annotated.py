@@ -3,12 +3,14 @@
 L objects.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from shared.core.errors import Problems
 from shared.data.folder import SampleFile
 from shared.image.masks import Labels, Legend
 
@@ -67,3 +69,35 @@ class AnnotatedImages:
     classes: list[str]
     notes: list[str]
     legend: Legend | None = None
+
+
+def group_keys(keys: Sequence[str], names: Sequence[str], pattern: str, problems: Problems) -> list[str]:
+    """A key for each image, so that what belongs together stays in one split: copies of a file have the same key,
+    and images whose names share a match of the pattern. Copies with different matches make one group of both.
+
+    Args:
+        keys: that copies of a file share, see `find_copies`.
+        names: of the images.
+        pattern: a regular expression (prepare.group), searched for in the names; "": copies alone.
+        problems: gets a pattern that is no regular expression.
+
+    >>> group_keys(["a", "b", "a", "c"], ["v1_a", "v1_b", "v2_a", "c"], "^v[0-9]", Problems(""))
+    ['v1', 'v1', 'v1', 'c']
+    """
+    try:
+        matches = [re.search(pattern, name) if pattern else None for name in names]
+    except re.error as error:
+        problems.add("prepare.group", f"{pattern!r} is no regular expression: {error}")
+        return list(keys)
+    groups = [match[0] if match else key for match, key in zip(matches, keys, strict=True)]
+    joined, of_copy = dict[str, str](), dict[str, str]()
+
+    def first(group: str) -> str:
+        """The group that this one was joined to, perhaps by way of others."""
+        while joined.get(group, group) != group:
+            group = joined[group]
+        return group
+
+    for key, group in zip(keys, groups, strict=True):
+        joined[first(group)] = first(of_copy.setdefault(key, group))
+    return [first(group) for group in groups]

@@ -19,6 +19,7 @@ from shared.image.params import Reading
 
 MIN_SIDE_PX = 4  # below, a picture is a tracking pixel or an icon gone wrong, not a sample
 MAX_PIXELS = 80_000_000  # a file of a few KB can claim billions; PIL only raises above 179 million
+WHOLE_PX = 100_000  # larger than any image: none is reduced by decoding
 REDUCING_GAP = 3.0  # a cheap first reduction stops at this multiple of the target, so that nothing is lost visibly
 IMAGE_SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff",
@@ -99,6 +100,19 @@ def load_upright(path: Path, px: int, reading: Reading) -> tuple[Image.Image, Se
         pages = _pages(image)
     even, border = is_even(whole), None if clear else border_level(whole)
     return whole, Seen(show(path), cut_share(whole.size), clear, pages, brightest, end, even, border)
+
+
+def load_whole(path: Path, ground: int, white: float, least_px: int = WHOLE_PX) -> Image.Image:
+    """The whole image upright, RGB, in its own pixels, or reduced by decoding, though not to less than `least_px`.
+
+    Args:
+        ground, white: see `Reading`.
+
+    Raises:
+        UserError: as `read_image`.
+    """
+    reading = Reading(image_size=1024, channels=3, fit="pad", ground=ground, white=white)  # size and fit: not used
+    return load_upright(path, least_px, reading)[0]
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -16,24 +16,15 @@ from shared.image.files import IMAGE_SUFFIXES
 EVIDENCE = "evidence"  # the folder of masks, beside the classes or splits
 NO_CLASS = "images"  # the one class of images without classes
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
-# Names of folders that hold the images of a segmentation set, and what was drawn for each of them.
-_PICTURES = {
-    "image",
-    "images",
-    "img",
-    "imgs",
-    "input",
-    "inputs",
-    "original",
-    "originals",
-    "photo",
-    "photos",
-    "jpegimages",
-}
-_DRAWN = {
-    "mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "segmentations", "gt",
-    "ground_truth", "groundtruth", "target", "targets", "trimap", "trimaps", "segmentationclass", "depth", "edges",
+# Letters of folder names that hold the images of a segmentation set, and what was drawn for each of them
+PICTURES = {
+    "image", "images", "img", "imgs", "input", "inputs", "original", "originals", "photo", "photos", "jpegimages",
 }  # fmt: skip
+DRAWN = {
+    "mask", "masks", "label", "labels", "annot", "annots", "annotation", "annotations", "gt", "groundtruth", "target",
+    "targets", "trimap", "trimaps", "segmentation", "segmentations", "segmentationclass", "labelids",
+}  # fmt: skip
+_LAYERS = DRAWN | {"depth", "edges"}
 
 
 @dataclass(frozen=True)
@@ -99,8 +90,8 @@ def _check_masks(
     root: Path, images: Sequence[SampleFile], classes: Sequence[str], problems: Problems, notes: list[str]
 ) -> None:
     """Folders that hold not classes but layers of the same scenes: images and their masks."""
-    kinds = {name: re.sub("[^a-z]+", "_", name.lower()).strip("_") for name in classes}
-    pictures, drawn = ([name for name in classes if kinds[name] in words] for words in (_PICTURES, _DRAWN))
+    kinds = {name: re.sub("[^a-z]+", "", name.lower()) for name in classes}
+    pictures, drawn = ([name for name in classes if kinds[name] in words] for words in (PICTURES, _LAYERS))
     if pictures and drawn and len(pictures) + len(drawn) == len(classes):
         meant = f"<class>/<image> for classes; masks of objects go to {EVIDENCE}/<class>/<image>"
         problems.add(show(root), f"{' and '.join(classes)} look like images with masks, not classes; expected {meant}")

@@ -27,9 +27,8 @@ LOSSY = {"JPEG", "MPO", "JPEG2000"}  # formats that change values
 _SEPARATED = r"\s*[\s,;:]\s*"
 _LEADING = re.compile(rf"((?:\d+{_SEPARATED}){{1,3}})(\S.*)")
 _TRAILING = re.compile(rf"(.*?\S)((?:{_SEPARATED}\d+){{3}}|\s*[,;:\t]\s*\d+)")  # "wall 2" is a name
-_HEADERS = {
-    "name", "class", "classes", "label", "labels", "id", "value", "r", "g", "b", "red", "green", "blue", "index",
-}  # fmt: skip
+_NAME_HEADERS = {"name", "class", "classes", "label", "labels"}
+_HEADERS = _NAME_HEADERS | {"id", "value", "r", "g", "b", "red", "green", "blue", "index"}
 
 Colour = tuple[int, int, int]
 
@@ -155,9 +154,8 @@ def _lines(path: Path, problems: Problems) -> list[tuple[str, int]]:
         problems.add(show(path), f"cannot be read as UTF-8: {error}")
         return []
     found = [(line.strip(), number) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
-    if found and set(re.split(r"[\W_]+", found[0][0].lower())) <= _HEADERS:
-        return found[1:]
-    return found
+    first = set(re.split(r"[\W_]+", found[0][0].lower())) if found else set()
+    return found[1:] if first <= _HEADERS and first & _NAME_HEADERS else found  # `red` alone is a class
 
 
 def _rows(path: Path, problems: Problems) -> list[tuple[int, list[int], str]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from shared.core.errors import Problems
 from shared.core.paths import show
+from shared.image.masks import MAX_CLASSES
 
 BACKGROUND = "background"  # the class of pixels without an annotation: index 0
 
@@ -61,6 +62,9 @@ def read_coco(path: Path, problems: Problems) -> tuple[list[str], list[Drawn]]:
         if len(unique) < len(listed):
             problems.add(where, f"{len(listed) - len(unique)} of {len(listed)} {kind} have the id of another")
     names = list(dict.fromkeys(name for _, name in ids if name != BACKGROUND))
+    if len(names) >= MAX_CLASSES:
+        problems.add(where, f"{len(names) + 1} classes with the background, expected at most {MAX_CLASSES}")
+        return [], []
     labels = {number: 0 if name == BACKGROUND else 1 + names.index(name) for number, name in ids}
     found: dict[int, list[Outline]] = {number: [] for number in of_image}
     for row, one in enumerate(annotations):
@@ -138,11 +142,21 @@ def draw_outlines(image: Drawn) -> np.ndarray:
 def outline_mask(outline: Outline, height: int, width: int) -> np.ndarray:
     """(H, W) bool: the pixels of an annotation, those of all its polygons."""
     if outline.runs:
-        return np.repeat(np.arange(len(outline.runs)) % 2 == 1, outline.runs).reshape(width, height).T
+        return runs_mask(outline.runs, height, width)
     inside = np.zeros((height, width), bool)
     for polygon in outline.polygons:
         inside |= fill(polygon, height, width)
     return inside
+
+
+def runs_mask(runs: Sequence[int], height: int, width: int) -> np.ndarray:
+    """(H, W) bool from run lengths: how many pixels lie outside, inside, outside, ..., down column after column.
+
+    >>> runs_mask([1, 2, 1], 2, 2).astype(int)
+    array([[0, 1],
+           [1, 0]])
+    """
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
 
 def fill(polygon: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -50,6 +50,10 @@ def test_a_network_of_torchvision_starts_from_a_local_file(tmp_path: Path) -> No
     assert model(torch.rand(2, 3, 64, 80)).shape == (2, 3, 64, 80)
     with pytest.raises(UserError, match="not weights of this network"):
         start_from(build_model(CONFIG), path)
+    for others in ([1.0], {"epoch": 1, "model": {}}):
+        torch.save(others, path)
+        with pytest.raises(UserError, match="not weights of this network"):
+            start_from(build_model(CONFIG), path)
     path.write_bytes(b"no weights")
     with pytest.raises(UserError, match="cannot be read as weights"):
         start_from(model, path)

@@ -1,6 +1,7 @@
 """Every form of images and masks is recognised, and everything wrong with them is said at once."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 from PIL import Image
 
 from projects.pets_segmentation.params import Params, Prepare
-from projects.pets_segmentation.prepare import groups, read, suggest, tables
-from shared.core.errors import Problems, UserError
+from projects.pets_segmentation.prepare import read, suggest, tables
+from shared.core.errors import UserError
 from shared.core.params import load
 from shared.core.paths import ROOT
 from shared.image.masks import IGNORED
@@ -75,9 +76,14 @@ def test_pascal_voc_is_read_by_its_lists(tmp_path: Path) -> None:
         path = tmp_path / "ImageSets/Segmentation" / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    (tmp_path / "ImageSets/Main").mkdir()  # of detection: it names images without masks
+    (tmp_path / "ImageSets/Main/train.txt").write_text("a\nb\nunlisted\n")
     found, _ = read(tmp_path, params())
     assert [pair.split for pair in found.pairs] == ["train", "valid", "test"]
     assert any("1 images that no list names" in note for note in found.notes)
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("b\nc\n")
+    with pytest.raises(UserError, match=r"val\.txt: c, which the list of test names as well"):
+        read(tmp_path, params())
 
 
 def coco(names: list[str], **changes: Any) -> str:
@@ -85,6 +91,15 @@ def coco(names: list[str], **changes: Any) -> str:
     polygon = [[0, 0, 20, 0, 20, 32, 0, 32]]
     one = [{"id": n, "image_id": n, "category_id": 7, "segmentation": polygon} for n in range(len(names))]
     return json.dumps({"images": images, "categories": [{"id": 7, "name": "pet"}], "annotations": one} | changes)
+
+
+def test_names_that_a_system_writes_apart_are_the_same(tmp_path: Path) -> None:
+    apart = unicodedata.normalize("NFD", "größe")
+    write(tmp_path / "masks", {"images/größe.jpg": f"masks/{apart}.png"})
+    assert len(read(tmp_path / "masks", params())[1]) == 1
+    photo(tmp_path / f"coco/{apart}.jpg")
+    (tmp_path / "coco/a.json").write_text(coco(["größe.jpg"]))
+    assert len(read(tmp_path / "coco", params())[1]) == 1
 
 
 def test_coco_polygons_need_no_class_file(tmp_path: Path) -> None:
@@ -186,13 +201,25 @@ def test_copies_and_frames_of_one_video_stay_together(tmp_path: Path) -> None:
     (tmp_path / "images/v0_0.jpg").write_bytes((tmp_path / "images/v4_19.jpg").read_bytes())
     chosen = params(group="^v[0-9]+")
     found, pictures = read(tmp_path, chosen)
-    assert groups(found.pairs, "", Problems(""))[0] == groups(found.pairs, "", Problems(""))[-9 + 8]
     splits = tables(found, pictures, chosen)
     videos = {split: {name.split("/")[1][:2] for name in columns["id"]} for split, columns in splits.items()}
     assert sum(map(len, videos.values())) == len(set().union(*videos.values())) == 5
+    assert any({"v0", "v4"} <= some for some in videos.values()), "a copy ties two videos together"
+
+
+def test_evidence_of_another_size_is_named(tmp_path: Path) -> None:
+    write(tmp_path, FORMS["splits"])
+    mask(tmp_path / "test/evidence/atest.png", size=(39, 32))
+    with pytest.raises(UserError, match=r"evidence/atest\.png: 39x32 px, but its image is 40x32 px"):
+        read(tmp_path, params())
 
 
 def test_suggested_params_fit_the_data(tmp_path: Path) -> None:
     write(tmp_path, FORMS["flat"])
     found = suggest(tmp_path)
     assert (found["prepare.height"], found["prepare.width"], found["prepare.fit"]) == (32, 40, "tile")
+    photo(tmp_path / "small/images/a.png", 0, (20, 24))
+    mask(tmp_path / "small/masks/a.png", size=(20, 24))
+    (tmp_path / "small/classes.txt").write_text(CLASSES)
+    small = suggest(tmp_path / "small")
+    DEFAULTS.model_validate(DEFAULTS.model_dump() | {key: small[f"prepare.{key}"] for key in ("height", "width")})

@@ -14,7 +14,7 @@ from shared.data.batches import Batch
 from shared.image.scenes import box_of
 
 PLAIN = {"flip": False, "flip_vertical": False, "quarter_turns": False, "zoom": 0.0, "shift": 0.0, "colour": 0.0,
-         "mosaic": 0.0, "multi_scale": 0.0}  # fmt: skip
+         "mosaic": 0.0}  # fmt: skip
 SIDE, GROUND = 64, 0
 
 
@@ -69,17 +69,6 @@ def test_boxes_follow_what_is_painted(changes: dict[str, Any]) -> None:
         assert painted(image) == pytest.approx(box[0].tolist(), abs=1.01)
     before = images(16)["boxes"][:, 0]
     assert not torch.allclose(found["boxes"][:, 0], before)
-
-
-def test_a_whole_batch_changes_its_size() -> None:
-    sizes = set()
-    for epoch in (0.1, 0.3, 0.5, 0.7, 0.9):
-        found = changed(images(3), epoch, multi_scale=0.5)
-        sizes.add(found["image"].shape[-1])
-        for image, box in zip(found["image"], found["boxes"], strict=True):
-            assert painted(image) == pytest.approx(box[0].tolist(), abs=1.01)
-    assert len(sizes) > 1
-    assert all(size % 32 == 0 for size in sizes)
 
 
 def test_without_augmentation_nothing_changes() -> None:

@@ -1,16 +1,32 @@
 """The value that is explained, random masks, and the bell that attributions are compared with."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from projects.voc_detection.baseline import blobs, otsu
-from projects.voc_detection.explain import KEPT, box_value, centred_gaussian, inside_boxes, masking, random_masks
+from projects.voc_detection.explain import (
+    KEPT,
+    box_value,
+    centred_gaussian,
+    inside_boxes,
+    masking,
+    questions,
+    random_masks,
+)
 from projects.voc_detection.model import Points
+from projects.voc_detection.prepare import ragged_rows
+from shared.core.errors import UserError
 from shared.data.batches import Batch
+from shared.data.table import Ragged, Table, write_table
 from shared.explain.parts import Subject
 from shared.image.parts import ImageScene
+from shared.training.distributed import local
 
 SIDE = 32
 BOX = [8.0, 4.0, 24.0, 20.0]
@@ -69,6 +85,25 @@ def test_the_bell_stands_in_the_middle_of_the_box() -> None:
     assert abs(row + 0.5 - 12) <= 0.5
     assert abs(column + 0.5 - 16) <= 0.5
     assert bell[4:20, 8:24].sum() > 0.85 * bell.sum()
+
+
+def test_a_model_that_detects_nothing_cannot_be_explained(tmp_path: Path) -> None:
+    class Blind(Bright):
+        def forward(self, images: Tensor) -> Points:
+            return super().forward(images)._replace(logits=torch.full((len(images), 2, 2), -20.0))
+
+    columns = {"image": np.zeros((2, 3, SIDE, SIDE), np.uint8), "boxes": ragged_rows([[BOX], []], np.float32, 4),
+               "label": Ragged.of([[1], []], np.int64), "ignored": Ragged.of([[0], []], np.uint8)}  # fmt: skip
+    write_table(tmp_path / "test", columns)
+    params = SimpleNamespace(
+        evaluate=SimpleNamespace(batch_size=1, max_detections=9, nms_iou=0.6), explain=SimpleNamespace(seed=0)
+    )
+    trained: Any = SimpleNamespace(
+        model=Blind(), params=params, config={"classes": ["a", "b"]}, world=local(),
+        prepared=SimpleNamespace(table=lambda split: Table(tmp_path / split)),
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"no detection with a score of 0\.5 or more in 2 test images"):
+        questions(trained)
 
 
 def test_blobs_are_what_differs_from_the_ground() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
 
@@ -37,13 +38,13 @@ def archive(path: Path, scratch: Path, split: str, name: str) -> str:
 
 
 def test_both_archives_of_a_mirror_make_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = list(fetch.ARCHIVES)
+    names = list(fetch.VOC.files)
     sums = {
         name: archive(tmp_path / "mirror/voc2007" / name, tmp_path, split, f"00{number}")
         for number, (name, split) in enumerate(zip(names, ("train", "test"), strict=True))
     }
     monkeypatch.setenv("DATASET_MIRROR", str(tmp_path / "mirror"))
-    monkeypatch.setattr(fetch, "ARCHIVES", sums)
+    monkeypatch.setattr(fetch, "VOC", replace(fetch.VOC, files=sums))
     (tmp_path / "raw").mkdir()
     fetch.official(tmp_path / "raw", SOURCE)
     assert {path.name for path in (tmp_path / "raw").iterdir()} == {"Annotations", "ImageSets", "JPEGImages"}
@@ -52,7 +53,7 @@ def test_both_archives_of_a_mirror_make_one_folder(tmp_path: Path, monkeypatch: 
         ("000.jpg", "train"),
         ("001.jpg", "test"),
     ]
-    monkeypatch.setattr(fetch, "ARCHIVES", sums | {names[1]: "0" * 32})
+    monkeypatch.setattr(fetch, "VOC", replace(fetch.VOC, files=sums | {names[1]: "0" * 32}))
     (tmp_path / "again").mkdir()
     with pytest.raises(UserError, match="wrong checksum"):
         fetch.official(tmp_path / "again", SOURCE)

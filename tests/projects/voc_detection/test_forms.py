@@ -1,15 +1,17 @@
 """Annotations of every form give the same boxes, and everything that is wrong with them is named at once."""
 
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from projects.voc_detection.prepare import columns_of, read_data, suggest
+from projects.voc_detection.prepare import columns_of, prepare, read_data, suggest
 from shared.core.errors import UserError
 
 from .forms import OBJECTS, PARAMS, coco_tree, counted_from_one, image, voc_xml, write_coco, write_voc, write_yolo
@@ -105,6 +107,26 @@ def test_all_faults_of_voc_are_named_at_once(tmp_path: Path) -> None:
     assert text.count("corners reversed") == 2
 
 
+def test_names_that_a_system_writes_apart_are_the_same(tmp_path: Path) -> None:
+    apart = unicodedata.normalize("NFD", "größe")
+    image(tmp_path / "JPEGImages/größe.png", 0)
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / f"Annotations/{apart}.xml").write_text(voc_xml([("cat", [2, 2, 9, 9])], name=f"{apart}.png"))
+    (tmp_path / "ImageSets/Main").mkdir(parents=True)
+    (tmp_path / "ImageSets/Main/train.txt").write_text("größe\n", encoding="utf-8")
+    found, splits, notes = boxes_of(tmp_path)
+    assert (found, splits) == ({"größe": [("cat", [1, 1, 9, 9])]}, {"größe": "train"})
+    assert not any("another's" in note for note in notes)
+
+
+def test_an_image_has_one_annotation(tmp_path: Path) -> None:
+    write_voc(tmp_path)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/z.xml").write_text(voc_xml([("cat", [1, 1, 5, 5])], name="a.png"))
+    with pytest.raises(UserError, match=r"z\.xml: a second annotation of .*a\.png, beside .*a\.xml"):
+        read_data(tmp_path, PARAMS)
+
+
 def test_faulty_boxes_can_be_left_out(tmp_path: Path) -> None:
     write_voc(tmp_path)
     rows = [("cat", [10, 10, 60, 20]), ("cat", [30, 10, 45, 20]), ("cat", [20, 20, 8, 8]), ("cat", [2, 2, 5, 5])]
@@ -153,6 +175,33 @@ def test_crowds_and_images_without_objects_are_kept(tmp_path: Path) -> None:
     assert any("1 images without objects" in note for note in found.notes)
 
 
+def test_a_json_of_windows_is_read(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    path = tmp_path / "annotations/instances_test2017.json"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert boxes_of(tmp_path)[0]["d"] == [("cat", [1, 1, 39, 29])]
+
+
+@pytest.mark.parametrize(("names", "words"), [
+    ("{cat: 0, dog: 1}", "not numbered from 0"), ("{0: cat, 2: dog}", "not numbered from 0"), ("[]", "no classes"),
+    ("[cat, '', dog]", "class 1 has no name"), ("[cat, dog, cat]", "two classes of one name: cat"),
+])  # fmt: skip
+def test_classes_of_yolo_that_cannot_be_right_are_named_alone(tmp_path: Path, names: str, words: str) -> None:
+    write_yolo(tmp_path)
+    (tmp_path / "data.yaml").write_text(f"names: {names}\n")
+    with pytest.raises(UserError) as caught:
+        read_data(tmp_path, PARAMS)
+    assert len(caught.value.problems) == 1
+    assert words in caught.value.problems[0]
+
+
+def test_a_list_of_classes_may_be_of_windows(tmp_path: Path) -> None:
+    write_yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / "classes.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\n\r\n")
+    assert boxes_of(tmp_path)[0] == OBJECTS
+
+
 def test_all_faults_of_yolo_are_named_at_once(tmp_path: Path) -> None:
     write_yolo(tmp_path)
     (tmp_path / "labels/train/a.txt").write_text("2 .5 .5 .1 .1\n0 .5 .5 .1\nx y\n0 .9 .9 .9 .9\n")
@@ -173,6 +222,9 @@ def test_copies_stay_in_one_split_and_groups_too(tmp_path: Path) -> None:
     assert [Path(picture.id).stem for picture in found.pictures] == ["a", "b", "c", "d", "e"]
     assert keys[0] == keys[4]
     assert len(set(keys)) == 4
+    ab_ce = "^JPEGImages(?=/[ab])|^JPEG(?=Images/[ce])"
+    _, _, keys = read_data(tmp_path, PARAMS.model_copy(update={"group": ab_ce}))
+    assert keys[0] == keys[1] == keys[2] == keys[4] != keys[3], "a and e are copies, so their groups are one"
     _, _, keys = read_data(tmp_path, PARAMS.model_copy(update={"group": "/[bc]"}))
     assert keys[1] != keys[2], "the match itself is the group"
     _, _, keys = read_data(tmp_path, PARAMS.model_copy(update={"group": "JPEGImages/"}))
@@ -181,8 +233,18 @@ def test_copies_stay_in_one_split_and_groups_too(tmp_path: Path) -> None:
 
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     image(tmp_path / "a.png", 0)
+    (tmp_path / "settings.yaml").write_text("a: 1")
     with pytest.raises(UserError, match="no annotations"):
         read_data(tmp_path, PARAMS)
+
+
+def test_a_split_without_an_object_is_refused(tmp_path: Path) -> None:
+    write_voc(tmp_path / "raw", sets=True)
+    (tmp_path / "raw/Annotations/d.xml").write_text(voc_xml([]))
+    project: Any = SimpleNamespace(raw=tmp_path / "raw", prepared=tmp_path / "prepared")
+    with pytest.raises(UserError, match="test: no object in its 1 images"):
+        prepare(project, PARAMS)
+    assert not (tmp_path / "prepared").exists()
 
 
 def test_suggested_params_suit_the_images(tmp_path: Path) -> None:

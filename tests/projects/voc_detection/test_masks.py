@@ -220,7 +220,7 @@ def test_forms_without_masks_are_refused_where_masks_are_asked_for(tmp_path: Pat
 
 @pytest.mark.parametrize("changes", [
     {}, {"flip": True, "flip_vertical": True, "quarter_turns": True, "zoom": 0.3, "shift": 0.1}, {"mosaic": 1.0},
-    {"multi_scale": 0.5}, {"zoom": 0.3, "mosaic": 0.5, "multi_scale": 0.3},
+    {"zoom": 0.3, "mosaic": 0.5},
 ])  # fmt: skip
 def test_masks_follow_what_is_painted(changes: dict[str, Any]) -> None:
     def masked(count: int, first: int = 0) -> dict[str, torch.Tensor]:
@@ -360,6 +360,13 @@ def test_masks_that_were_not_prepared_are_asked_for(table: Table, tmp_path: Path
     with pytest.raises(UserError, match="learns masks") as caught:
         describe(params, Prepared(tmp_path / "prepared"), local())
     assert "prepare.masks=true" in caught.value.fix
+
+
+def test_weights_for_the_net_that_starts_from_scratch_are_refused(table: Table, tmp_path: Path) -> None:
+    write_prepared(tmp_path / "prepared", {"train": {name: table[name] for name in table.names}}, config())
+    params = load(Params, ROOT / "projects/voc_detection/params.yaml", ["train.model.weights=hub"])
+    with pytest.raises(UserError, match=r"hub, but train\.model\.name is compact, which starts from scratch"):
+        describe(params, Prepared(tmp_path / "prepared"), local())
 
 
 def test_predicted_masks_are_drawn_and_read_back_as_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from projects.voc_detection.assign import TOP, assign, detection_loss, pair_ious
+from projects.voc_detection.assign import TOP, assign, detection_loss, ious
 from projects.voc_detection.model import CompactDetector, Points, build_model, detect
 from projects.voc_detection.torchvision_models import TorchvisionDetector, load_pretrained
 from projects.voc_detection.train import loss
@@ -55,8 +55,8 @@ def test_an_object_is_learned_by_at_most_ten_points_inside_of_it() -> None:
     assert found.positive.sum() == TOP
     where = points.places[found.positive[0]]
     assert ((where > 20) & (where < 84)).all()
-    ious = pair_ious(points.boxes, torch.tensor([[[20.0, 20, 84, 84]]]))
-    assert found.target.max() == pytest.approx(ious[found.positive].max().item(), abs=1e-6)
+    overlaps = ious(points.boxes, torch.tensor([20.0, 20, 84, 84]))
+    assert found.target.max() == pytest.approx(overlaps[found.positive].max().item(), abs=1e-6)
 
 
 def test_the_smallest_object_has_a_point_and_padding_has_none() -> None:
@@ -159,9 +159,13 @@ def test_weights_of_a_local_file_start_a_torchvision_detector(
     assert torch.equal(own["backbone.features.0.0.0.weight"], other["backbone.features.0.0.0.weight"])
     with pytest.raises(UserError, match="no such file"):
         load_pretrained(model, "ssdlite", str(tmp_path / "other.pth"))
-    torch.save({"a": torch.zeros(1)}, tmp_path / "wrong.pth")
-    with pytest.raises(UserError, match="fits 0 of"):
-        load_pretrained(model, "ssdlite", str(tmp_path / "wrong.pth"))
+    (tmp_path / "empty.pth").write_bytes(b"")
+    with pytest.raises(UserError, match="not a state dict"):
+        load_pretrained(model, "ssdlite", str(tmp_path / "empty.pth"))
+    for others in ({"a": torch.zeros(1)}, {"epoch": 1}, [1.0]):
+        torch.save(others, tmp_path / "wrong.pth")
+        with pytest.raises(UserError, match="fits 0 of"):
+            load_pretrained(model, "ssdlite", str(tmp_path / "wrong.pth"))
 
 
 def test_an_unknown_detector_is_refused() -> None:

@@ -41,6 +41,8 @@ def mask(folder: Path, values: Any, mode: str | None = None, name: str = "mask.p
         ("7 road\n8 sidewalk\n9 road\n", ["road", "sidewalk"], {7: 0, 8: 1, 9: 0}),
         ("name,id\nroad,7\nsky,300\n", ["road", "sky"], {7: 0, 300: 1}),
         ("# made by hand\n\n1: pet\n2: background\n", ["pet", "background"], {1: 0, 2: 1}),
+        ("red\ngreen\n", ["red", "green"], {0: 0, 1: 1}),
+        ("class\nred\ngreen\n", ["red", "green"], {0: 0, 1: 1}),
     ],
 )
 def test_a_class_file_names_values(tmp_path: Path, text: str, classes: list[str], values: dict[int, int]) -> None:

@@ -91,6 +91,14 @@ def test_a_convex_or_any_polygon_covers_the_pixels_whose_centre_it_holds(points:
     assert (fill(polygon[order], 9, 12) == inside.reshape(9, 12))[clear].all()
 
 
+def test_more_classes_than_indices_are_refused(tmp_path: Path) -> None:
+    many = [{"id": number, "name": f"c{number}"} for number in range(250)]
+    assert len(load(tmp_path, coco(categories=many[:249], annotations=[]))[0]) == 250
+    classes, images, problems = load(tmp_path, coco(categories=many, annotations=[]))
+    assert (classes, images) == ([], [])
+    assert "251 classes with the background, expected at most 250" in problems
+
+
 def test_everything_wrong_is_listed(tmp_path: Path) -> None:
     one = {"id": 7, "image_id": 0, "category_id": 3}
     bad = [

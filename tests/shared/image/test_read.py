@@ -12,7 +12,7 @@ from torch import Tensor
 from shared.core.errors import Problems
 from shared.core.paths import ROOT
 from shared.core.predict import Predict, predict_main, printable
-from shared.image.read import IMAGES, find_images, image_predictor
+from shared.image.read import IMAGES, find_images, image_predictor, name_images
 
 CLASSES = ["cat", "Bär", "飛行機"]
 
@@ -23,7 +23,8 @@ def load(folder: Path | None = None) -> Predict:
     def classify(images: Tensor) -> Tensor:
         return images.float().mean((2, 3)) / 10
 
-    return image_predictor(classify, {"classes": CLASSES, "image_size": 16, "channels": 3})
+    reading = {"image_size": 16, "channels": 3, "fit": "crop", "ground": 128, "white": 65535.0}
+    return image_predictor(classify, {"classes": CLASSES} | reading)
 
 
 def main(*words: object) -> None:
@@ -93,6 +94,34 @@ def test_folders_are_searched_as_prepare_does(photos: Path) -> None:
     (photos / "linked").symlink_to(photos.parent / "more")
     found = find_images([photos], Problems("predict"))
     assert [path.relative_to(photos).as_posix() for path in found] == ["b.png", "linked/c.png", "unter/größe 日本.PNG"]
+
+
+def test_lists_of_files_that_cannot_be_read_are_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"gr\xf6\xdfe.png\n")
+    (tmp_path / "good.txt").write_text(f"{photos / 'b.png'}\r\n", encoding="utf-8-sig")
+    with pytest.raises(SystemExit, match="2"):
+        main("--file", tmp_path / "none.txt", tmp_path / "latin.txt", tmp_path / "good.txt")
+    told = capsys.readouterr()
+    assert "none.txt: no such file" in told.err
+    assert "latin.txt: byte 3 is not UTF-8" in told.err
+    assert told.out.rstrip().endswith("b.png")
+
+
+def test_outputs_are_named_by_the_path_below_the_folder_and_none_overwrites_another(tmp_path: Path) -> None:
+    for name in ("one/frame.01.png", "one/frame.02.png", "one/sub/a.png", "one/sub/a.bmp", "two/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    inputs = [str(tmp_path / name) for name in ("one", "two/a.png", "one/sub/a.png")]
+    problems = Problems("predict")
+    found = name_images(inputs, problems, suffix=False)
+    assert {name.as_posix() for name in found.values()} == {"frame.01", "frame.02", "sub/a", "a"}
+    assert len(problems.found) == 2, "another suffix, and another folder"
+    assert all("the same name as" in problem for problem in problems.found)
+    twice = name_images(inputs[:1] * 2, problems, suffix=True)
+    assert {name.as_posix() for name in twice.values()} == {"frame.01.png", "frame.02.png", "sub/a.png", "sub/a.bmp"}
+    assert len(problems.found) == 2, "a file that is named twice is no other"
 
 
 def test_names_cannot_move_the_cursor() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from shared.data.draws import Draws
 from shared.data.table import Ragged
 from shared.text.pretrained import from_config
-from shared.text.tokens import PAD, Encoder, load_encoder
+from shared.text.tokens import PAD, load_encoder
 from shared.training.weights import load_weights, read_config
 
 from .params import Model
@@ -266,7 +266,7 @@ def build_model(config: dict[str, Any], network: nn.Module | None = None) -> nn.
     encoder, params = load_encoder(config["encoder"]), Model(**config["model"])
     if params.name == "checkpoint":
         network = network or from_config("classifier", config["network"])
-        return CheckpointClassifier(network, encoder.blank, special_ids(encoder))
+        return CheckpointClassifier(network, encoder.blank, encoder.special)
     if params.name == "ngrams":
         return NGramClassifier(params, config["num_ngrams"], encoder.blank, len(config["classes"]))
     return RecurrentClassifier(params, len(encoder), encoder.blank, len(config["classes"]))
@@ -280,10 +280,3 @@ def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     model = build_model(config)
     load_weights(folder, model)
     return model.eval(), config
-
-
-def special_ids(encoder: Encoder) -> list[int]:
-    """Ids of the special tokens that the encoder adds, such as [CLS]."""
-    ids = np.arange(len(encoder))
-    found: list[int] = ids[encoder.is_special(ids)].tolist()
-    return found

@@ -24,9 +24,8 @@ from shared.core.seed import derive
 from shared.data.batches import Batch, Batches, CostBatches, gather
 from shared.data.prepared import Prepared
 from shared.evaluation.records import class_validation
-from shared.text.classes import ENCODER
 from shared.text.pretrained import check_checkpoint, checkpoint_files, load_pretrained
-from shared.text.tokens import load_encoder
+from shared.text.tokens import ENCODER, load_encoder
 from shared.training.distributed import World
 from shared.training.fit import Training, count_steps
 from shared.training.stage import train_stage

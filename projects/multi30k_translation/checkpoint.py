@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from shared.core.errors import UserError
 from shared.text.pretrained import find_checkpoint, from_config, load_pretrained, num_positions
-from shared.text.tokens import checkpoint_pieces
+from shared.text.tokens import checkpoint_errors, checkpoint_pieces
 
 from .pieces import Marks, Pieces, SentencePieces
 
@@ -34,10 +34,8 @@ def pieces_of(name: str, languages: tuple[str, str]) -> Pieces:
     from transformers import AutoConfig  # seconds to import: pieces that are learned must not wait for it
 
     place = find_checkpoint(name)
-    try:
-        config = AutoConfig.from_pretrained(place)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{name}: no checkpoint: {str(error).splitlines()[0]}") from None
+    with checkpoint_errors(f"{name}: no checkpoint", expected="bpe, unigram, a folder, package:<folder>, or a hub id"):
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
     begin = getattr(config, "decoder_start_token_id", None)
     if not config.is_encoder_decoder or begin is None:
         raise UserError(f"{name}: {config.model_type} is no encoder-decoder", expected="such as Marian or T5")
@@ -52,12 +50,9 @@ def _marian(name: str, place: str) -> tuple[SentencePieces, SentencePieces]:
     """Encoders of both sides."""
     from transformers import MarianTokenizer
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), checkpoint_errors(f"{name}: no tokenizer there"):
         warnings.simplefilter("ignore")  # of sacremoses, which would change quotation marks
-        try:
-            found = MarianTokenizer.from_pretrained(place)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{name}: no tokenizer there: {str(error).splitlines()[0]}") from None
+        found = MarianTokenizer.from_pretrained(place)
     if found.separate_vocabs:
         raise UserError(f"{name}: a vocabulary for each side", expected="one for both")
     source, target = (SentencePieces(Path(path).read_bytes(), found.encoder) for path in found.spm_files)
@@ -94,7 +89,7 @@ class CheckpointTranslator(nn.Module):
         """As `model.TransformerTranslator.states`."""
         before = self.network.config._attn_implementation
         if attention is not None:
-            self.network.set_attn_implementation("eager")  # fused kernels do not say where they look
+            self.network.set_attn_implementation("eager")  # fused kernels return no attention weights
         found = self.network.get_decoder()(
             inputs_embeds=inputs,
             encoder_hidden_states=self.read_source(source, mask),
@@ -151,11 +146,12 @@ def load_checkpoint(name: str, pieces: Pieces, max_tokens: int) -> tuple[Checkpo
         raise UserError(f"{name}: its tokenizer has {len(pieces)} pieces, its network {model.embedding.num_embeddings}")
     ids = torch.tensor([pieces.encode(["One."], max_tokens)[0].ids])
     mask, inputs = torch.ones_like(ids, dtype=torch.bool), torch.full_like(ids, pieces.marks.begin)
-    with torch.no_grad():
+    unsupported, known = f"{name}: {config['model_type']} is not supported", "such as Marian or T5"
+    with torch.no_grad(), checkpoint_errors(unsupported, expected=known):
         own = network(input_ids=ids, attention_mask=mask.long(), decoder_input_ids=inputs).logits[mask]
         same = torch.allclose(own, model.score(model(ids, mask, inputs, mask)), rtol=1e-3, atol=1e-3)
     if not same:
-        raise UserError(f"{name}: {config['model_type']} is not supported", expected="such as Marian or T5")
+        raise UserError(unsupported, expected=known)
     return model, config
 
 

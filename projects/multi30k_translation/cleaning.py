@@ -41,10 +41,10 @@ REASONS = {
 def plain(text: str) -> str:
     """A text as the model reads it: on one line, composed (NFC), without control characters.
 
-    >>> plain("a\\u2028 b\\x0b"), plain("12\\xa0cm")
-    ('a b', '12\\xa0cm')
+    >>> plain("a\\u2028 b\\x0b"), plain("12\\xa0cm"), plain("\\x00 a \\x00 b")
+    ('a b', '12\\xa0cm', 'a b')
     """
-    return normalise(SPACES.sub(" ", text).strip(" "))
+    return " ".join(filter(None, normalise(SPACES.sub(" ", text)).split(" ")))  # a control character may part spaces
 
 
 def clean(splits: dict[str, list[Pair]], max_ratio: float) -> tuple[dict[str, list[Pair]], dict[str, Counter[str]]]:
@@ -52,8 +52,8 @@ def clean(splits: dict[str, list[Pair]], max_ratio: float) -> tuple[dict[str, li
 
     An empty side is left out of every split; all else only of train: test data stay as they are.
     """
-    held_out = {pair.source for name, pairs in splits.items() if name != "train" for pair in pairs}
-    kept = {name: [pair for pair in pairs if pair.source and pair.target] for name, pairs in splits.items()}
+    kept = {name: [one for one in pairs if one.source.strip() and one.target.strip()] for name, pairs in splits.items()}
+    held_out = {pair.source for name, pairs in kept.items() if name != "train" for pair in pairs}
     left = {name: Counter({"empty": len(pairs) - len(kept[name])}) for name, pairs in splits.items()}
     swapped = swapped_pairs(kept["train"])
     seen, train = set[tuple[str, str]](), list[Pair]()

@@ -1,22 +1,18 @@
-"""Batches of pairs: what the model reads and what it is to write; many sentences translated at once.
+"""Batches of pairs: what the model reads and what it is to write.
 
 B batch, S source tokens, T target tokens.
 """
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from shared.data.batches import Augment, Batch, Padded, cost_shares
+from shared.data.batches import Augment, Batch
 from shared.data.draws import Draws
-from shared.data.table import Ragged, Table
-from shared.evaluation.records import collect
-from shared.training.distributed import World
+from shared.data.table import Table
 
-from .decoding import Search, translate
 from .pieces import Marks
 
 
@@ -51,19 +47,3 @@ def blanked(tokens: Tensor, chosen: Tensor, marks: Marks) -> Tensor:
     """Tokens with those chosen removed that are pieces of words; both of one shape."""
     special = torch.isin(tokens, torch.tensor([marks.end, *marks.never], device=tokens.device))
     return tokens.masked_fill(chosen & ~special, marks.blank)
-
-
-def translate_all(model: Any, sources: Ragged, search: Search, batch_size: int, world: World) -> list[list[int]]:
-    """Ids of the best translation of every sentence, on the first rank; nothing on the others.
-
-    Args:
-        batch_size: source tokens with padding, times beams, at once.
-    """
-    pad = Padded(sources, world.device)
-
-    def record(index: Tensor) -> dict[str, list[Tensor]]:
-        source, mask = pad(index.to(world.device))
-        return {"ids": [torch.tensor(best.ids) for best, *_ in translate(model, source.long(), mask, search)]}
-
-    records = collect(record, cost_shares(sources.lengths, max(1, batch_size // search.beam), world), world)
-    return [ids.tolist() for ids in records["ids"]] if records else []

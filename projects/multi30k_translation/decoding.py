@@ -8,6 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from shared.data.batches import Padded, cost_shares
+from shared.data.table import Ragged
+from shared.evaluation.records import collect
+from shared.training.distributed import World
+
 from .pieces import Marks
 
 LONGER, MORE = 2.0, 20  # a translation has at most so many times the source's tokens, and so many more
@@ -21,10 +26,10 @@ class Translation(NamedTuple):
 
 
 class Search(NamedTuple):
-    """How translations are looked for.
+    """The settings of a search.
 
     Args:
-        beam: followed at once; 1: greedy.
+        beam: translations of a sentence that are followed at once; 1: greedy.
         length_penalty: exponent a of ((5 + length) / 6)^a, by which log-probabilities are divided (Wu et al. 2016,
             arXiv:1609.08144).
         marks: of the vocabulary.
@@ -73,7 +78,7 @@ def translate(model: Any, source: Tensor, mask: Tensor, search: Search) -> list[
             found.append(Translation(ids, float(top[row, place]) / normal))
             found.sort(key=lambda one: -one.score)
             del found[beams:]
-        scores, order = torch.where(is_end, -torch.inf, top).topk(beams, dim=1)
+        scores, order = torch.where(is_end, -torch.inf, top).topk(min(beams, top.shape[1]), dim=1)
         beam, tokens = beam.gather(1, order), token.gather(1, order)
         stay = []
         for row, (sentence, best) in enumerate(zip(open_, scores[:, 0].tolist(), strict=True)):
@@ -91,6 +96,22 @@ def translate(model: Any, source: Tensor, mask: Tensor, search: Search) -> list[
         history = torch.cat([history[kept[:, None], beam], tokens[:, :, None]], 2)
         model.choose(state, beam, kept)
     return done
+
+
+def translate_all(model: Any, sources: Ragged, search: Search, batch_size: int, world: World) -> list[list[int]]:
+    """Ids of the best translation of every sentence, on the first rank; nothing on the others.
+
+    Args:
+        batch_size: source tokens with padding, times beams, at once.
+    """
+    pad = Padded(sources, world.device)
+
+    def record(index: Tensor) -> dict[str, list[Tensor]]:
+        source, mask = pad(index.to(world.device))
+        return {"ids": [torch.tensor(best.ids) for best, *_ in translate(model, source.long(), mask, search)]}
+
+    records = collect(record, cost_shares(sources.lengths, max(1, batch_size // search.beam), world), world)
+    return [ids.tolist() for ids in records["ids"]] if records else []
 
 
 class Uncached:

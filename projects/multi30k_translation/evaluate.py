@@ -31,13 +31,13 @@ from shared.report.blocks import Block, articles, section, table, text
 from shared.training.stage import Trained, trained_stage
 
 from . import scores
-from .data import translate_all
-from .decoding import Search
+from .decoding import Search, translate_all
 from .model import load_model
 from .params import Params
 from .pieces import Pieces
 
 SLICES = 4  # of equal numbers of sentences, from the shortest to the longest
+FAILURES = {"repetition": "repeat themselves", "copy": "copy the source", "empty": "are empty"}
 
 
 def by_length(
@@ -75,9 +75,6 @@ def summary(metrics: dict[str, Any]) -> list[Block]:
     return [*blocks.headline(metrics), text("; ".join(found) + f". Of the translations {failed}.")]
 
 
-FAILURES = {"repetition": "repeat themselves", "copy": "copy the source", "empty": "are empty"}
-
-
 def main(trained: Trained[Params]) -> None:
     chosen, test = trained.params.evaluate, trained.prepared.table("test")
     pieces = Pieces.of(trained.config["pieces"])
@@ -99,10 +96,10 @@ def main(trained: Trained[Params]) -> None:
         else scores.verbatim(sources, references)
     )
     right, total = scores.kept_share(wanted, outputs)
-    metrics: dict[str, Any] = scores.measure(outputs, references, chosen.seed)
+    metrics: dict[str, Any] = scores.measure(outputs, references, others, chosen.seed)
     metrics |= {"num_samples": len(test), "unit": "sentences", "values_known": known, "num_values": total}
     metrics |= {"value_recall": round(right / total, DIGITS)} if total else {}
-    metrics |= scores.rates(sources, outputs, references) | scores.against(outputs, others, references, chosen.seed)
+    metrics |= scores.rates(sources, outputs, references)
     metrics["source"] = trained.prepared.manifest["source"]
 
     chrf = np.array([CHRF().sentence_score(one, [two]).score for one, two in zip(outputs, references, strict=True)])

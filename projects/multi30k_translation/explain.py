@@ -5,7 +5,8 @@
     python -m projects.multi30k_translation.explain explain.num_scored=200               # closer figures, longer
 
 What is explained are the log-odds of a target word, all its pieces together, after the words before it: of the
-reference where the data knows the alignment, else of the model's own translation.
+reference where the data knows the alignment, else of the model's own translation. Alignments are judged over all words
+of explain.num_aligned sentences, the attributions' tests over one word of each.
 alignment.json holds the alignment error rate of each method (*_alignment_error_rate), of every layer's cross-attention,
 and of random links; the share of attribution on the source (*_source_score), and what attention leaves on END.
 What the other files hold, and which figure means what: shared/explain/stage.py.
@@ -16,28 +17,27 @@ from shared.core.cli import answer_help
 answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from shared.core.errors import UserError
 from shared.core.files import write_json
 from shared.core.seed import derive
 from shared.data.table import Table
 from shared.explain.methods import find_method
 from shared.explain.parts import Subject, random_maps
 from shared.explain.stage import FIGURE_DIGITS, Fact, draw, explain
+from shared.report import blocks
 from shared.report.blocks import Block, cell, section, table, text
-from shared.text.parts import TextScene
 from shared.text.show import show
 from shared.training.distributed import local
 from shared.training.stage import Trained, trained_stage
 
 from . import words
-from .data import translate_all
-from .decoding import Search
+from .decoding import Search, translate_all
 from .model import load_model
 from .params import Params
 from .pieces import Pieces
@@ -48,7 +48,7 @@ LEAST_SHARE = 0.05  # smaller ones are left blank in a grid
 
 
 def sentences(trained: Trained[Params], split: Table, pieces: Pieces, count: int, seed: int) -> list[Forced]:
-    """Some sentences of a split with the translation that is explained."""
+    """Some sentences of a split with the translation that is explained. Raises UserError where all are empty."""
     rows = draw(len(split), seed)[:count]
     sources, references = split.strings("source_text"), split.strings("target_text")
     if "alignment" in split:
@@ -59,7 +59,9 @@ def sentences(trained: Trained[Params], split: Table, pieces: Pieces, count: int
     found = translate_all(
         trained.model, ids, search, trained.params.evaluate.batch_size, local(trained.world.device.type)
     )
-    texts = [pieces.decode(ids) for ids in found]
+    texts = [pieces.decode(ids).strip() for ids in found]
+    if not any(texts):
+        raise UserError(f"explain: all {len(texts)} translations are empty", fix="train longer, or check the data")
     return [Forced(sources[row], text, None) for row, text in zip(rows.tolist(), texts, strict=True) if text]
 
 
@@ -116,8 +118,6 @@ def alignment_blocks(figures: Mapping[str, Any], titles: Mapping[str, str], grid
 
 def main(trained: Trained[Params]) -> None:
     chosen, splits = trained.params.explain, trained.prepared.splits
-    if not trained.world.is_first:
-        return
     pieces = Pieces.of(trained.config["pieces"])
 
     def subject_of(split: str) -> tuple[Subject, Questions]:
@@ -140,10 +140,10 @@ def main(trained: Trained[Params]) -> None:
     results = trained.project.results("explain")
     write_json(results / "alignment.json", figures)
 
-    def show_all(scene: TextScene, drawn: Mapping[str, Tensor], said: Sequence[Fact], folder: Path) -> list[Block]:
-        return [*show(scene, drawn, said, folder), *alignment_blocks(figures, titles, grids)]
-
-    order = torch.from_numpy(np.random.default_rng(derive(chosen.seed, "questions")).permutation(len(subject)))
+    one_each: dict[int, int] = {}  # sentence -> a word of it: the tests take their questions for independent
+    for row in np.random.default_rng(derive(chosen.seed, "questions")).permutation(len(subject)).tolist():
+        one_each.setdefault(asked.sentence[row], row)
+    order = torch.tensor(list(one_each.values()))
     facts: list[Fact] = []
     for row, share in zip(order.tolist(), subject.full.sigmoid()[order].tolist(), strict=True):
         word = asked.names[asked.sentence[row]][1][asked.word[row]]
@@ -154,15 +154,16 @@ def main(trained: Trained[Params]) -> None:
         words.value,
         facts,
         methods=methods,
-        show=show_all,
+        show=show,
         unit="target words",
         part="words",
         note="Left of the arrow is the source, right of it what was written before the word in question.",
     )
+    blocks.append(results, alignment_blocks(figures, titles, grids))
     for name, title in titles.items():
         if figures["num_links"]:
             print(f"{title:32}alignment error rate {figures[f'{name}_alignment_error_rate']:.3f}")
 
 
 if __name__ == "__main__":
-    trained_stage(main, load_model, Params, __file__)
+    trained_stage(main, load_model, Params, __file__, alone=True)

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from shared.core.errors import UserError
 from shared.training.weights import load_weights, read_config
 
-from .checkpoint import empty_checkpoint
+from .checkpoint import State, empty_checkpoint
 from .params import Model
 from .pieces import Pieces
 
-State = dict[str, Any]
 MANY_PLACES = 512  # whose sines are kept
 STEPS_AT_ONCE = 16  # for which room is made: with one at a time all that is kept would be copied at every step
 
@@ -48,7 +48,7 @@ class Translator(Protocol):
 
 
 class Dropout(nn.Module):
-    """What nn.Dropout does, of a probability that is a multiple of 1/256. On a CPU torch draws a number an element, on
+    """nn.Dropout, its probability rounded to a multiple of 1/256. On a CPU torch draws a number for each element, on
     one core, which took a fifth of a step; here eight elements share the bytes of one number."""
 
     def __init__(self, probability: float) -> None:
@@ -103,7 +103,7 @@ class Attention(nn.Module):
         return joined
 
     def weights(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, L): how the attention is shared out, mean over heads."""
+        """(B, T, L): the attention weights, mean over heads."""
         scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
         return scores.masked_fill(~mask, -torch.inf).softmax(3).mean(1)
 
@@ -111,7 +111,7 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """Pre-norm (Xiong et al. 2020, arXiv:2002.04745): attention to itself, to the source (decoder), two linear maps.
 
-    Dropout is of what each of them adds, as Vaswani et al. have it.
+    Dropout applies to what each of them adds, as in Vaswani et al.
     """
 
     def __init__(self, params: Model, is_decoder: bool) -> None:
@@ -281,8 +281,8 @@ class RecurrentTranslator(nn.Module):
     def step(
         self, vector: Tensor, hidden: Tensor, memory: Tensor, key: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Vectors of the last tokens and states (B, K, D) -> the next states, what is scored (B, K, D), and how the
-        attention is shared out (B, K, S)."""
+        """Vectors of the last tokens and states (B, K, D) -> the next states, what is scored (B, K, D), and the
+        attention weights (B, K, S)."""
         energy = self.energy(torch.tanh(key[:, None] + self.query(hidden)[:, :, None]))[..., 0]
         weights = energy.masked_fill(~mask[:, None], -torch.inf).softmax(2)
         context = weights @ memory
@@ -326,10 +326,16 @@ class RecurrentTranslator(nn.Module):
 
 
 def build_model(config: dict[str, Any]) -> nn.Module:
-    """The network that a config (see `load_model`) describes, with random weights from torch's generator."""
+    """The network that a config (see `load_model`) describes, with random weights from torch's generator. Raises
+    UserError where heads do not divide a vector."""
     params = Model(**config["model"])
     if params.name == "checkpoint":
         return empty_checkpoint(config["network"])
+    if params.name == "transformer" and params.width % params.num_heads:
+        raise UserError(
+            f"train.model.num_heads: {params.num_heads} heads cannot share a vector of {params.width} equally",
+            expected="a divisor of train.model.width",
+        )
     kind = TransformerTranslator if params.name == "transformer" else RecurrentTranslator
     return kind(params, len(Pieces.of(config["pieces"])))
 

@@ -5,6 +5,7 @@ goes on after what is wrong, which is noted with file and line.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,8 +67,7 @@ def read_pairs(root: Path, languages: Languages, problems: Problems, notes: Prob
             for number, source, target in READERS[suffix](path, languages, problems, notes):
                 found.append(Pair(path.name, number, source, target, split_of(path)))
         elif suffix.removeprefix(".") in map(str.lower, languages):
-            stem = path.name.removesuffix(".gz").rpartition(".")[0]
-            aligned.setdefault(stem, {})[suffix.removeprefix(".")] = path
+            aligned.setdefault(_stem(path), {})[suffix.removeprefix(".")] = path
     for path, advice in find_unread(root):
         problems.add(show(path), advice)
     for stem, sides in aligned.items():
@@ -79,18 +79,25 @@ def read_pairs(root: Path, languages: Languages, problems: Problems, notes: Prob
 
 
 def languages_of(root: Path) -> Languages:
-    """The languages that files are named by, or a TMX names; English is the source where it is one of two. en and de
-    where neither says it."""
-    found: list[str] = []
+    """The languages that two files of one name are named by, or a TMX names; English is the source where it is one of
+    two. en and de where neither says it."""
+    found: set[str] = set()
+    beside: dict[str, set[str]] = defaultdict(set)  # name -> the codes of languages that may be its suffixes
     for path in _files(root):
         suffix = suffix_of(path)
         if suffix == ".tmx":
-            tree = _tree(path, Problems(""), Problems(""))
-            found += [] if tree is None else list(dict.fromkeys(_language(one)[:2] for one in tree.iter("tuv")))
+            if (tree := _tree(path, Problems(""), Problems(""))) is not None:
+                found |= {_language(one).split("-")[0] for one in tree.iter("tuv")}
         elif suffix not in READERS and 3 <= len(suffix) <= 4:
-            found.append(suffix.removeprefix("."))
-    names = sorted(set(filter(str.isalpha, found)), key=lambda name: (name != "en", name))
+            beside[_stem(path)].add(suffix.removeprefix("."))
+    found = found.union(*(codes for codes in beside.values() if len(codes) > 1))  # a README.md stands alone
+    names = sorted(filter(str.isalpha, found), key=lambda name: (name != "en", name))
     return (names[0], names[1]) if len(names) == 2 else ("en", "de")
+
+
+def _stem(path: Path) -> str:
+    """What two aligned files have in common: train of train.en and train.de.gz."""
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).stem
 
 
 def _files(root: Path) -> list[Path]:

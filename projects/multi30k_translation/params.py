@@ -61,7 +61,7 @@ class Evaluate(Section):
 
 
 class ExplainWords(Explain):
-    num_aligned: int = Field(ge=1)  # sentences over which the alignment error rate is measured
+    num_aligned: int = Field(ge=1)  # sentences: all their words are aligned, one of each is scored
 
 
 class Params(Section):

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 
 from shared.text.tokens import Encoded, PieceEncoder, load_encoder
 
+PIECES = "pieces.json"  # beside prepared pairs: the config of `Pieces`
 PAD, UNKNOWN, BEGIN, END = range(4)  # of a learned vocabulary
 SPECIALS = ["<pad>", "<unk>", "<s>", "</s>"]
 LEARNED = "bpe", "unigram"
@@ -19,13 +20,13 @@ SPACE = "\u2581"  # in SentencePiece's pieces
 
 
 class Marks(NamedTuple):
-    """Ids with a meaning of their own.
+    """Ids of special pieces.
 
     Args:
-        begin: what the decoder reads first.
-        end: the last of a side.
-        blank: what stands where a word was removed.
-        never: those that no translation holds.
+        begin: the first that the decoder reads.
+        end: the last of every side.
+        blank: replaces a word that is removed.
+        never: pieces that no translation contains.
     """
 
     begin: int = BEGIN
@@ -69,7 +70,7 @@ class Pieces:
 
     Args:
         source, target: encoder of each side, often the same one.
-        marks: ids with a meaning of their own.
+        marks: ids of special pieces.
         prefix: what a checkpoint wants before every source, such as "translate English to German: ".
     """
 

@@ -16,16 +16,15 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from shared.core.cli import errors_for_people
 from shared.core.errors import Problems
 from shared.core.paths import Project
-from shared.core.predict import Predict, printable
+from shared.core.predict import STANDARD_INPUT, Predict, numbered_lines, printable
 
-AT_ONCE = 64  # lines
+AT_ONCE = 64  # lines at most: a file's first translations are there before its last line is read
 BATCH_TOKENS = 4096  # source tokens with padding, times beams, decoded at once
 BEAM, LENGTH_PENALTY = 4, 1.0
 
@@ -42,9 +41,7 @@ def load_predictor(folder: Path | None = None, *, beam: int = BEAM, best: int = 
     Raises:
         UserError: there are no weights, with the command that makes them.
     """
-    import torch  # these take seconds: --help must not wait for them
-
-    from shared.data.batches import Padded, cost_shares
+    from shared.data.batches import Padded, cost_shares  # these take seconds: --help must not wait for them
     from shared.data.table import Ragged
     from shared.training.distributed import local
 
@@ -71,38 +68,31 @@ def load_predictor(folder: Path | None = None, *, beam: int = BEAM, best: int = 
                     found[row] = ranked[0] | ({"best": ranked[:best]} if best > 1 else {}) | cut
         return found
 
-    with torch.inference_mode():
-        predict(["."])  # fails now rather than at the first line
     return predict
 
 
 Line = tuple[str, str | None]  # where it is from; None: it cannot be decoded
 
 
-def lines_of(name: str, stream: BinaryIO, problems: Problems) -> Iterator[Line]:
-    """The lines of a file: it is split at \\n alone, whatever else Python would take for an end."""
-    for number, raw in enumerate(stream, 1):
-        raw = raw.removesuffix(b"\n").removesuffix(b"\r")
-        where = f"{name}:{number}"
-        try:
-            yield where, raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            problems.add(where, f"byte {error.start + 1} is not UTF-8; translated as an empty line")
-            yield where, None
+def decode(name: str, number: int, raw: bytes, problems: Problems) -> Line:
+    """A line of a file without its end."""
+    where = f"{name}:{number}"
+    try:
+        return where, raw.removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        problems.add(where, f"byte {error.start + 1} is not UTF-8; translated as an empty line")
+        return where, None
 
 
-def inputs(arguments: argparse.Namespace, problems: Problems) -> Iterator[Line]:
-    """Sentences of the command line, of files, or of standard input where there are neither."""
-    for word in arguments.inputs:
-        yield repr(printable(word)[:40]), word
-    for path in arguments.file:
+def inputs(arguments: argparse.Namespace, problems: Problems) -> Iterator[Sequence[Line]]:
+    """Sentences of the command line, of files, or of standard input where there are neither: those that are there."""
+    yield [(repr(printable(word)[:40]), word) for word in arguments.inputs]
+    for path in arguments.file or ([] if arguments.inputs else [STANDARD_INPUT]):
         try:
-            with path.open("rb") as stream:
-                yield from lines_of(str(path), stream, problems)
+            for lines in numbered_lines(path):
+                yield [decode(str(path), number, raw, problems) for number, raw in lines]
         except OSError as error:
             problems.add(path, (error.strerror or str(error)).lower())
-    if not arguments.inputs and not arguments.file:
-        yield from lines_of("-", sys.stdin.buffer, problems)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -121,9 +111,8 @@ def main(words: Sequence[str] | None = None) -> None:
     with errors_for_people():
         predict = load_predictor(arguments.model, beam=arguments.beam, best=arguments.best)
         problems = Problems("predict")
-        lines = inputs(arguments, problems)
-        at_once = AT_ONCE if arguments.file or not sys.stdin.isatty() else 1
-        while some := list(islice(lines, at_once)):
+        arrived = inputs(arguments, problems)
+        for some in (lines[start : start + AT_ONCE] for lines in arrived for start in range(0, len(lines), AT_ONCE)):
             for (where, source), found in zip(some, predict([text or "" for _, text in some]), strict=True):
                 if "num_cut" in found:
                     print(f"{where}: {found['num_cut']:,} tokens too long, the rest is cut off", file=sys.stderr)

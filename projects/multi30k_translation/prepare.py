@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.cli import run_stage
+from shared.core.cli import load_params, run_stage
 from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
 from shared.data.source import source_of
@@ -40,9 +40,8 @@ from .checkpoint import pieces_of
 from .cleaning import REASONS, TOO_LONG, check_sides, clean, plain
 from .pairs import Pair, languages_of, read_pairs
 from .params import Params, Prepare
-from .pieces import LEARNED, learn_pieces
+from .pieces import LEARNED, PIECES, learn_pieces
 
-PIECES = "pieces.json"
 UPDATES, BATCH = 1500, 4096  # what is suggested: about what the sample takes
 
 
@@ -139,10 +138,8 @@ def write(folder: Path, data: Read, params: Prepare) -> None:
 def suggest(root: Path) -> dict[str, Any]:
     """The params that suit sentence pairs of one's own. Raises one UserError with everything that is wrong."""
     source, target = languages_of(root)
-    params = Prepare(
-        seed=0, source_language=source, target_language=target, valid_fraction=0.05, test_fraction=0.1,
-        pieces="bpe", num_pieces=600, max_tokens=128, max_ratio=4.0,
-    )  # fmt: skip
+    params = load_params(Params, __file__, []).prepare
+    params = params.model_copy(update={"source_language": source, "target_language": target})
     tokens = sum(len(pair.source) + len(pair.target) for pair in read(root, params).splits["train"]) // 3
     return {
         "prepare.source_language": source,

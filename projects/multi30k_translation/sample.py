@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from datetime import date, time
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from babel import Locale
@@ -79,6 +79,7 @@ CHOICES = {
 }  # fmt: skip
 CHOICE = re.compile(r"([^/]+)/(\S+) ?")
 Rng = np.random.Generator
+T = TypeVar("T")
 
 
 class Unit(NamedTuple):
@@ -89,12 +90,15 @@ class Unit(NamedTuple):
     value: bool = False
 
 
+Units = dict[str, Unit]  # by their slots in the rules
+
+
 def in_both(write: Callable[[str], str], value: bool = False) -> Unit:
     """The same in both languages."""
     return Unit(write(EN), write(DE), value)
 
 
-Rule = tuple[str, str, Callable[["Draw"], dict[str, Unit]]]
+Rule = tuple[str, str, Callable[["Draw"], Units]]  # English, German, and what draws their units, perhaps more
 
 
 class Draw:
@@ -103,7 +107,7 @@ class Draw:
     def __init__(self, rng: Rng, split: str) -> None:
         self.rng, self.split = rng, split
 
-    def one(self, choices: Sequence[str]) -> str:
+    def one(self, choices: Sequence[T]) -> T:
         return choices[int(self.rng.integers(len(choices)))]
 
     def mine(self, make: Callable[[], tuple[int, ...]]) -> tuple[int, ...]:
@@ -118,6 +122,10 @@ class Draw:
         """A number, as likely of few digits as of many."""
         return self.mine(lambda: (int(np.exp(self.rng.uniform(np.log(low), np.log(high)))),))[0]
 
+    def evenly(self, *ranges: tuple[int, int]) -> tuple[int, ...]:
+        """A number of each range, whose end is not included; all are equally likely."""
+        return self.mine(lambda: tuple(int(self.rng.integers(*ends)) for ends in ranges))
+
     def country(self) -> Unit:
         code = self.one(COUNTRIES.split())
         return in_both(lambda name: str(Locale(name).territories[code]))
@@ -127,23 +135,20 @@ class Draw:
         return [in_both(lambda name, code=code: str(Locale(name).languages[code])) for code in codes]  # type: ignore[misc]
 
     def day(self) -> date:
-        return date(
-            *self.mine(lambda: tuple(int(self.rng.integers(*ends)) for ends in ((1950, 2050), (1, 13), (1, 29))))
-        )
+        return date(*self.evenly((1950, 2050), (1, 13), (1, 29)))
 
     def hour(self) -> Unit:
         """On the minute, as "h:mm a" and "HH:mm"."""
-        hour, minute = self.mine(lambda: (int(self.rng.integers(24)), int(self.rng.integers(60))))
+        hour, minute = self.evenly((0, 24), (0, 60))
         found = time(hour, minute)
         return in_both(lambda name: format_time(found, "short", locale=name), value=True)
 
     def amount(self) -> Unit:
-        currency = self.one(CURRENCIES)
-        (cents,) = self.mine(lambda: (int(np.exp(self.rng.uniform(np.log(100), np.log(9_999_999)))),))
+        currency, cents = self.one(CURRENCIES), self.whole(100, 9_999_999)
         return in_both(lambda name: format_currency(cents / 100, currency, locale=name), value=True)
 
     def percent(self) -> Unit:
-        (tenths,) = self.mine(lambda: (int(self.rng.integers(1, 1000)),))
+        (tenths,) = self.evenly((1, 1000))
         patterns = {EN: "#,##0.0%", DE: "#,##0.0 %"}
         return in_both(lambda name: format_percent(tenths / 1000, patterns[name], locale=name), value=True)
 
@@ -164,87 +169,79 @@ class Draw:
         number = int(self.rng.integers(7))
         return in_both(lambda name: get_day_names("wide", locale=name)[number])
 
-    def thing(self) -> tuple[Unit, Unit, Unit]:
+    def thing(self) -> Units:
         """Its article in the accusative, its singular, its plural."""
-        en, german, many, several = THINGS[int(self.rng.integers(len(THINGS)))]
+        en, german, many, several = self.one(THINGS)
         article, noun = german.split(" ")
-        return Unit("the", article), Unit(en, noun), Unit(many, several)
+        return {"article": Unit("the", article), "thing": Unit(en, noun), "things": Unit(many, several)}
 
-    def event(self) -> tuple[Unit, Unit]:
+    def event(self) -> Units:
         """Its article in the nominative, and its noun."""
-        en, german = EVENTS[int(self.rng.integers(len(EVENTS)))]
+        en, german = self.one(EVENTS)
         article, noun = german.split(" ")
-        return Unit("the", article), Unit(en, noun)
+        return {"article": Unit("the", article), "event": Unit(en, noun)}
 
-    def person(self) -> tuple[Unit, Unit]:
+    def person(self) -> Units:
         """A name, and who does what comes next: he or she, or somebody else."""
-        kind = int(self.rng.integers(2))
-        names = (FEMALE, MALE)[kind]
-        first, other = names[int(self.rng.integers(len(names)))], self.one(FEMALE + MALE)
-        pronoun = (Unit("she", "sie"), Unit("he", "er"))[kind]
-        return Unit(first, first), pronoun if self.rng.random() < 0.5 or other == first else Unit(other, other)
+        names, pronoun = self.one(((FEMALE, Unit("she", "sie")), (MALE, Unit("he", "er"))))
+        first, other = self.one(names), self.one(FEMALE + MALE)
+        who = pronoun if self.rng.random() < 0.5 or other == first else Unit(other, other)
+        return {"name": Unit(first, first), "who": who}
 
-    def choice(self, name: str) -> Unit:
-        """One of CHOICES."""
-        return Unit(*self.rng.choice(CHOICE.findall(CHOICES[name])).tolist())
+    def choices(self, *names: str) -> Units:
+        """One of each of these CHOICES."""
+        return {name: Unit(*self.rng.choice(CHOICE.findall(CHOICES[name])).tolist()) for name in names}
 
-    def verb(self, verbs: Verbs, perfect: str, several: bool) -> dict[str, Unit]:
+    def verb(self, verbs: Verbs, perfect: str, several: bool) -> Units:
         """In the past, or with a modal verb: {does} in English, {aux} and {main} in German."""
-        past, base, participle, infinitive = verbs[int(self.rng.integers(len(verbs)))]
+        past, base, participle, infinitive = self.one(verbs)
         if self.rng.random() < 0.4:
             return {"does": Unit(past, ""), "aux": Unit("", perfect), "main": Unit("", participle)}
-        modal = MODALS[int(self.rng.integers(len(MODALS)))]
+        modal = self.one(MODALS)
         aux = Unit("", modal[1 + several])
         return {"does": Unit(f"{modal[0]} {base}", ""), "aux": aux, "main": Unit("", infinitive)}
 
 
-def deals(draw: Draw) -> dict[str, Unit]:
-    article, noun, _ = draw.thing()
-    units = {"name": draw.person()[0], "amount": draw.amount(), "article": article, "thing": noun}
-    return units | draw.verb(DEALS, "hat", several=False)
+def deals(draw: Draw) -> Units:
+    return draw.thing() | draw.person() | {"amount": draw.amount()} | draw.verb(DEALS, "hat", several=False)
 
 
-def runs(draw: Draw) -> dict[str, Unit]:
-    article, noun = draw.event()
-    units = {"article": article, "event": noun, "runs": draw.choice("runs"), "country": draw.country()}
+def runs(draw: Draw) -> Units:
+    units = draw.event() | draw.choices("runs") | {"country": draw.country()}
     return units | {"time": draw.hour(), "weekday": draw.weekday()}
 
 
-def knows(draw: Draw) -> dict[str, Unit]:
-    (name, who), (first, second, third), verb = draw.person(), draw.languages(3), draw.choice("knows")
-    units = {"name": name, "who": who, "first": first, "second": second, "third": third, "verb": verb}
+def knows(draw: Draw) -> Units:
+    units, (first, second, third), verb = draw.person(), draw.languages(3), draw.choices("knows")["knows"]
+    units |= {"first": first, "second": second, "third": third, "verb": verb}
     units |= {"base": Unit(verb.en[:-1], verb.de)}  # she speaks, she does not speak
-    return units | {key: draw.choice(key) for key in ("knows", "and", "but")}
+    return units | draw.choices("knows", "and", "but")
 
 
-def talks(draw: Draw) -> dict[str, Unit]:
+def talks(draw: Draw) -> Units:
     units = {"number": draw.number(), "country": draw.country(), "language": draw.languages(1)[0]}
-    units |= {key: draw.choice(key) for key in ("people", "whom")}
-    return units | draw.verb(TALKS, "haben", several=True)
+    return units | draw.choices("people", "whom") | draw.verb(TALKS, "haben", several=True)
 
 
-def delivers(draw: Draw) -> dict[str, Unit]:
-    units = {"number": draw.number(), "things": draw.thing()[2], "country": draw.country()}
-    return units | {key: draw.choice(key) for key in ("we", "must", "deliver")}
+def delivers(draw: Draw) -> Units:
+    units = {"number": draw.number()} | draw.thing() | {"country": draw.country()}
+    return units | draw.choices("we", "must", "deliver")
 
 
-def waits(draw: Draw) -> dict[str, Unit]:
-    article, noun = draw.event()
-    units = {"name": draw.person()[0], "article": article, "event": noun, "time": draw.hour()}
-    return units | {"weekday": draw.weekday()} | {key: draw.choice(key) for key in ("waits", "because", "runs")}
+def waits(draw: Draw) -> Units:
+    units = draw.event() | draw.person() | {"time": draw.hour(), "weekday": draw.weekday()}
+    return units | draw.choices("waits", "because", "runs")
 
 
-def moves(draw: Draw) -> dict[str, Unit]:
+def moves(draw: Draw) -> Units:
     change = draw.percent() if draw.rng.random() < 0.5 else draw.amount()
     units = {"country": draw.country(), "change": change, "month": draw.month()}
-    units |= {key: draw.choice(key) for key in ("whose", "prices")}
-    return units | draw.verb(MOVES, "sind", several=True)
+    return units | draw.choices("whose", "prices") | draw.verb(MOVES, "sind", several=True)
 
 
-def wants(draw: Draw) -> dict[str, Unit]:
-    name, who = draw.person()
-    units = {"name": name, "who": who, "number": draw.number(), "things": draw.thing()[2], "amount": draw.amount()}
-    return units | {key: draw.choice(key) for key in ("wants", "buy", "because", "leaves")}
+def wants(draw: Draw) -> Units:
+    units = draw.person() | {"number": draw.number()} | draw.thing() | {"amount": draw.amount()}
+    return units | draw.choices("wants", "buy", "because", "leaves")
 
 
 # {slot} stands for a unit, {day} for a date, [words|key] for words; what has one key in both languages is aligned, in
@@ -308,7 +305,7 @@ class Filled(NamedTuple):
     values: list[str]
 
 
-def fill(pattern: str, units: dict[str, Unit], day: date, language: str) -> Filled:
+def fill(pattern: str, units: Units, day: date, language: str) -> Filled:
     """A pattern of RULES with its units, without parentheses."""
     text, places, values = "", dict[str, list[list[int]]](), list[str]()
     for slot, keys, words, word_keys, plain in PIECE.findall(pattern):
@@ -331,7 +328,7 @@ def make_pair(rng: Rng, split: str) -> tuple[str, str, dict[str, object]]:
     """English, German, and what is known: alignment [[source start, end, target start, end], ...] in characters, and
     the values that the German must hold."""
     draw = Draw(rng, split)
-    english, german, choose = RULES[int(rng.integers(len(RULES)))]
+    english, german, choose = draw.one(RULES)
     units, day = choose(draw), draw.day()
     kept = {name: rng.random() < KEPT for _, name, _ in OPTIONAL.findall(english)}
 
@@ -353,7 +350,7 @@ def write_sample(folder: Path, params: Fetch) -> None:
     for number, split in enumerate(("train", "valid", "test")):
         rng = np.random.default_rng([params.seed, number])
         pairs = [make_pair(rng, split) for _ in range(getattr(params, f"num_{split}"))]
-        for suffix, lines in zip((EN, DE), list(zip(*pairs, strict=True))[:2], strict=True):
+        english, german, known = zip(*pairs, strict=True)
+        evidence = [json.dumps(one, ensure_ascii=False) for one in known]
+        for suffix, lines in ((EN, english), (DE, german), ("evidence.jsonl", evidence)):
             (folder / f"{split}.{suffix}").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-        known = "\n".join(json.dumps(pair[2], ensure_ascii=False) for pair in pairs)
-        (folder / f"{split}.evidence.jsonl").write_text(known + "\n", encoding="utf-8", newline="\n")

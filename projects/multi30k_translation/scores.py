@@ -1,19 +1,19 @@
 """Figures of translations: sacrebleu's, and what it does not give: paired intervals, values, rates, baselines.
 
-N sentences, W resamples.
+N sentences.
 """
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 
-from shared.core.seed import derive
-from shared.evaluation.intervals import DIGITS, LEVEL
+from shared.evaluation.comparison import corpus_metric
+from shared.evaluation.intervals import DIGITS
 
-RESAMPLES = 1000
 ORDER = 4  # longest n-gram of BLEU
 WORD = re.compile(r"\w+|[^\w\s]")
 KEPT = re.compile(r"https?://\S+|\{\w*\}|%\w\b|<\w+/?>|\d+(?:[.,:]\d+)*")  # URLs, placeholders, tags, numbers
@@ -28,57 +28,32 @@ def statistics(outputs: Sequence[str], references: Sequence[str]) -> np.ndarray:
     return np.array(rows, np.float64).reshape(-1, 2 * ORDER + 2)
 
 
-def bleu_of(sums: np.ndarray) -> float:
-    """BLEU in percent of summed statistics (10,), as sacrebleu computes it of a corpus."""
-    counts, totals = sums[:ORDER].astype(int).tolist(), sums[ORDER : 2 * ORDER].astype(int).tolist()
-    return float(BLEU.compute_bleu(counts, totals, int(sums[-2]), int(sums[-1]), smooth_method="exp").score)
+def bleu_of(sums: np.ndarray) -> np.ndarray:
+    """(..., 10) summed statistics -> (...) BLEU in percent, as sacrebleu computes it of a corpus."""
+
+    def of_one(sums: np.ndarray) -> float:
+        counts, totals = sums[:ORDER].astype(int).tolist(), sums[ORDER : 2 * ORDER].astype(int).tolist()
+        return float(BLEU.compute_bleu(counts, totals, int(sums[-2]), int(sums[-1]), smooth_method="exp").score)
+
+    found: np.ndarray = np.apply_along_axis(of_one, -1, sums)
+    return found
 
 
-def resampled(stats: np.ndarray, seed: int) -> np.ndarray:
-    """(W,) BLEU of sentences drawn with replacement (Koehn 2004); the same draws for every system of one seed."""
-    rng, size = np.random.default_rng(derive(seed, "bootstrap")), len(stats)
-    draws = rng.multinomial(size, np.full(size, 1 / size), RESAMPLES)
-    return np.array([bleu_of(sums) for sums in draws @ stats])
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The percentiles between which 95 % of (W,) values lie."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return round(float(low), DIGITS), round(float(high), DIGITS)
-
-
-def measure(outputs: Sequence[str], references: Sequence[str], seed: int) -> dict[str, object]:
-    """BLEU with its interval and signature; chrF, TER, BLEU in lower case, and exact match."""
-    bleu = BLEU()
-    found = bleu.corpus_score(list(outputs), [list(references)])
-    low, high = interval(resampled(statistics(outputs, references), seed))
-    pair = list(outputs), [list(references)]
-    return {
-        "bleu_score": round(found.score, DIGITS),
-        "bleu_score_low": low,
-        "bleu_score_high": high,
+def measure(
+    outputs: Sequence[str], references: Sequence[str], others: Mapping[str, Sequence[str]], seed: int
+) -> dict[str, Any]:
+    """BLEU and its signature, with intervals of a bootstrap over sentences (Koehn 2004) and beside that of the
+    baselines; chrF, TER, BLEU in lower case, and exact match."""
+    bleu, pair = BLEU(), (list(outputs), [list(references)])
+    bleu.corpus_score(*pair)  # the signature counts the references
+    stats = {name: statistics(texts, references) for name, texts in others.items()}
+    return corpus_metric("bleu_score", statistics(outputs, references), stats, bleu_of, seed) | {
         "chrf_score": round(CHRF().corpus_score(*pair).score, DIGITS),
         "translation_edit_error_rate": round(TER().corpus_score(*pair).score, DIGITS),
         "lowercased_bleu_score": round(BLEU(lowercase=True).corpus_score(*pair).score, DIGITS),
         "exact_match_accuracy": float(np.mean([one == two for one, two in zip(outputs, references, strict=True)])),
         "signature": str(bleu.get_signature()),
     }
-
-
-def against(
-    outputs: Sequence[str], others: dict[str, list[str]], references: Sequence[str], seed: int
-) -> dict[str, object]:
-    """`baseline`: BLEU of each; `difference`: by how much this model is better, with a paired bootstrap's interval."""
-    own = statistics(outputs, references)
-    baseline: dict[str, float] = {}
-    difference: dict[str, float] = {}
-    for name, other in others.items():
-        stats = statistics(other, references)
-        low, high = interval(resampled(own, seed) - resampled(stats, seed))
-        baseline[f"{name}_bleu_score"] = round(bleu_of(stats.sum(0)), DIGITS)
-        gain = bleu_of(own.sum(0)) - bleu_of(stats.sum(0))
-        difference |= {name: round(gain, DIGITS), f"{name}_low": low, f"{name}_high": high}
-    return {"baseline": baseline, "difference": difference}
 
 
 def kept_share(wanted: Sequence[Sequence[str]], outputs: Sequence[str]) -> tuple[int, int]:

@@ -35,8 +35,7 @@ from .checkpoint import load_checkpoint
 from .data import both_lengths, inputs_of, reading
 from .model import build_model
 from .params import Params, Train
-from .pieces import Pieces
-from .prepare import PIECES
+from .pieces import PIECES, Pieces
 
 # Logits at once on a CPU: with more, which its cache does not hold, the loss of 2,000 tokens took 92 ms instead of 34
 CACHED = 1 << 20
@@ -102,6 +101,18 @@ def make_optimizers(model: nn.Module, params: Train) -> list[Optimizer]:
     return found
 
 
+def check_average(params: Train) -> None:
+    """Raises UserError where the mean of the last checkpoints would not be the result."""
+    beside = {
+        "ema_decay above 0": params.ema_decay > 0,
+        "precision fp16, which skips updates": params.precision == "fp16",
+        "keep=best, which may keep weights from before the mean": params.keep == "best",
+        "patience above 0, which may stop before the mean": params.patience > 0,
+    }
+    if found := [what for what, holds in beside.items() if holds]:
+        raise UserError(f"train.average_last: {params.average_last}, beside {found[0]}", fix="train.average_last=1")
+
+
 def average_last(optimizer: Optimizer, updates: int, every: int, number: int) -> None:
     """After the last of all updates the weights become the mean of those there are then, those `every` updates before,
     and so on, `number` in all. The sums are the optimizer's state: a training that is resumed has them."""
@@ -158,9 +169,7 @@ def describe(params: Params, prepared: Prepared, world: World) -> Training:
     updates = count_steps(chosen.epochs, batches)
     optimizers = make_optimizers(model, chosen)
     if chosen.average_last > 1:
-        if chosen.ema_decay or chosen.precision == "fp16":
-            what = "ema_decay above 0" if chosen.ema_decay else "precision fp16, which skips updates"
-            raise UserError(f"train.average_last: {chosen.average_last}, beside {what}", fix="train.average_last=1")
+        check_average(chosen)
         for optimizer in optimizers:
             average_last(optimizer, updates, len(batches), chosen.average_last)
     return Training(

@@ -24,7 +24,11 @@ _MAX_ITERATIONS = 300
 def count(train: Sequence[str], test: Sequence[str]) -> tuple[csr_matrix, csr_matrix]:
     """Counts of one- and two-word n-grams, (N, V) each, in lower case; V those of train."""
     vectorizer = CountVectorizer(ngram_range=NGRAMS, token_pattern=WORD, min_df=2 if len(train) >= RARE else 1)
-    return vectorizer.fit_transform(train), vectorizer.transform(test)
+    try:
+        known = vectorizer.fit_transform(train)
+    except ValueError:  # no n-gram is in two texts, as in a list of names
+        known = vectorizer.set_params(min_df=1).fit_transform(train)
+    return known, vectorizer.transform(test)
 
 
 def majority(train: csr_matrix, labels: np.ndarray, test: csr_matrix) -> np.ndarray:

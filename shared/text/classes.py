@@ -24,6 +24,7 @@ from shared.text.files import Text, guess_columns, read_folder
 from shared.text.params import PrepareTexts
 from shared.text.pretrained import find_checkpoint
 from shared.text.tokens import (
+    ENCODER,
     TOKENIZERS,
     Encoded,
     Encoder,
@@ -33,7 +34,6 @@ from shared.text.tokens import (
     lower_words,
 )
 
-ENCODER = "encoder.json"
 _UPDATES = 1000  # what is suggested: about what the sample takes
 MOST_TOKENS = 512  # suggested per text at most: more cost more than they help
 MOST_NOTES = 5

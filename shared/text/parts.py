@@ -112,10 +112,11 @@ class TextScene:
         lengths = self.mask.sum(1).cpu()[rows]
         order = lengths.argsort(stable=True)
         start = 0
-        for end, length in enumerate([*lengths[order][1:].tolist(), None], start=1):
-            if length is None or (end + 1 - start) * length > TOKENS:
+        for end, length in enumerate(lengths[order].tolist()):
+            if end > start and (end + 1 - start) * length > TOKENS:
                 yield order[start:end]
                 start = end
+        yield order[start:]
 
     def present(self, rows: Tensor, kept: Tensor) -> Batch:
         there = rows.to(self.mask.device)
@@ -166,7 +167,12 @@ def _together(before: str, after: str) -> bool:
     if kinds[1][0] == "M" or "Cf" in kinds:  # accents and vowel signs, joiners
         return True
     letters = all(kind[0] in "LMN" for kind in kinds)
-    return letters and not any(unicodedata.east_asian_width(character) in "WF" for character in (before, after))
+    return letters and not (_without_spaces(before) or _without_spaces(after))
+
+
+def _without_spaces(character: str) -> bool:
+    """Whether a letter is of a wide script, which writes words without spaces; Korean alone has them."""
+    return unicodedata.east_asian_width(character) in "WF" and "HANGUL" not in unicodedata.name(character, "")
 
 
 def word_bounds(spans: Sequence[Span], words: Sequence[int]) -> list[Span]:

@@ -5,19 +5,17 @@ A checkpoint is named by a folder, a folder inside an installed package, or an i
 
 import json
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from shared.core.errors import UserError
 from shared.core.paths import PACKAGE, in_package
 from shared.data.batches import Padded
 from shared.data.table import Ragged
-from shared.text.tokens import Encoder
+from shared.text.tokens import Encoder, checkpoint_errors
 
 Kind = Literal["body", "classifier", "seq2seq"]
 CLASSES = {
@@ -69,23 +67,16 @@ def load_pretrained(name: str, kind: Kind, num_tokens: int, **config: Any) -> tu
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what it warns of is reported below
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
+    place = find_checkpoint(name)
+    with checkpoint_errors(f"{name}: no checkpoint", expected="a folder, package:<folder>, or a hub id"):
         network, info = getattr(transformers, CLASSES[kind]).from_pretrained(
-            find_checkpoint(name),
+            place,
             dtype=torch.get_default_dtype(),
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             trust_remote_code=False,
             **config,
         )
-    except (
-        OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, EOFError, SafetensorError,
-        UnpicklingError,
-    ) as error:  # fmt: skip
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{name}: no checkpoint: {reason}", expected="a folder, package:<folder>, or a hub id"
-        ) from None
     body = f"{network.base_model_prefix}." if kind == "classifier" else ""
     if lost := sorted(key for key in info["missing_keys"] if key.startswith(body) and "pooler" not in key):
         raise UserError(f"{name}: {len(lost)} weights of the network are not in its files, such as {lost[0]}")
@@ -130,13 +121,10 @@ def check_checkpoint(name: str, model: nn.Module, encoder: Encoder) -> None:
     tokens, mask = Padded(Ragged.of(encoded, np.int64))(torch.arange(2))
     short, training = len(encoded[0]), model.training
     model.eval()
+    what = f"{name}: cannot read texts of several lengths at once"
     try:
-        alone, beside = model(tokens[:1, :short], mask[:1, :short])[0], model(tokens, mask)[0]
-    except Exception as error:  # whatever the library's networks raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{name}: cannot read texts of several lengths at once: {reason}", expected="an encoder such as BERT"
-        ) from error
+        with checkpoint_errors(what, expected="an encoder such as BERT"):
+            alone, beside = model(tokens[:1, :short], mask[:1, :short])[0], model(tokens, mask)[0]
     finally:
         model.train(training)
     if not torch.allclose(alone, beside, rtol=1e-3, atol=1e-3):

@@ -9,7 +9,7 @@ cuts them into the pieces of a checkpoint's own `tokenizers` model. Both have
     config           plain values for model.json, from which `load_encoder` makes the same encoder again
     encode           normalised texts -> the first max_tokens of each; the rest is cut off and counted. A text without
                      any token becomes one neutral token, so that no sequence is empty
-    is_special       where ids are special tokens such as [CLS], not part of the text
+    special          ids of the special tokens that are added to every text, such as [CLS]
 """
 
 import itertools
@@ -17,15 +17,16 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import numpy as np
 import regex
 from tokenizers import Encoding, Tokenizer
 from torchtext.vocab import Vocab
 
 from shared.core.errors import UserError
 
+ENCODER = "encoder.json"  # beside prepared texts: the config of their encoder
 PAD, UNK = 0, 1  # ids in every vocabulary made here
 SPECIALS = ["<pad>", "<unk>"]
 _CHUNK = 1000  # texts cut into pieces at once
@@ -131,6 +132,7 @@ class WordEncoder:
     def __init__(self, tokenizer: str, vocabulary: Vocabulary) -> None:
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
         self.blank = self.unknown = UNK
+        self.special: list[int] = []
         self.config: dict[str, Any] = {"tokenizer": tokenizer, "words": vocabulary.words}
 
     def __len__(self) -> int:
@@ -142,9 +144,6 @@ class WordEncoder:
             kept = tokens[:max_tokens]
             ids = self.vocabulary.ids(token.text for token in kept)
             yield Encoded(ids, [(token.start, token.end) for token in kept], len(tokens) - len(kept))
-
-    def is_special(self, ids: np.ndarray) -> np.ndarray:
-        return np.zeros(ids.shape, dtype=bool)
 
 
 class PieceEncoder:
@@ -163,9 +162,9 @@ class PieceEncoder:
         found = tokenizer.token_to_id(blank)
         assert found is not None, f"{blank} is no token"
         self.tokenizer, self.blank = tokenizer, found
-        unknown = model["model"].get("unk_token")
-        self.unknown = None if unknown is None else tokenizer.token_to_id(unknown)
-        self._added = tokenizer.encode("").ids
+        unknown = model["model"].get("unk_token")  # unigram models have an id in its place
+        self.unknown = model["model"].get("unk_id") if unknown is None else tokenizer.token_to_id(unknown)
+        self.special: list[int] = tokenizer.encode("").ids
 
     def __len__(self) -> int:
         return int(self.tokenizer.get_vocab_size())
@@ -179,16 +178,13 @@ class PieceEncoder:
             yield from map(self._encoded, encodings, chunk)
 
     def _encoded(self, encoding: Encoding, text: str) -> Encoded:
-        ids, spans, num_added = encoding.ids, encoding.offsets, len(self._added)
+        ids, spans, num_added = encoding.ids, encoding.offsets, len(self.special)
         if not text.isascii():
             spans = _with_marks(spans, text)
         if len(ids) == num_added:
             ids.insert(num_added // 2, self.blank)
             spans.insert(num_added // 2, (0, 0))
         return Encoded(ids, spans, sum(len(rest.ids) - num_added for rest in encoding.overflowing))
-
-    def is_special(self, ids: np.ndarray) -> np.ndarray:
-        return np.isin(ids, self._added)
 
 
 def _with_marks(spans: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
@@ -199,6 +195,21 @@ def _with_marks(spans: list[tuple[int, int]], text: str) -> list[tuple[int, int]
 
 
 Encoder = WordEncoder | PieceEncoder
+
+
+@contextmanager
+def checkpoint_errors(what: str, expected: str = "") -> Iterator[None]:
+    """Makes a UserError of whatever transformers and the libraries below it raise of a checkpoint.
+
+    Args:
+        what: such as "some/checkpoint: no tokenizer there"; the first line of the error is added.
+        expected: what would have been right.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{what}: {reason}", expected=expected) from error
 
 
 def checkpoint_pieces(checkpoint: str) -> PieceEncoder:
@@ -212,11 +223,9 @@ def checkpoint_pieces(checkpoint: str) -> PieceEncoder:
     """
     from transformers import AutoTokenizer  # takes seconds to import, so only on demand
 
-    try:
-        found = AutoTokenizer.from_pretrained(checkpoint)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{checkpoint}: no tokenizer there: {reason}") from None
+    with checkpoint_errors(f"{checkpoint}: no tokenizer there"):
+        # trust_remote_code: or a person at a terminal would be asked whether code of the checkpoint may run
+        found = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
     backend, blank = getattr(found, "backend_tokenizer", None), found.mask_token or found.unk_token
     if backend is None or blank is None:
         raise UserError(f"{checkpoint}: its tokenizer is not supported", expected="a fast one with a mask token")

@@ -149,3 +149,12 @@ def test_what_is_no_encoder_decoder_is_named(tmp_path: Path) -> None:
         pieces_of(str(tmp_path), LANGUAGES)
     with pytest.raises(UserError, match="no checkpoint"):
         pieces_of(str(tmp_path / "nowhere"), LANGUAGES)
+
+
+def test_code_of_a_checkpoint_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is anybody asked whether it may be."""
+    (tmp_path / "config.json").write_text('{"model_type": "odd", "auto_map": {"AutoConfig": "code.Odd"}}')
+    (tmp_path / "code.py").write_text("raise SystemExit('was run')")
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    with pytest.raises(UserError, match="no checkpoint"):
+        pieces_of(str(tmp_path), LANGUAGES)

@@ -99,6 +99,13 @@ def test_beams_find_what_greedy_misses() -> None:
     assert best[0].score == pytest.approx(float(shares[BEGIN, 5] + shares[5, END]), abs=1e-5)
 
 
+def test_more_beams_than_pieces_are_as_many_as_there_can_be() -> None:
+    source = torch.tensor([[5, END]])
+    few, many = (translate(Table(), source, source > 0, Search(beam, 0.0))[0] for beam in (3, 20))
+    assert many[0].ids == few[0].ids
+    assert len(many) > len(few)
+
+
 class Endless(Table):
     scores = torch.eye(8) * 30
 

@@ -28,7 +28,7 @@ SMALL = {
     "train.average_last": 2,
     "explain.num_scored": 6,
     "explain.num_shown": 2,
-    "explain.num_aligned": 4,
+    "explain.num_aligned": 6,
     "runtime.device": "cpu",
     "runtime.processes": 1,
 }

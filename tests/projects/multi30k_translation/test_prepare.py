@@ -95,7 +95,8 @@ def test_forms_give_the_same_pairs(tmp_path: Path, name: str) -> None:
 def test_languages_are_read_from_the_data(tmp_path: Path) -> None:
     french = TMX.format(UNIT.format("One.", "fr-FR", "Un.")).encode()
     assert languages_of(fill(tmp_path / "tmx", {"x.tmx": french})) == ("en", "fr")
-    assert languages_of(fill(tmp_path / "files", {"x.cs.gz": b"", "x.en.gz": b""})) == ("en", "cs")
+    files = {"x.cs.gz": b"", "x.en.GZ": b"", "README.md": b""}
+    assert languages_of(fill(tmp_path / "files", files)) == ("en", "cs")
     assert languages_of(fill(tmp_path / "tsv", {"x.tsv": b""})) == LANGUAGES
 
 
@@ -194,10 +195,14 @@ def test_cleaning_counts_what_it_leaves_out_and_keeps_test() -> None:
     good = pairs(60)
     turned = good[3]._replace(source=good[50].target, target=good[50].source)
     long = good[4]._replace(target="x " * 200)
-    bad = [good[0], turned, long, good[5]._replace(source=""), good[59]]
-    splits = {"train": [*good[:50], *bad], "test": [*good[55:], *[good[55]._replace(target="x " * 200)] * 2]}
+    empty = [good[5]._replace(source=""), good[6]._replace(target="\xa0")]
+    splits = {
+        "train": [*good[:50], good[0], turned, long, *empty, good[59]],
+        "test": [*good[55:], *[good[55]._replace(target="x " * 200)] * 2],
+        "valid": [good[7]._replace(target="")],  # which keeps its source in train
+    }
     kept, left = clean(splits, max_ratio=4.0)
-    assert left["train"] == {"duplicate": 1, "swapped": 1, "ratio": 1, "empty": 1, "tested": 1}
+    assert left["train"] == {"duplicate": 1, "swapped": 1, "ratio": 1, "empty": 2, "tested": 1}
     assert kept["train"] == good[:50]
-    assert kept["test"] == splits["test"]
-    assert left["test"].total() == 0
+    assert (kept["test"], kept["valid"]) == (splits["test"], [])
+    assert (left["test"].total(), left["valid"].total()) == (0, 1)

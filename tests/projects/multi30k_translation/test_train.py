@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from projects.multi30k_translation.data import both_lengths, inputs_of, reading
-from projects.multi30k_translation.model import Dropout, TransformerTranslator
-from projects.multi30k_translation.params import Model
+from projects.multi30k_translation.model import Dropout, TransformerTranslator, build_model
+from projects.multi30k_translation.params import Model, Params
 from projects.multi30k_translation.pieces import BEGIN, END, UNKNOWN, Marks
-from projects.multi30k_translation.train import average_last, make_loss
+from projects.multi30k_translation.train import average_last, check_average, make_loss
+from shared.core.errors import UserError
+from shared.core.params import load
+from shared.core.paths import ROOT
 from shared.data.batches import Batches, CostBatches, gather
 from shared.data.table import Ragged, Table, write_table
 from shared.training.distributed import local
@@ -106,6 +109,20 @@ def test_fewer_epochs_than_checkpoints_are_averaged_as_they_are() -> None:
         weight.grad = torch.ones(1)
         optimizer.step()
     assert weight.item() == pytest.approx((-1 - 3) / 2)
+
+
+@pytest.mark.parametrize("word", ["ema_decay=0.9", "precision=fp16", "keep=best", "patience=2"])
+def test_what_would_undo_the_mean_is_refused(word: str) -> None:
+    path = ROOT / "projects/multi30k_translation/params.yaml"
+    check_average(load(Params, path, ["train.average_last=3"]).train)
+    with pytest.raises(UserError, match=f"average_last: 3, beside {word.partition('=')[0]}"):
+        check_average(load(Params, path, ["train.average_last=3", f"train.{word}"]).train)
+
+
+def test_heads_that_do_not_divide_the_width_are_named() -> None:
+    model = PARAMS.model_dump() | {"num_heads": 3}
+    with pytest.raises(UserError, match="3 heads cannot share a vector of 16 equally"):
+        build_model({"model": model})
 
 
 def test_dropout_is_that_of_torch() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from shared.data.table import Table, write_table
-from shared.text.baselines import log_count_ratio, text_baselines
+from shared.text import baselines
+from shared.text.baselines import count, log_count_ratio, text_baselines
 
 
 def table(folder, texts, labels):
@@ -27,6 +28,13 @@ def test_linear_models_learn_what_words_say_and_the_majority_does_not(tmp_path):
     assert {name: guess.tolist() for name, guess in found.items()} == {
         "majority": [1, 1], "tfidf": [1, 0], "nbsvm": [1, 0]
     }  # fmt: skip
+
+
+def test_n_grams_of_one_text_are_counted_where_there_are_no_others(monkeypatch):
+    """Such as thousands of different names."""
+    monkeypatch.setattr(baselines, "RARE", 2)
+    assert count(["Ada", "Bo", "Ada"], ["Ada", "Bo"])[1].toarray().tolist() == [[1], [0]]
+    assert count(["Ada", "Bo"], ["Bo", "Cy"])[1].toarray().tolist() == [[0, 1], [0, 0]]
 
 
 def test_more_than_two_classes_and_only_one(tmp_path):

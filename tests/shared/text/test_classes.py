@@ -13,9 +13,8 @@ from shared.core.errors import UserError
 from shared.core.paths import Project
 from shared.data.prepared import Prepared
 from shared.text import classes as text_classes
-from shared.text.classes import ENCODER
 from shared.text.params import PrepareTexts
-from shared.text.tokens import PieceEncoder, load_encoder
+from shared.text.tokens import ENCODER, PieceEncoder, load_encoder
 from tests.empty_root import checkout, everything_below
 
 __all__ = ["checkout"]

@@ -72,6 +72,13 @@ def test_values_in_chunks_are_those_of_each_text(tokens: int, monkeypatch: pytes
     torch.testing.assert_close(replace(subject).full, alone)
 
 
+def test_texts_of_one_word_have_curves_of_two_steps() -> None:
+    subject = subject_of(scene_of([[2], [3], [4]], target=TARGETS[:3]), Reader())
+    deletion, insertion = parts.curves(subject, maps_of("word_occlusion", subject), 0)
+    torch.testing.assert_close(deletion[:, [0, -1]], torch.stack([subject.full, subject.empty], 1))
+    torch.testing.assert_close(insertion[:, [0, -1]], torch.stack([subject.empty, subject.full], 1))
+
+
 def test_the_path_is_cut_for_those_alone_that_miss_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     subject, pieces = subject_of(scene_of(SENTENCES * 2, target=TARGETS.repeat(2)), Reader()), []
     attribute = IntegratedGradients.attribute
@@ -154,6 +161,7 @@ def test_words_of_several_tokens_are_taken_as_one(tmp_path: Path) -> None:
         ("a b", ["a", "b"], [0, 1]),
         ("don't", ["don", "'", "t"], [0, 1, 2]),
         ("日本語", ["日", "本", "語"], [0, 1, 2]),  # no spaces: each character is a word
+        ("한국어 책", ["한국", "어", "책"], [0, 0, 1]),
         ("हिन्दी", ["हि", "न्", "दी"], [0, 0, 0]),  # vowel signs
         ("שלוםעולם", ["שלום", "עולם"], [0, 0]),
         ("👩‍🚀!", ["👩", "‍🚀", "!"], [0, 0, 1]),  # a joiner

@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,8 +91,15 @@ def test_special_tokens_survive_the_cut_and_no_text_is_empty(encoders):
     words, pieces = encoders
     cut, empty, unknown = pieces.encode(["a b c d", "", "☂"], 4)
     assert [pieces.tokenizer.id_to_token(id_) for id_ in cut.ids] == ["[CLS]", "a", "b", "[SEP]"]
-    assert pieces.is_special(np.array(cut.ids)).tolist() == [True, False, False, True]
+    assert pieces.special == [2, 3] == [cut.ids[0], cut.ids[-1]]
     assert [pieces.tokenizer.id_to_token(id_) for id_ in empty.ids] == ["[CLS]", "[MASK]", "[SEP]"]
     assert [pieces.tokenizer.id_to_token(id_) for id_ in unknown.ids] == ["[CLS]", "[UNK]", "[SEP]"]
     assert (pieces.blank, pieces.unknown) == (4, 1)
     assert next(words.encode([""], 9)).ids == [UNK] == [words.blank] == [words.unknown]
+    assert words.special == []
+
+
+def test_unknown_pieces_of_a_unigram_model_are_known_as_such():
+    tokenizer = Tokenizer(models.Unigram([("<unk>", 0.0), ("a", -1.0), ("b", -1.0)], unk_id=0))
+    encoder = PieceEncoder(tokenizer, "<unk>")
+    assert next(encoder.encode(["a\u2602b"], 9)).ids.count(encoder.unknown) == 1

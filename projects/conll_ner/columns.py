@@ -1,12 +1,13 @@
 """A word a row, in columns -> texts with their words: CoNLL and what resembles it, tables, JSON with lists of words.
 
-Which column holds the word and which the tag is found from the values of all files of one width, and said.
+Which column holds the word and which the tag is found from the values of all files of one width, and printed.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from shared.core.errors import Problems
@@ -28,7 +29,7 @@ Line = tuple[str, list[str]]  # file:number, and the columns; none for an empty 
 
 @dataclass(frozen=True)
 class Grid:
-    """One file.
+    """The rows of one file.
 
     Args:
         lines: comments among them.
@@ -39,38 +40,65 @@ class Grid:
     lines: list[Line]
     names: list[str] = field(default_factory=list)
 
-    @property
+    def sentences(self) -> Iterator[tuple[str, list[Line]]]:
+        """The lines of each sentence, and file:number of the -DOCSTART- before them, "" where there is none."""
+        document, found = "", list[Line]()
+        for where, fields in [*self.lines, ("", [])]:
+            if fields and fields[0] != DOCUMENT:
+                found.append((where, fields))
+                continue
+            if found:
+                yield document, found
+            document, found = where if fields else document, []
+
+    @cached_property
     def width(self) -> int:
-        """The number of columns that most lines have."""
-        counts = Counter(len(fields) for _, fields in self.lines if is_row(fields) and not fields[0].startswith("#"))
+        """The number of columns that most lines have; 0 where there are comments alone."""
+        rows = (fields for _, lines in self.sentences() for _, fields in lines)
+        counts = Counter(len(fields) for fields in rows if not fields[0].startswith("#"))
         return counts.most_common(1)[0][0] if counts else 0
 
-
-def is_row(fields: Sequence[str]) -> bool:
-    """Whether this is a word, not the end of a sentence or document."""
-    return bool(fields) and fields[0] != DOCUMENT
+    def rows(self) -> list[list[list[str]]]:
+        """The columns of each line of each sentence: those of the usual width that cannot be comments."""
+        found = (
+            [fields for _, fields in lines if len(fields) == self.width and not fields[0].startswith("#")]
+            for _, lines in self.sentences()
+        )
+        return [rows for rows in found if rows]
 
 
 class Layout(NamedTuple):
-    """Columns, from 0: of the word, of its tag, and others that could be the tag; whether tags are types alone."""
+    """Columns, from 0: of the word, of its tag, and others that could be the tag; types: the values of the tag's column
+    where these are types without B- and I-, else None."""
 
     word: int
     tag: int
     rivals: list[int]
-    types_alone: bool
+    types: set[str] | None
+
+    def tag_in(self, cell: str) -> str | None:
+        """The tag in a cell, a type alone as I-; None for what is no tag."""
+        if self.types is None or cell == OUTSIDE:
+            return read_tag(cell)
+        return f"I-{cell}" if cell in self.types else None
 
 
 # --- the forms -------------------------------------------------------------------------------------------------------
 
 
 def read_lines(name: str, content: str) -> Grid:
-    """Columns by tabs or spaces; an empty line ends a sentence, -DOCSTART- a document. A first line may name them."""
+    """Columns by tabs or spaces; an empty line ends a sentence, -DOCSTART- begins a document.
+
+    The first line may name the columns. Names that are fewer or more than the columns are not used: pandas writes none
+    for its index.
+    """
     lines = [(f"{name}:{number}", _fields(line)) for number, line in enumerate(content.split("\n"), 1)]
     first = next((number for number, (_, fields) in enumerate(lines) if fields), 0)
     header = [cell.lower() for cell in lines[first][1]]
-    if WORD_NAMES & {*header} and TAG_NAMES & {*header}:
-        return Grid(name, lines[first + 1 :], header)
-    return Grid(name, lines)
+    if not WORD_NAMES & {*header} or not TAG_NAMES & {*header}:
+        return Grid(name, lines)
+    found = Grid(name, lines[first + 1 :], header)
+    return found if found.width == len(header) else Grid(name, found.lines)
 
 
 def _fields(line: str) -> list[str]:
@@ -105,7 +133,7 @@ def lists_in(record: Any) -> tuple[list[str], list[str]] | None:
     if not isinstance(record, dict) or "text" in record:
         return None
     found = [next((record[key] for key in record if key.lower() in known), None) for known in (WORD_NAMES, TAG_NAMES)]
-    is_lists = all(isinstance(values, list) and values for values in found)
+    is_lists = all(isinstance(values, list) for values in found)
     return (found[0], found[1]) if is_lists else None  # type: ignore[return-value]
 
 
@@ -116,8 +144,9 @@ def read_lists(name: str, records: Sequence[tuple[str, Any]], problems: Problems
         found = lists_in(record)
         if not found or len(found[0]) != len(found[1]):
             problems.add(where, "expected two lists of one length, such as tokens and ner_tags")
-        elif not all(isinstance(cell, str) for cell in (*found[0], *found[1])):
-            problems.add(where, f"{found[1][0]!r} is no tag, expected the name of each, such as B-PER, not its number")
+        elif odd := [cell for cell in (*found[0], *found[1]) if not isinstance(cell, str)]:
+            what = f"{odd[0]!r} is no string, expected words, and of tags the name of each, such as B-PER"
+            problems.add(where, f"{what}, not its number")
         else:
             lines += [(where, list(pair)) for pair in zip(*found, strict=True)]
             lines.append(("", []))
@@ -131,45 +160,33 @@ def find_layout(grids: Sequence[Grid], problems: Problems) -> Layout | None:
     """The columns of files of one width. Notes a problem and gives None where there are none."""
     width, names, name = grids[0].width, grids[0].names, grids[0].name
     if width < 2:
-        where = next((where for where, fields in grids[0].lines if is_row(fields)), name)
-        problems.add(where, "1 columns, expected at least 2: the word and its tag")
+        for grid in grids:
+            where = next(lines[0][0] for _, lines in grid.sentences())
+            problems.add(where, "1 columns, expected at least 2: the word and its tag")
         return None
-    sentences = [rows for grid in grids for rows in _plain_sentences(grid, width)]
+    sentences = [rows for grid in grids for rows in grid.rows()]
     columns = [[row[k] for rows in sentences for row in rows] for k in range(width)]
     tags = [k for k in range(width) if _share_of_tags(columns[k]) >= 0.5]
     types_alone = not tags
     if types_alone:
         tags = [k for k in range(1, width) if _are_types(columns[k])][-1:]
-    named = [k for k, column in enumerate(names) if column in TAG_NAMES and k in tags]
     if not tags:
-        row = sentences[0][0] if sentences else []
-        problems.add(name, f"no column of tags in {' '.join(row)[:60]!r}; expected {EXPECTED}")
+        problems.add(name, f"no column of tags in {' '.join(sentences[0][0])[:60]!r}; expected {EXPECTED}")
         return None
+    named = [k for k in tags if names and names[k] in TAG_NAMES]
     tag = named[0] if named else _outer(tags, columns)
-    word = _word_column([k for k in range(width) if k not in tags], columns, sentences, names)
+    free = [k for k in range(width) if k not in tags]
+    word = _word_column(free, columns, sentences, names)
     if word is None:
-        shown = [k for k in range(width) if k not in tags][:1]
-        what = f"column {shown[0] + 1} holds numbers alone: {columns[shown[0]][0]!r}" if shown else "tags alone"
+        what = f"column {free[0] + 1} holds numbers alone: {columns[free[0]][0]!r}" if free else "tags alone"
         problems.add(name, f"no column of words: {what}; expected the word of each line")
         return None
     rivals = [k for k in tags if k != tag and {*columns[k]} != {OUTSIDE}]
-    return Layout(word, tag, rivals, types_alone)
-
-
-def _plain_sentences(grid: Grid, width: int) -> Iterator[list[list[str]]]:
-    """The rows of this width, without those that may be comments, by sentence."""
-    rows = list[list[str]]()
-    for _, fields in [*grid.lines, ("", [])]:
-        if not is_row(fields):
-            if rows:
-                yield rows
-            rows = []
-        elif len(fields) == width and not fields[0].startswith("#"):
-            rows.append(fields)
+    return Layout(word, tag, rivals, {*columns[tag]} if types_alone else None)
 
 
 def _share_of_tags(values: Sequence[str]) -> float:
-    """Of the values that are not O; 1 where all are."""
+    """How many of the values that are not O are tags; 1 where all are O."""
     others = [value for value in values if value != OUTSIDE]
     return sum(read_tag(value) is not None for value in others) / len(others) if others else 1.0
 
@@ -186,8 +203,8 @@ def _types(values: Sequence[str]) -> set[str]:
 
 
 def _outer(tags: Sequence[int], columns: Sequence[Sequence[str]]) -> int:
-    """The last column of tags, but not one of what lies inside entities, as GermEval has it: all its types are types of
-    the column before it. Chunks beside entities are no such case: NP is no type of names."""
+    """The last column of tags that is not one of entities inside others, as GermEval's is, whose types are all types of
+    the column before it. Entities behind a column of chunks are none: NP is no type of names, nor PER one of chunks."""
     last = len(tags) - 1
     while last and _types(columns[tags[last]]) <= _types(columns[tags[last - 1]]):
         last -= 1
@@ -197,15 +214,12 @@ def _outer(tags: Sequence[int], columns: Sequence[Sequence[str]]) -> int:
 def _word_column(
     free: Sequence[int], columns: Sequence[Sequence[str]], sentences: Sequence[Sequence[list[str]]], names: list[str]
 ) -> int | None:
-    """The one named so; else the first that is neither numbers nor, as the name of a document, the same for all words
-    of a sentence."""
-    named = [k for k in free if k < len(names) and names[k] in WORD_NAMES]
+    """The one named so; else the first that is neither numbers nor, as a document's name would be, equal within every
+    sentence."""
+    named = [k for k in free if names and names[k] in WORD_NAMES]
     texts = [k for k in free if not all(re.fullmatch(r"\d+([-.]\d+)?", value) for value in columns[k])]
-    if any(len(rows) > 1 for rows in sentences):
-        several = [rows for rows in sentences if len(rows) > 1]
-        varied = [k for k in texts if any(len({row[k] for row in rows}) > 1 for rows in several)]
-    else:
-        varied = texts
+    several = [rows for rows in sentences if len(rows) > 1]
+    varied = [k for k in texts if not several or any(len({row[k] for row in rows}) > 1 for rows in several)]
     return next(iter([*named, *varied, *texts]), None)
 
 
@@ -221,7 +235,8 @@ def read_grid(grid: Grid, layout: Layout, problems: Problems, notes: Problems) -
     Returns:
         The scheme, None where there is no entity, and the sentences.
     """
-    found = list(_blocks(grid, layout, problems))
+    read = ((document, list(_words(lines, grid.width, layout, problems))) for document, lines in grid.sentences())
+    found = [(document, rows) for document, rows in read if rows]
     scheme = recognise([[tag for _, _, tag in rows] for _, rows in found])
     if len({document for document, _ in found}) == 1:
         found = [("", rows) for _, rows in found]  # one -DOCSTART- above all, as Label Studio writes it
@@ -231,34 +246,24 @@ def read_grid(grid: Grid, layout: Layout, problems: Problems, notes: Problems) -
         text, places = written(its_words)
         marks = [Mark(places[start][0], places[end - 1][1], label) for start, end, label in entities(tags)]
         texts.append(Text(where[0], text, marks, document or where[0], places))
-        if not layout.types_alone:
+        if layout.types is None:
             wrong = faults(tags, scheme or "BIO")
             illegal += [(where[place], f"{tags[place]} where {scheme} has {right}") for place, right in wrong]
         num_tags += sum(tag != OUTSIDE for tag in tags)
     for place, what in illegal:
         (problems if len(illegal) > MOST_ILLEGAL * num_tags else notes).add(place, what)
-    return TYPES_ALONE if scheme and layout.types_alone else scheme, texts
+    return TYPES_ALONE if scheme and layout.types is not None else scheme, texts
 
 
-def _blocks(grid: Grid, layout: Layout, problems: Problems) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
-    """(file:number, word, tag) of each sentence, and where its document begins; "" before the first."""
-    rows, document, width = list[tuple[str, str, str]](), "", grid.width
-    for where, fields in [*grid.lines, ("", [])]:
-        if not is_row(fields):
-            if rows:
-                yield document, rows
-            rows, document = [], where if fields else document
-            continue
-        tag = _tag(fields[layout.tag], layout.types_alone) if len(fields) == width else None
+def _words(lines: Sequence[Line], width: int, layout: Layout, problems: Problems) -> Iterator[tuple[str, str, str]]:
+    """file:number, word and tag of each line of a sentence that is no comment."""
+    for where, fields in lines:
+        tag = layout.tag_in(fields[layout.tag]) if len(fields) == width else None
         if fields[0].startswith("#") and not tag:
             continue  # a comment; a word such as #tag has all columns
         if len(fields) != width:
             problems.add(where, f"{len(fields)} columns, expected {width} as most lines have")
         elif not tag:
             problems.add(where, f"{fields[layout.tag][:40]!r} is no tag, expected {EXPECTED}")
-        elif word := normalise(fields[layout.word]):  # what held control characters alone is no word
-            rows.append((where, word, tag))
-
-
-def _tag(cell: str, types_alone: bool) -> str | None:
-    return read_tag(cell if cell == OUTSIDE else f"I-{cell}") if types_alone else read_tag(cell)
+        elif word := normalise(fields[layout.word]).strip():  # white space or control characters alone are no word
+            yield where, word, tag

@@ -1,13 +1,13 @@
 """Annotated texts -> sentences of words, and the rule by which raw text is cut into words, learned from train.
 
-Columns say what a word is: AT&T, AB-12/7 and "Mr." may be one, "Brook's" two. Spans say it where they begin or end at
-an apostrophe. `predict` is given raw text and must cut it in the same way, so what differs from `words` of shared/text
-is learned and kept with the features: `Cutting`.
+Columns say what a word is: AT&T, AB-12/7 and "Mr." may be one word, "Brook's" two. Spans say it where they begin or end
+at an apostrophe. `predict` is given raw text and must cut it in the same way. So `learn` compares the words of train
+with those that `words` of shared/text finds, and what differs is kept with the features: a `Cutting`.
 """
 
 import itertools
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from .tags import Entity, write_tags
 
 Place = tuple[int, int]  # text[start:end]
 
-LEAST_CUT = 0.05  # of the borders of one kind that spans hold or end at: with fewer ends they are mistakes
+LEAST_CUT = 0.05  # of the borders of one kind in or at spans: if fewer are ends of spans, these are mistakes
 LONGEST = 12  # pieces of a word that is kept as it stands in train
 
 _SPACELESS = r"[[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&\p{L}]"  # no spaces between words
@@ -37,7 +37,8 @@ _NO_SPACE_BEHIND = regex.compile(r"[\p{Ps}\p{Pi}\p{Sc}]+|\p{L}+['\u2019]")
 
 
 class Mark(NamedTuple):
-    """An entity by the places of its characters, and of the words that decide its type, where the data says so."""
+    """An entity: text[start:end] and its type; evidence: places of the words that decide the type, where the data say
+    so."""
 
     start: int
     end: int
@@ -51,10 +52,10 @@ class Text:
 
     Args:
         id: file:number of its first line.
-        text: as it stands in the file; columns: the words as people would write them.
-        marks: in the order of the text, none over another.
+        text: as it stands in the file; of columns, the words as people would write them (`written`).
+        marks: its entities, in the order of the text, without overlaps.
         document: texts in a row with the same one belong together.
-        words: the place of each word, where the data gives words; None: they are found by cutting.
+        words: the place of each word, where the data give words; None: the text is to be cut.
     """
 
     id: str
@@ -74,7 +75,7 @@ class Sentence:
         spans: where each word lies in the text, as (start, end).
         tags: BIO, one a word.
         evidence: one a word, the number of the entity (from 1) that this word decides, else 0; None where the data
-            does not say.
+            have no evidence.
     """
 
     id: str
@@ -87,9 +88,9 @@ class Sentence:
 
 
 class Piece(NamedTuple):
-    """The least part of a text that may be a word: text[start:end].
+    """The smallest part of a text that may be a word: text[start:end].
 
-    kind: a for letters, n for a number, c for one character of a script without spaces, or the sign itself.
+    kind: a for letters, n for digits, c for a character of a script without spaces; any other character is its own.
     """
 
     start: int
@@ -108,8 +109,8 @@ def pieces(text: str) -> list[Piece]:
 
 
 def _borders(found: Sequence[Piece]) -> Iterator[tuple[int, str]]:
-    """Each i where piece i + 1 follows piece i without a space, and what the border looks like: the kinds at both
-    sides, a tab between, and beyond a sign the next one: 'a\\t-n' and 'a-\\tn' are the borders of AB-12."""
+    """Each i where piece i + 1 follows piece i without a space, and what the border between them looks like: the kinds
+    on both sides of a tab, and beyond a sign the next one too: the borders of AB-12 are 'a\\t-n' and 'a-\\tn'."""
     kinds = [" ", *(piece.kind for piece in found), " "]
     touch = [False, *(one.end == other.start for one, other in itertools.pairwise(found)), False]
     for i in range(len(found) - 1):
@@ -121,7 +122,7 @@ def _borders(found: Sequence[Piece]) -> Iterator[tuple[int, str]]:
 
 
 def _bare(border: str) -> str:
-    r"""A border without what is beyond its signs.
+    r"""A border with one kind on each side: without what is beyond a sign.
 
     >>> _bare("a-\tn"), _bare("a\tn"), _bare("a/\t/ ")
     ('-\tn', 'a\tn', '/\t/')
@@ -132,10 +133,11 @@ def _bare(border: str) -> str:
 
 @dataclass(frozen=True)
 class Cutting:
-    """How text is cut into words: as `words` of shared/text does, but for what was learned.
+    """How text is cut into words: as `words` of shared/text does, except for what was learned.
 
     Args:
-        joins: a border, as `_borders` writes it, or without what is beyond its signs -> whether a word goes on there.
+        joins: a border, as `_borders` or `_bare` writes it -> whether a word goes on there; the longer form counts
+            first.
         known: words of train that this alone would cut, such as "Mr.".
     """
 
@@ -144,14 +146,14 @@ class Cutting:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Cutting":
-        """From what `config` gave, or from features that say nothing."""
+        """From a config that holds what `config` gave; without it nothing was learned."""
         kept = config.get("cutting", {"join": [], "cut": [], "known": []})
         joins = dict.fromkeys(kept["join"], True) | dict.fromkeys(kept["cut"], False)
         return cls(joins, frozenset(kept["known"]))
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain values for features.json; nothing where nothing was learned."""
+        """Plain values for features.json; empty where nothing was learned."""
         if not self.joins and not self.known:
             return {}
         join, cut = (sorted(border for border, joins in self.joins.items() if joins is on) for on in (True, False))
@@ -161,121 +163,112 @@ class Cutting:
         """The words of a normalised text.
 
         Args:
-            cuts: places where a word ends whatever was learned: the annotation's.
+            cuts: places where a word ends whatever was learned: where annotated spans begin and end.
         """
         usual, forced = words(text), set(cuts)
-        if not self.joins and not self.known:  # most often, and then only a cut inside a word matters
+        if not self.joins and not self.known:  # the usual case, in which only a cut inside a word matters
             forced -= {place for token in usual for place in (token.start, token.end)}
             if not forced:
                 return usual
         found = [part for piece in pieces(text) for part in _split(piece, forced)]
         starts = {token.start for token in usual}
-        joined = [False] * len(found)
+        joined = [False] * len(found)  # whether the word goes on behind each piece
         for i, border in _borders(found):
-            usual_here = found[i + 1].start not in starts
-            joined[i] = self.joins.get(border, self.joins.get(_bare(border), usual_here))
-        for i, j in self._known_in(text, found):
+            as_usual = found[i + 1].start not in starts
+            joined[i] = self.joins.get(border, self.joins.get(_bare(border), as_usual))
+        for i, j in _find_known(self.known, text, found):
             joined[i:j] = [True] * (j - i)
         ends = [i for i, piece in enumerate(found) if not joined[i] or piece.end in forced]
         begins = [0, *(i + 1 for i in ends[:-1])]
         places = [(found[i].start, found[j].end) for i, j in zip(begins, ends, strict=False)]
         return [Token(text[start:end], start, end) for start, end in places]
 
-    def _known_in(self, text: str, found: Sequence[Piece]) -> Iterator[Place]:
-        """Pieces i to j, j included, that make a known word; the longest one that begins at i."""
-        i = 0
-        while self.known and i < len(found):
-            stop = i
-            while stop + 1 < min(len(found), i + LONGEST) and found[stop].end == found[stop + 1].start:
-                stop += 1
-            longest = (j for j in range(stop, i, -1) if text[found[i].start : found[j].end] in self.known)
-            if (j := next(longest, None)) is not None:
-                yield i, j
-            i = (i if j is None else j) + 1
-
     def __str__(self) -> str:
         """What was learned, in one line; empty for nothing."""
-        signs = {
-            on: " ".join(
-                sorted({sign for border, joins in self.joins.items() if joins is on for sign in _sign(border)})
-            )
-            for on in (True, False)
-        }
-        said = [f"go on at {signs[True]}"] * bool(signs[True]) + [f"end at {signs[False]}"] * bool(signs[False])
-        said += [f"include {len(self.known):,} such as {min(self.known)}"] if self.known else []
-        return f"words of raw text are cut as the data have them: they {', '.join(said)}" if said else ""
-
-
-def _sign(border: str) -> list[str]:
-    """The signs at a border, or what else meets there."""
-    names = {"a": "letters", "n": "digits", "c": "characters"}
-    near = _bare(border).split("\t")
-    signs = [kind for kind in near if kind not in names]
-    return signs or [f"{names[near[0]]} and {names[near[1]]}"]
+        learned = []
+        for on, verb in ((True, "go on"), (False, "end")):
+            if signs := {sign for border, joins in self.joins.items() if joins is on for sign in _signs(border)}:
+                learned.append(f"{verb} at {' '.join(sorted(signs))}")
+        learned += [f"include {len(self.known):,} such as {min(self.known)}"] if self.known else []
+        return f"words of raw text are cut as the data have them: they {', '.join(learned)}" if learned else ""
 
 
 def _split(piece: Piece, places: set[int]) -> Iterator[Piece]:
     """A piece cut at the places inside it."""
-    inner = sorted(place for place in range(piece.start + 1, piece.end) if place in places) if places else []
-    bounds = [piece.start, *inner, piece.end]
+    bounds = [piece.start, *(place for place in range(piece.start + 1, piece.end) if place in places), piece.end]
     for start, end in itertools.pairwise(bounds):
         yield Piece(start, end, piece.kind)
+
+
+def _find_known(known: frozenset[str], text: str, found: Sequence[Piece]) -> Iterator[tuple[int, int]]:
+    """Pieces i to j, j included, that make a known word; the longest one that begins at i."""
+    i = 0
+    while known and i < len(found):
+        stop = i
+        while stop + 1 < min(len(found), i + LONGEST) and found[stop].end == found[stop + 1].start:
+            stop += 1
+        longest = (j for j in range(stop, i, -1) if text[found[i].start : found[j].end] in known)
+        if (j := next(longest, None)) is not None:
+            yield i, j
+        i = (i if j is None else j) + 1
+
+
+def _signs(border: str) -> list[str]:
+    """The signs at a border, for people; or what else meets there."""
+    names = {"a": "letters", "n": "digits", "c": "characters"}
+    left, right = _bare(border).split("\t")
+    signs = [kind for kind in (left, right) if kind not in names]
+    return signs or [f"{names[left]} and {names[right]}"]
 
 
 # --- what is learned -------------------------------------------------------------------------------------------------
 
 
 def learn(texts: Sequence[Text]) -> Cutting:
-    """The rule of these texts: train's.
+    """The rule of these texts, those of train.
 
-    Where columns give words, a border joins if most borders of its kind do. Where spans end at a border inside what
-    `words` takes for a word, all borders of its kind cut: an entity can end there.
+    Where columns give words, a border joins if most borders of its kind do. Where spans begin or end inside what
+    `words` takes for one word, all borders of that kind cut: an entity can end there.
     """
-    joined: dict[str, Counter[bool]] = {}
-    usual: dict[str, bool] = {}
-    ends: dict[str, Counter[bool]] = {}
+    usual: dict[str, bool] = {}  # border -> whether `words` always goes on there
+    joined: dict[str, Counter[bool]] = defaultdict(Counter)  # border -> how often the words of columns go on there
+    ended: dict[str, Counter[bool]] = defaultdict(Counter)  # border inside such a word -> how often a span ends there
     for one in texts:
-        text = one.text if one.words is not None else align(one.text).text
+        if one.words is None:
+            aligned = align(one.text)
+            text, bounds = aligned.text, [aligned.inside(mark.start, mark.end) for mark in one.marks]
+        else:
+            text, bounds = one.text, []
         found, starts = pieces(text), {token.start for token in words(text)}
-        own = {start for start, _ in one.words or []}
-        bounds = _inside(one) if one.words is None else []
-        at = {place for bound in bounds for place in bound}
+        own, ends = {start for start, _ in one.words or []}, {place for bound in bounds for place in bound}
         for i, border in _borders(found):
             place = found[i + 1].start
             for key in {border, _bare(border)}:
                 usual[key] = usual.get(key, True) and place not in starts
-            if one.words is not None:
-                for key in {border, _bare(border)}:
-                    joined.setdefault(key, Counter())[place not in own] += 1
-            elif place not in starts and any(start <= place <= end for start, end in bounds):
-                ends.setdefault(border, Counter())[place in at] += 1
+                if one.words is not None:
+                    joined[key][place not in own] += 1
+            if place not in starts and any(start <= place <= end for start, end in bounds):
+                ended[border][place in ends] += 1
     most = {border: counts[True] > counts[False] for border, counts in joined.items()}
+    # kept are bare borders at which train differs from `words`, and longer ones that differ from both
     bare = {border: on for border, on in most.items() if border == _bare(border) and on != usual[border]}
     joins = bare | {border: on for border, on in most.items() if on != bare.get(_bare(border), usual[border])}
-    joins |= {border: False for border, counts in ends.items() if counts[True] > LEAST_CUT * counts.total()}
-    given = [one for one in texts if one.words is not None]
-    return Cutting(joins, _known(given, Cutting(joins)))
+    joins |= {border: False for border, counts in ended.items() if counts[True] > LEAST_CUT * counts.total()}
+    return Cutting(joins, _known([one for one in texts if one.words is not None], Cutting(joins)))
 
 
 def _known(texts: Sequence[Text], rule: Cutting) -> frozenset[str]:
     """Words that the rule cuts, if they are one word more often than not where their characters stand."""
-    counts = Counter(one.text[start:end] for one in texts for start, end in one.words or [])
-    odd = frozenset(word for word in counts if " " not in word and 1 < len(pieces(word)) <= LONGEST)
-    odd = frozenset(word for word in odd if len(rule.words(word)) > 1)
-    if not odd:
-        return odd
-    trial, right = Cutting({}, odd), Counter[str]()
+    given = {one.text[start:end] for one in texts for start, end in one.words or []}
+    short = (word for word in given if " " not in word and 1 < len(pieces(word)) <= LONGEST)
+    cut = frozenset(word for word in short if len(rule.words(word)) > 1)
+    balance = Counter[str]()  # how much more often each is a word than not
     for one in texts:
         own, found = set(one.words or []), pieces(one.text)
-        for i, j in trial._known_in(one.text, found):
-            place = found[i].start, found[j].end
-            right[one.text[slice(*place)]] += 1 if place in own else -1
-    return frozenset(word for word in odd if right[word] > 0)
-
-
-def _inside(one: Text) -> list[Place]:
-    aligned = align(one.text)
-    return [aligned.inside(mark.start, mark.end) for mark in one.marks]
+        for i, j in _find_known(cut, one.text, found):
+            start, end = found[i].start, found[j].end
+            balance[one.text[start:end]] += 1 if (start, end) in own else -1
+    return frozenset(word for word in cut if balance[word] > 0)
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
@@ -306,7 +299,7 @@ def cut_text(raw: str, cutting: Cutting, ends: Iterable[Place] = ()) -> tuple[li
     """The normalised words of a raw text, and where each lies in it.
 
     Args:
-        ends: places in the raw text where words must begin and end.
+        ends: places in the raw text at whose start and end words must begin and end.
     """
     aligned = align(raw)
     cuts = {cut for start, end in ends for cut in aligned.inside(start, end)}

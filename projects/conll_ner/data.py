@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from shared.core.errors import UserError
 from shared.data.batches import Batch, Padded, Read
 from shared.data.draws import Draws
 from shared.data.table import Ragged, Table
@@ -113,11 +114,17 @@ class PieceFeatures:
     Args:
         encoder: of the checkpoint; the last token that it adds to a text ([SEP]) stands for a line end.
         checkpoint: its name, as in params.
+
+    Raises:
+        UserError: the tokenizer adds no such token.
     """
 
     def __init__(self, encoder: PieceEncoder, checkpoint: str) -> None:
         self.encoder, self.checkpoint = encoder, checkpoint
         self.added: list[int] = encoder.tokenizer.encode("").ids
+        if not self.added:
+            what = f"{checkpoint}: its tokenizer adds no special tokens to a text"
+            raise UserError(what, expected="an encoder such as BERT, whose [SEP] can stand for a line end")
         self._pieces = lru_cache(KNOWN_WORDS)(self._cut)  # most words come again
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
@@ -130,8 +137,12 @@ class PieceFeatures:
         return found
 
     def _cut(self, word: str) -> list[int]:
-        ids: list[int] = self.encoder.tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids
-        return ids[:WORD_PIECES] or [self.added[-1] if word == NEWLINE else self.encoder.blank]
+        if word == NEWLINE:
+            return [self.added[-1]]
+        # RoBERTa's pieces differ at the beginning of a text; to BERT's and SentencePiece the space makes no difference
+        found = self.encoder.tokenizer.encode([f" {word}"], is_pretokenized=True, add_special_tokens=False)
+        ids: list[int] = found.ids
+        return ids[:WORD_PIECES] or [self.encoder.blank]
 
     def cost(self, encoded: np.ndarray) -> np.ndarray:
         """(T,) int64: the tokens that each word counts as."""
@@ -244,7 +255,8 @@ def reader(table: Table, sequences: Sequences, device: torch.device | str) -> Re
 
     def read(index: torch.Tensor) -> Batch:
         index = index.to(device)
-        return dict(zip(("tokens", "tokens_mask"), tokens(index), strict=True)) | {"tags": tags(index)[0]}
+        padded, mask = tokens(index)
+        return {"tokens": padded, "tokens_mask": mask, "tags": tags(index)[0]}
 
     return read
 

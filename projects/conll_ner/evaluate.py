@@ -16,17 +16,16 @@ from shared.core.cli import answer_help
 answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from seqeval.metrics import classification_report, f1_score
+from seqeval.metrics import classification_report
 from sklearn.metrics import confusion_matrix
 
 from shared.core.files import write_tsv
-from shared.core.seed import derive
 from shared.data.table import Ragged
-from shared.evaluation.comparison import errors_intro, leave_evaluation
+from shared.evaluation.comparison import baseline_blocks, corpus_metric, errors_intro, leave_evaluation
 from shared.evaluation.intervals import DIGITS
 from shared.evaluation.metrics import Reliability, reliability
 from shared.report import blocks
@@ -48,8 +47,9 @@ RAW_TEXT = (
 )
 
 
-def measure(actual: Tags, predicted: Tags, seed: int) -> dict[str, Any]:
-    """The figures of all entities and of each type, by seqeval; 0 where one would be 0 / 0."""
+def measure(actual: Tags, predicted: Tags, guesses: Mapping[str, Tags], seed: int) -> dict[str, Any]:
+    """The figures of all entities and of each type, by seqeval; 0 where one would be 0 / 0. F1 with its interval over
+    sentences, beside that of the baselines' guesses."""
     report: Any = classification_report(actual, predicted, output_dict=True, zero_division=0)
     keys = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
     rows = {
@@ -57,11 +57,10 @@ def measure(actual: Tags, predicted: Tags, seed: int) -> dict[str, Any]:
         for label, row in report.items()
     }
     total = rows["micro avg"]
-    low, high = scores.interval(scores.count(*([*map(entities, tags)] for tags in (actual, predicted))), seed)
-    return {
-        "f1": total["f1"],
-        "f1_low": low,
-        "f1_high": high,
+    true = [*map(entities, actual)]
+    counts = {name: scores.count(true, [*map(entities, tags)]) for name, tags in guesses.items()}
+    own = scores.count(true, [*map(entities, predicted)])
+    return corpus_metric("f1", own, counts, scores.f1_of, seed) | {
         "precision": total["precision"],
         "recall": total["recall"],
         "num_samples": len(actual),
@@ -98,8 +97,8 @@ def entity_reliability(actual: Tags, predicted: Tags, probability: Sequence[np.n
 def error_blocks(
     metrics: dict[str, Any], ids: Sequence[str], texts: Words, found: Sequence[Match], num_worst: int
 ) -> list[Block]:
-    """Kinds of errors, and the matrix whose counts lead to the most confident ones: the sentence with the words in
-    brackets."""
+    """The kinds of errors, the matrix of types, and the most confident errors, to which its counts lead: each as its
+    sentence, with the entity in brackets."""
     names = [*sorted(metrics["by_class"]), BOUNDARY, MISSED]
     confused = confusion_matrix([one.actual for one in found], [one.predicted for one in found], labels=names)
     wrong = [one for one in found if one.kind != "right"]
@@ -167,19 +166,17 @@ def main(trained: Trained[Params]) -> None:
         "gazetteer": baselines.gazetteer(words, names),
         "linear": baselines.linear(known, known_tags, words, chosen.seed),
     }
-    metrics = measure(actual, predicted, derive(chosen.seed, "bootstrap")) | scores.count_kinds(found, words, names)
+    metrics = measure(actual, predicted, guesses, chosen.seed) | scores.count_kinds(found, words, names)
     metrics["raw_text_f1"] = raw_text_f1(test.ragged("span"), actual, from_texts)
     metrics["calibration_error"] = round(bins.calibration_error, DIGITS) if len(bins.num_samples) else None
-    metrics["baseline"] = {
-        f"{name}_f1": round(float(f1_score(actual, guess, zero_division=0)), DIGITS) for name, guess in guesses.items()
-    }
     metrics["source"] = trained.prepared.manifest["source"]
 
     ids = test.strings("id")
     rows = [(ids[one.sentence], one.actual, one.predicted, one.confidence) for one in found]
     columns = "id", "actual", "predicted", "confidence"
     write_tsv(trained.project.results("evaluate") / "predictions.csv", columns, rows)
-    shown = [*error_blocks(metrics, ids, words, found, chosen.num_worst), *page(metrics, bins)]
+    errors = error_blocks(metrics, ids, words, found, chosen.num_worst)
+    shown = [*baseline_blocks(metrics), *errors, *page(metrics, bins)]
     leave_evaluation(trained, metrics, shown, summary(metrics), seconds)
 
 

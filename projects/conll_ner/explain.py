@@ -6,7 +6,7 @@
 
 What is explained is an entity's type: at its first word, the log-odds of the highest B-tag, right or wrong, among all
 B-tags, before the CRF weighs neighbours. That it is an entity at all adds to all B-tags alike, and drops out. Where
-there is only one type, O stands beside it. Each entity of the test split is a question.
+there is only one type, O stands beside it. One entity of each sentence of the test split is a question.
 What the files hold, and which figure means what: shared/explain/stage.py.
 """
 
@@ -39,7 +39,7 @@ BATCH = 32  # questions predicted at once
 
 
 def begins(classes: Sequence[str]) -> list[int]:
-    """The tags that are compared: all that begin an entity; O too where this is one."""
+    """The tags that are compared: all that begin an entity; with a single type, O as well."""
     columns = [number for number, name in enumerate(tag_names(classes)) if name.startswith("B-")]
     return columns if len(columns) > 1 else [0, *columns]
 
@@ -74,7 +74,7 @@ def questions(tags: Ragged, classes: Sequence[str]) -> list[Question]:
 
 
 def laid_out(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """The text of a sequence, and where its words lie in it; a line end between sentences is none of them."""
+    """The text of a sequence, and where its words lie in it; the span of a line end between sentences is empty."""
     text, spans = "", []
     for word in words:
         shown = word if word == NEWLINE else f"{word} "
@@ -99,7 +99,10 @@ def main(trained: Trained[Params]) -> None:
     columns, sequences = begins(config["classes"]), read_sequences(table, config)
     row, place = sequences.find()
     whole = [one for one in questions(table.ragged("tags"), config["classes"]) if row[one.start] == row[one.end - 1]]
-    asked = [whole[number] for number in draw(len(whole), chosen.seed).tolist()]
+    one_each: dict[int, Question] = {}  # sentence -> an entity of it: the tests take their questions for independent
+    for number in draw(len(whole), chosen.seed).tolist():
+        one_each.setdefault(whole[number].sentence, whole[number])
+    asked = list(one_each.values())
     if not asked:
         raise UserError("explain: no entity in the test sentences", fix="see what prepare made of the data")
     starts = [one.start for one in asked]
@@ -136,4 +139,4 @@ def main(trained: Trained[Params]) -> None:
 
 
 if __name__ == "__main__":
-    trained_stage(main, load_model, Params, __file__)
+    trained_stage(main, load_model, Params, __file__, alone=True)

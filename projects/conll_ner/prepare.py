@@ -4,11 +4,12 @@
     python -m projects.conll_ner.prepare prepare.join_sentences=true   # sentences of a document share context
 
 Accepts, and detects automatically:
-    <name>.{txt,conll,tsv,bio,iob}   a word per line with its tag in IOB1, BIO or BIOES, or its type alone; .gz too
+    <name>.{txt,conll,tsv,bio,...}   a word per line with its tag in IOB1, BIO or BIOES, or its type alone; .gz too
     <name>.csv                       a word per row in named columns, such as Sentence #, Word, Tag
     <name>.{jsonl,json}              a text per record: {"text": "...", "spans": [{"start": 0, "end": 5, "label": "X"}]}
                                      also as doccano, Label Studio, Prodigy export it; or a list of words, one of tags
-    a file, or any folder of files   a file's name may hold its split: train; valid, val, dev, testa; test, testb
+    a file, or any folder of files   a file's name, or else its folder's, may hold its split: train; valid, val, dev,
+                                     testa; test, testb
 
 What has no valid or test file is split by prepare.valid_fraction and prepare.test_fraction, by the text of documents.
 Everything wrong with the data is listed at once, and nothing is written then.
@@ -18,18 +19,18 @@ from shared.core.cli import answer_help
 
 answer_help(__name__, __doc__, __file__)  # before torchtext is imported, which takes seconds
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
-from shared.core.cli import run_stage
+from shared.core.cli import load_params, run_stage
 from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
+from shared.core.predict import printable
 from shared.data.source import source_of
 from shared.data.split import divide
 from shared.data.table import Column, Ragged
@@ -47,7 +48,7 @@ from .tags import entities, tag_names
 WORDS = "words"  # prepare.encoder: the vocabulary of train, and no checkpoint
 UPDATES = 600  # about how many are suggested
 BATCH = 800  # tokens, suggested
-MOST_SAID, MOST_TYPES, NUM_SHOWN = 4, 12, 3  # lines of one kind, types and sentences that are printed
+MOST_LINES, MOST_TYPES, NUM_SHOWN = 4, 12, 3  # lines of one kind, types and sentences that are printed
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,17 @@ def read(root: Path, params: Prepare) -> Annotated:
     if not root.exists():
         raise UserError(f"{show(root)}: no such folder", fix="run the fetch stage, or put your data there")
     problems, notes = Problems(show(root)), Problems(show(root))
-    texts, said = read_folder(root, problems, notes)
+    texts, summary = read_folder(root, problems, notes)
     problems.raise_if_any(fix="fix these lines; data/README.md says which forms are accepted")
-    of_document: dict[str, list[str]] = {}
+    of_document: dict[str, list[str]] = defaultdict(list)
     for one in texts:
-        of_document.setdefault(one.document, []).append(one.text)
+        of_document[one.document].append(one.text)
+    whole = {document: "\n".join(lines) for document, lines in of_document.items()}
     named = [split_of(one.id) for one in texts]
     given = ["train" if split == "valid" and params.learn_from_valid else split for split in named]
     rows = divide(
         given,
-        ["\n".join(of_document[one.document]) for one in texts],
+        [whole[one.document] for one in texts],
         fractions={"test": params.test_fraction, "valid": 0 if params.learn_from_valid else params.valid_fraction},
         seed=params.seed,
     )
@@ -85,23 +87,23 @@ def read(root: Path, params: Prepare) -> Annotated:
     cutting = learn([texts[row] for row in rows["train"].tolist()])
     splits = {name: [sentence_of(texts[row], cutting) for row in chosen.tolist()] for name, chosen in rows.items()}
     types = Counter(mark.label for one in texts for mark in one.marks)
-    for line in [*_first(notes.found), *_first(said), *filter(None, [str(cutting)]), *taken(splits["train"], types)]:
-        print(line)
+    for line in [*_first(notes.found), *_first(summary), *filter(None, [str(cutting)]), *taken(splits["train"], types)]:
+        print(printable(line))
     return Annotated(source_of(root), sorted(types), splits, cutting)
 
 
 def annotated_texts(root: Path, problems: Problems, notes: Problems) -> list[Text]:
     """All texts for the data check, each with what is marked in it as its class."""
-    texts, said = read_folder(root, problems, notes)
+    texts, summary = read_folder(root, problems, notes)
     types = Counter(mark.label for one in texts for mark in one.marks)
     if texts and not types:
         problems.add(show(root), "no entity in it, expected tags such as B-PER, or spans")
-    notes.found += said + [f"entities: {', '.join(_counted(types))}"] * bool(types)
+    notes.found += summary + [f"entities: {', '.join(_counted(types))}"] * bool(types)
     return [Text(one.id, one.text, _marked(one.text, one.marks), split_of(one.id)) for one in texts]
 
 
 def _marked(text: str, marks: Sequence[Mark]) -> str:
-    """The same for copies that differ in case and white space alone."""
+    """What is marked in a text: the same for copies that differ in case and white space alone."""
     names = (f"{' '.join(text[mark.start : mark.end].casefold().split())} = {mark.label}" for mark in marks)
     return ", ".join(names) or "nothing"
 
@@ -112,18 +114,24 @@ def _counted(types: Counter[str]) -> list[str]:
 
 
 def _first(lines: Sequence[str]) -> list[str]:
-    rest = len(lines) - MOST_SAID
-    return [*lines[:MOST_SAID], *([f"... and {rest:,} more"] if rest > 0 else [])]
+    rest = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], *([f"... and {rest:,} more"] if rest > 0 else [])]
 
 
 def taken(train: Sequence[Sentence], types: Counter[str]) -> list[str]:
-    """The types with their counts, and the first sentences that hold an entity, for a person to see what was read."""
+    """The types with their counts, and the first sentences with entities: so that a person sees what was read."""
     lines = [f"entities: {', '.join(_counted(types))}"]
     for one in [one for one in train if entities(one.tags)][:NUM_SHOWN]:
         names = [(" ".join(one.words[start:end]), label) for start, end, label in entities(one.tags)]
-        listed = ", ".join(f"{shorten(name, 40)} = {label}" for name, label in names[:4])
-        lines.append(f"  {shorten(one.text, 60)}  {listed}")
+        listed = ", ".join(f"{_short(name, 40)} = {label}" for name, label in names[:4])
+        lines.append(f"  {_short(one.text, 60)}  {listed}")
     return lines
+
+
+def _short(text: str, size: int) -> str:
+    """One line of at most this many characters; textwrap.shorten shows nothing of a long text without spaces."""
+    line = " ".join(text.split())
+    return line if len(line) <= size else f"{line[: size - 6]} [...]"
 
 
 def columns_of(sentences: Sequence[Sentence], features: Features, classes: Sequence[str]) -> dict[str, Column]:
@@ -186,11 +194,7 @@ def write(folder: Path, data: Annotated, params: Prepare) -> None:
 
 def suggest(root: Path) -> dict[str, Any]:
     """The params that suit annotated text of one's own. Raises one UserError with everything that is wrong."""
-    params = Prepare(
-        seed=0, encoder=WORDS, max_tokens=400, join_sentences=False, valid_fraction=0.1, test_fraction=0.2,
-        learn_from_valid=False, max_words=50_000, min_count=1,
-    )  # fmt: skip
-    train = read(root, params).splits["train"]
+    train = read(root, load_params(Params, __file__, []).prepare).splits["train"]
     num_words = sum(len(one.words) for one in train)
     batch = min(max(64, num_words // 20), BATCH)
     return {

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shared.evaluation.intervals import DIGITS, LEVEL, RESAMPLES
+from shared.evaluation.intervals import DIGITS
 
 from .tags import Entity, confidence_of, entities
 
@@ -25,14 +25,13 @@ KINDS = {
     "missed": "no word of it found",
     "spurious": "predicted where no entity is",
 }
-CHUNK = 64  # resamples at once
 
 
 def count(actual: Sequence[Any], predicted: Sequence[Any]) -> np.ndarray:
-    """(N, 3) int64: of each sentence how many entities are right, predicted, and actual.
+    """(N, 3) int64: how many entities of each sentence are right, predicted, and actual.
 
     Args:
-        actual, predicted: of N sentences their entities, as anything that can be compared.
+        actual, predicted: the entities of each of N sentences, as anything hashable.
     """
     pairs = [(set(true), set(guess)) for true, guess in zip(actual, predicted, strict=True)]
     return np.array([(len(true & guess), len(guess), len(true)) for true, guess in pairs], np.int64).reshape(-1, 3)
@@ -49,20 +48,11 @@ def f1_of(counts: np.ndarray) -> np.ndarray:
     return f1
 
 
-def interval(counts: np.ndarray, seed: int) -> tuple[float, float]:
-    """95 percent interval of F1 over (N, 3) counts, a row a sentence: a bootstrap over sentences (percentiles)."""
-    rng = np.random.default_rng(seed)
-    sizes = [min(CHUNK, RESAMPLES - start) for start in range(0, RESAMPLES, CHUNK)]
-    drawn = [f1_of(counts[rng.integers(0, len(counts), (size, len(counts)))].sum(axis=1)) for size in sizes]
-    low, high = np.quantile(np.concatenate(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return round(float(low), DIGITS), round(float(high), DIGITS)
-
-
 class Match(NamedTuple):
-    """An entity of the truth with what was predicted there, or a predicted one where there is none.
+    """A true entity and what was predicted there, or a predicted one where there is none.
 
-    sentence: its number; entity: of the truth, or for a spurious one the predicted; actual, predicted: a type, MISSED
-    or BOUNDARY; kind: one of KINDS; confidence: of the tags that were predicted for its words.
+    sentence: its number; entity: the true one, or a spurious one; actual, predicted: a type, MISSED or BOUNDARY; kind:
+    one of KINDS; confidence: of the tags that were predicted for its words.
     """
 
     sentence: int
@@ -74,7 +64,7 @@ class Match(NamedTuple):
 
 
 def matches(actual: Tags, predicted: Tags, probability: Sequence[np.ndarray]) -> list[Match]:
-    """Every entity of the truth, and every predicted one that shares no word with any of these.
+    """Every true entity, and every predicted one that shares no word with any of these.
 
     Args:
         probability: of each sentence (L,), of the predicted tags.
@@ -111,8 +101,8 @@ def names_of(words: Words, tags: Tags) -> Names:
 
 
 def count_kinds(found: Sequence[Match], words: Words, names: Names) -> dict[str, Any]:
-    """num_<kind>, and num_ and recall_ of entities of the truth: `seen` where train has the same words with the same
-    type, else `unseen`. No recall of none."""
+    """num_<kind> of all; num_ and recall_ of true entities, `seen` where train has the same words with the same type,
+    else `unseen`. Without such entities there is no recall."""
     counted: dict[str, Any] = {f"num_{kind}": sum(one.kind == kind for one in found) for kind in KINDS}
     rights: dict[str, list[bool]] = {"seen": [], "unseen": []}
     for one in found:
@@ -120,7 +110,7 @@ def count_kinds(found: Sequence[Match], words: Words, names: Names) -> dict[str,
             known = names.get(tuple(words[one.sentence][one.entity.start : one.entity.end]), ())
             rights["seen" if one.actual in known else "unseen"].append(one.kind == "right")
     for key, right in rights.items():
-        counted |= {f"num_{key}": len(right)} | (
-            {f"recall_{key}": round(sum(right) / len(right), DIGITS)} if right else {}
-        )
+        counted[f"num_{key}"] = len(right)
+        if right:
+            counted[f"recall_{key}"] = round(sum(right) / len(right), DIGITS)
     return counted

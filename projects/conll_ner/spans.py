@@ -1,16 +1,15 @@
 """Records of annotated text as tools export them -> texts with the places of their entities.
 
-A record is a line of JSONL, or one of a JSON array. What is one in each tool is in FORMS; all become
-{"text": ..., "spans": [{"start", "end", "label"}]}, which is checked, and whose offsets are set right where the data
-leave no doubt: white space at the ends, spans that stand there twice, offsets in UTF-16 units.
+`unwrap` knows what a record looks like in each tool. All become {"text": ..., "spans": [{"start", "end", "label"}]},
+which is checked. Spans are corrected where the data leave no doubt: white space at their ends, the same span twice,
+offsets in UTF-16 units or bytes.
 """
 
-import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, model_validator
 
@@ -21,10 +20,11 @@ from shared.text.tokens import normalise, words
 from .cutting import Mark, Place, Text, pieces
 
 Records = list[tuple[str, Any]]  # file:number, and the record
-Notes = dict[str, list[str]]  # what was done to the data -> where
+Notes = defaultdict[str, list[str]]  # what was corrected or left out -> where
 
 MOST_INSIDE = 0.5  # of a file's spans may begin, or end, between two letters: with more, the offsets are wrong
 
+PLAIN = "texts with spans"  # the form of records without the marks of a tool
 SPANS = ("spans", "entities", "label", "labels", "annotations")  # names of the list of spans
 PLACES = {
     "start": ("start", "start_offset"),
@@ -33,14 +33,10 @@ PLACES = {
 }
 
 
-class LeftOut(Exception):
-    """A record that its tool marks as none of the data, with the reason."""
-
-
 class Span(BaseModel):
     """An entity by the places of its characters; `evidence`: of the words that decide its type.
 
-    [0, 5, "PER"], start_offset and end_offset, and a list of one label are as good.
+    Also accepted: [0, 5, "PER"], start_offset and end_offset, and a list of one label.
     """
 
     start: StrictInt
@@ -72,61 +68,40 @@ class Record(BaseModel):
 # --- the forms -------------------------------------------------------------------------------------------------------
 
 
-class Form(NamedTuple):
-    """How the records of a tool are recognised, and how one becomes {"text", "spans"}, or raises LeftOut."""
-
-    name: str
-    fits: Callable[[Any], bool]
-    read: Callable[[Any], Any]
+class LeftOut(str):
+    """Why a record is none of the data, as its tool marks it."""
 
 
-def read_task(task: dict[str, Any]) -> dict[str, Any]:
-    """A task of Label Studio; the first annotation that was not cancelled counts."""
+def unwrap(given: Any) -> tuple[str, Any]:
+    """The form of a record in words, and what it holds: {"text", "spans"}, a LeftOut, or what is no record."""
+    match given:
+        case {"data": dict(data)}:
+            return "tasks of Label Studio", _task(given, data)
+        case [str(text), dict(rest)]:  # as spaCy 2 was trained with
+            return "pairs of a text and its entities", {"text": text, "spans": rest.get("entities")}
+        case {"answer": "accept"}:
+            return "answers of Prodigy", {"text": given.get("text"), "spans": given.get("spans", [])}
+        case {"answer": answer}:  # rejected or ignored
+            return "answers of Prodigy", LeftOut(f"answer {answer!r}")
+        case dict():  # doccano and others
+            name = next((name for name in SPANS if name in given), None)
+            return PLAIN, {"text": given.get("text"), "spans": given[name]} if name else given
+        case _:
+            return PLAIN, given
+
+
+def _task(task: dict[str, Any], data: dict[str, Any]) -> dict[str, Any] | LeftOut:
+    """Of the annotations of a task, the first that was not cancelled counts."""
     given = task.get("annotations") or task.get("completions") or []
     done = [one for one in given if isinstance(one, dict) and not one.get("was_cancelled")]
     if not done:
-        raise LeftOut("no annotation")
-    texts = {name: value for name, value in task["data"].items() if isinstance(value, str)}
+        return LeftOut("no annotation")
+    texts = {name: value for name, value in data.items() if isinstance(value, str)}
     values = [one.get("value") for one in done[0].get("result") or [] if isinstance(one, dict)]
     return {
         "text": texts.get("text", max(texts.values(), key=len, default=None)),
         "spans": [value for value in values if isinstance(value, dict) and "start" in value],  # no choices, relations
     }
-
-
-def read_pair(pair: list[Any]) -> dict[str, Any]:
-    """["a text", {"entities": [[0, 5, "PER"]]}], as spaCy 2 was trained with."""
-    return {"text": pair[0], "spans": pair[1].get("entities")}
-
-
-def read_answer(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer of Prodigy: what was rejected or ignored is no annotation."""
-    if answer["answer"] != "accept":
-        raise LeftOut(f"answer {answer['answer']!r}")
-    return {"text": answer.get("text"), "spans": answer.get("spans", [])}
-
-
-def read_spans(record: Any) -> Any:
-    """{"text", "spans"}, where the spans may be called as doccano and others call them."""
-    name = next((name for name in SPANS if isinstance(record, dict) and name in record), None)
-    return {"text": record.get("text"), "spans": record[name]} if name else record
-
-
-FORMS = (
-    Form("tasks of Label Studio", lambda one: isinstance(one, dict) and isinstance(one.get("data"), dict), read_task),
-    Form(
-        "pairs of a text and its entities",
-        lambda one: isinstance(one, list) and len(one) == 2 and isinstance(one[0], str),
-        read_pair,
-    ),
-    Form("answers of Prodigy", lambda one: isinstance(one, dict) and "answer" in one, read_answer),
-    Form("texts with spans", lambda one: True, read_spans),
-)
-
-
-def form_of(record: Any) -> Form:
-    """The first of FORMS that a record fits."""
-    return next(form for form in FORMS if form.fits(record))
 
 
 # --- records -> texts ------------------------------------------------------------------------------------------------
@@ -136,28 +111,31 @@ def read_records(records: Records, problems: Problems, notes: Notes) -> list[Tex
     """The texts of one file."""
     found, reasons = [], Counter[str]()
     for where, given in records:
-        try:
-            record = form_of(given).read(given)
-            if isinstance(record, dict):
+        _, record = unwrap(given)
+        if isinstance(record, LeftOut):
+            reasons[record] += 1
+        elif not isinstance(record, dict):
+            problems.add(where, f"line: {type(record).__name__}, expected an object with text and spans")
+        else:
+            try:
                 found.append((where, Record.model_validate(record)))
-            else:
-                problems.add(where, f"line: {type(record).__name__}, expected an object with text and spans")
-        except LeftOut as left_out:
-            reasons[str(left_out)] += 1
-        except ValidationError as error:
-            for detail in error.errors():
-                problems.add(where, f"{'.'.join(map(str, detail['loc'])) or 'line'}: {detail['msg']}")
+            except ValidationError as error:
+                for detail in error.errors():
+                    problems.add(where, f"{'.'.join(map(str, detail['loc'])) or 'line'}: {detail['msg']}")
     for reason, count in sorted(reasons.items()):
-        notes.setdefault(f"texts left out: {reason}", []).extend([records[0][0].rsplit(":", 1)[0]] * count)
+        notes[f"texts left out: {reason}"].extend([records[0][0].rsplit(":", 1)[0]] * count)
     unit = unit_of([record for _, record in found])
     texts = []
     for where, record in found:
-        if not words(align(record.text).text):
+        if re.search("[\ud800-\udfff]", record.text):  # as where a tool cut an emoji in two
+            problems.add(where, "text: half of a character, such as \\ud83d; replace it by another, such as \\ufffd")
+            continue
+        if not words(normalise(record.text)):
             problems.add(where, "text: there is no word in it")
             continue
         text = Text(where, record.text, marks_of(where, record, unit, problems, notes), where)
         if unit != "characters" and UNITS[unit](record.text) != len(record.text):
-            notes.setdefault(f"offsets read as {unit}: as characters they do not fit", []).append(where)
+            notes[f"offsets read as {unit}: as characters they do not fit"].append(where)
         texts.append(text)
     _check_borders(texts, problems, notes)
     return texts
@@ -180,14 +158,14 @@ def marks_of(where: str, record: Record, unit: str, problems: Problems, notes: N
             problems.add(where, f"span [{span.start}, {span.end}] {text[start:end]!r} holds no word")
             continue
         if (left, right) != (start, end):
-            notes.setdefault("spans without the white space at their ends", []).append(where)
+            notes["spans without the white space at their ends"].append(where)
         mark = Mark(left, right, re.sub(r"\s+", "_", span.label.strip()), tuple(evidence))
         if any(mark[:3] == other[:3] for other in found):
-            notes.setdefault("spans that stand there twice, taken once", []).append(where)
+            notes["spans that stand there twice, taken once"].append(where)
         else:
             found.append(mark)
-    found.sort(key=lambda mark: mark.start)
-    for one, other in pairwise(sorted(found)):
+    found.sort()
+    for one, other in pairwise(found):
         if other.start < one.end:
             listed = " and ".join(f"[{mark.start}, {mark.end}] {mark.label}" for mark in (one, other))
             problems.add(where, f"spans {listed} overlap, expected one label a word: keep one of them")
@@ -206,7 +184,7 @@ def trimmed(text: str, start: int, end: int) -> Place:
 
 # --- offsets ---------------------------------------------------------------------------------------------------------
 
-UNITS: Mapping[str, Callable[[str], int]] = {  # what offsets may count; the length of a text in it
+UNITS: Mapping[str, Callable[[str], int]] = {  # what offsets may count -> the length of a text, counted so
     "characters": len,
     "UTF-16 units": lambda text: len(text.encode("utf-16-le", errors="surrogatepass")) // 2,
     "UTF-8 bytes": lambda text: len(text.encode("utf-8", errors="surrogatepass")),
@@ -249,48 +227,19 @@ def borders(text: str) -> tuple[set[int], set[int]]:
 
 def _check_borders(texts: Sequence[Text], problems: Problems, notes: Notes) -> None:
     """Spans that begin or end between two letters: cut there; too many of them are a problem."""
-    begins: list[tuple[str, str]] = []
-    stops: list[tuple[str, str]] = []
+    inside: dict[str, list[tuple[str, str]]] = {"begins": [], "ends": []}
     num_spans = sum(len(one.marks) for one in texts)
     for one in texts:
         starts, ends = borders(one.text) if one.marks else (set(), set())
         for mark in one.marks:
             near = one.text[max(0, mark.start - 10) : mark.end + 10]
             name = f"span [{mark.start}, {mark.end}] {one.text[mark.start : mark.end]!r}"
-            if mark.start not in starts:
-                begins.append((one.id, f"{name} begins inside a word in {near!r}"))
-            if mark.end not in ends:
-                stops.append((one.id, f"{name} ends inside a word in {near!r}"))
-    for found in (begins, stops):
+            for verb, cuts_a_word in (("begins", mark.start not in starts), ("ends", mark.end not in ends)):
+                if cuts_a_word:
+                    inside[verb].append((one.id, f"{name} {verb} inside a word in {near!r}"))
+    for found in inside.values():
         if len(found) > MOST_INSIDE * num_spans:
             for where, what in found:
                 problems.add(where, f"{what}; expected characters from 0, the end exclusive")
         elif found:
-            notes.setdefault(f"spans cut a word, which predict cannot know: {found[0][1]}", []).extend(
-                where for where, _ in found
-            )
-
-
-def parse(name: str, content: str, problems: Problems) -> Records:
-    """JSON lines, or one JSON array of records, also one inside an object as its only list."""
-    try:
-        whole = json.loads(content)
-    except ValueError:
-        whole = None
-    if isinstance(whole, dict) and not _is_record(whole):
-        lists = [value for value in whole.values() if isinstance(value, list) and value and _is_record(value[0])]
-        whole = lists[0] if len(lists) == 1 else whole
-    if isinstance(whole, list) and not _is_record(whole):
-        return [(f"{name}:{number}", one) for number, one in enumerate(whole, 1)]
-    found = []
-    for number, line in enumerate(content.split("\n"), 1):
-        if line.strip():
-            try:
-                found.append((f"{name}:{number}", json.loads(line)))
-            except ValueError as error:
-                problems.add(f"{name}:{number}", f"line: Invalid JSON: {error}")
-    return found
-
-
-def _is_record(value: Any) -> bool:
-    return form_of(value) != FORMS[-1] or (isinstance(value, dict) and ("text" in value or "tokens" in value))
+            notes[f"spans cut a word, which predict cannot know: {found[0][1]}"].extend(where for where, _ in found)

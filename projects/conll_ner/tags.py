@@ -47,7 +47,7 @@ def entities(tags: Sequence[str]) -> list[Entity]:
 
 
 def confidence_of(one: Entity, probability: np.ndarray) -> float:
-    """The least probability (L,) of the tags of an entity's words."""
+    """The lowest of the probabilities (L,) that the tags of an entity's words have."""
     return float(probability[one.start : one.end].min().clip(0, 1))
 
 

@@ -1,6 +1,7 @@
 """Raw text is cut into the words that the training data have, and no entity loses or gains a character."""
 
 import unicodedata
+from collections import defaultdict
 
 import pytest
 from hypothesis import example, given
@@ -92,7 +93,7 @@ def test_an_entity_is_its_characters_and_no_letter_is_cut(text, data):
     """The words of an entity are what was marked, as long as it was marked by whole characters."""
     clusters = [0, *(place for place in range(1, len(text)) if unicodedata.combining(text[place]) == 0), len(text)]
     start, end = sorted(data.draw(st.tuples(st.sampled_from(clusters), st.sampled_from(clusters))))
-    problems, notes = Problems("text"), {}
+    problems, notes = Problems("text"), defaultdict(list)
     record = Record(text=text, spans=[Span(start=start, end=end, label="X")])
     marks = marks_of("a:1", record, "characters", problems, notes) if start < end else []
     cutting = learn([Text("a:1", text, marks, "a:1")])

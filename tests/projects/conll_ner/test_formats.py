@@ -1,5 +1,6 @@
 """Every form that people export is read as what it means; what was taken is said, and what cannot be is refused."""
 
+import gzip
 import json
 from itertools import product
 
@@ -54,16 +55,26 @@ RECORDS = {
         "tokens": ["Ada", "Brook", "left", "Northby", "."],
         "ner_tags": ["B-PER", "I-PER", "O", "B-LOC", "O"],
     },
+    "two lists of other names, a line end among the words": {
+        "words": ["Ada", "\n", "Brook", "left", "Northby", "."],
+        "ner": ["B-PER", "I-PER", "I-PER", "O", "B-LOC", "O"],
+    },
 }
 
 
-@pytest.mark.parametrize(("form", "suffix"), [*product(RECORDS, ["a.jsonl", "a.json", "object.json"])])
+@pytest.mark.parametrize(("form", "suffix"), [*product(RECORDS, ["a.jsonl", "a.json", "object.json", "one.json"])])
 def test_records(tmp_path, form, suffix):
     content = {"a.jsonl": lines(RECORDS[form]), "a.json": json.dumps([RECORDS[form]] * 2, indent=1)}
     content["object.json"] = json.dumps({"classes": ["PER"], "annotations": [RECORDS[form]]})
+    content["one.json"] = json.dumps(RECORDS[form], indent=1)
     found, said, wrong = read(tmp_path, suffix, content[suffix])
     assert (found, wrong) == ([ADA] * (2 if suffix == "a.json" else 1), "")
     assert f"{suffix}: " in said
+
+
+def test_two_empty_lists_are_no_sentence(tmp_path):
+    content = lines({"tokens": [], "ner_tags": []}, RECORDS["two lists"])
+    assert read(tmp_path, "a.jsonl", content)[::2] == ([ADA], "")
 
 
 def test_what_an_annotator_did_not_accept_is_left_out_and_counted(tmp_path):
@@ -114,9 +125,12 @@ def test_offsets_in_any_unit(tmp_path, before, unit):
             "text: Input should be a valid string",
         ),
         ({"text": TEXT, "label": "good"}, "spans: Input should be a valid list"),
+        ([TEXT, "good"], "expected an object with text and spans"),
+        ({"text": "Ada \ud83d", "spans": [[0, 3, "PER"]]}, "a.jsonl:1: text: "),
         ({"text": TEXT, "spans": [mark(0, 9, ["PER", "ORG"])]}, "spans.0.label"),
         ({"tokens": ["a", "b"], "ner_tags": ["O"]}, "two lists of one length"),
-        ({"tokens": ["a", "b"], "ner_tags": [0, 3]}, "the name of each, such as B-PER"),
+        ({"tokens": ["a", "b"], "ner_tags": [0, 3]}, "0 is no string, expected words, and of tags the name of each"),
+        ({"tokens": ["a", 7], "ner_tags": ["O", "O"]}, "7 is no string"),
     ],
 )
 def test_records_that_cannot_be(tmp_path, record, expected):
@@ -185,6 +199,31 @@ def test_a_table_of_one_word_a_row(tmp_path, name, content):
     assert "words from '" in said
 
 
+def test_a_table_that_windows_wrote_keeps_its_letters(tmp_path):
+    content = table(",", "Sentence #,Word,POS,Tag", repeat=False).replace("Brook", "M\u00fcller")
+    found, said, wrong = read(tmp_path, "kaggle.csv", content.encode("cp1252"))
+    assert (found, wrong) == ([{"Ada M\u00fcller": "PER", "Northby": "LOC"}] * 2, "")
+    assert "read as windows-1252" in said
+
+
+def test_names_of_fewer_columns_are_not_used(tmp_path):
+    content = "\tword\tner\n" + columns(lambda n, w, t, s: f"{n}\t{w}\t{t}")
+    found, said, wrong = read(tmp_path, "pandas.tsv", content)
+    assert (found, wrong) == ([ADA, ADA], "")
+    assert "words from column 2, tags from column 3 of 3" in said
+
+
+def test_a_comment_of_two_columns_is_no_word_where_types_stand_alone(tmp_path):
+    found, _, wrong = read(tmp_path, "a.txt", "# one\n" + columns(lambda n, w, t, s: f"{w} {t[2:] or 'O'}"))
+    assert (found, wrong) == ([ADA, ADA], "")
+
+
+@pytest.mark.parametrize("name", ["de.train", "de.dev", "de.test", "a.iobes.gz"])
+def test_suffixes_of_columns(tmp_path, name):
+    content = columns(lambda n, w, t, s: f"{w} {t}").encode()
+    assert read(tmp_path, name, gzip.compress(content) if name.endswith("gz") else content)[::2] == ([ADA, ADA], "")
+
+
 def test_one_docstart_is_no_document_and_hashtags_are_words(tmp_path):
     content = "-DOCSTART- -X- O\n" + columns(lambda n, w, t, s: f"{'#tag' if w == 'left' else w} -X- _ {t}", 3)
     path = tmp_path / "export.conll"
@@ -207,3 +246,12 @@ def test_one_docstart_is_no_document_and_hashtags_are_words(tmp_path):
 )
 def test_columns_that_cannot_be(tmp_path, name, content, expected):
     assert expected in read(tmp_path, name, content)[2]
+
+
+def test_every_file_of_one_column_is_named(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("Ada\nBrook\n")
+    problems = Problems(tmp_path)
+    read_folder(tmp_path, problems, Problems(tmp_path))
+    expected = "1 columns, expected at least 2: the word and its tag"
+    assert problems.found == [f"a.txt:1: {expected}", f"b.txt:1: {expected}"]

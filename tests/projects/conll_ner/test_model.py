@@ -9,6 +9,7 @@ from projects.conll_ner.data import NEWLINE, PieceFeatures, Sequences, WordFeatu
 from projects.conll_ner.model import build_model, load_model
 from projects.conll_ner.params import Model
 from projects.conll_ner.tagging import tag, text_predictor
+from shared.core.errors import UserError
 from shared.data.table import Ragged
 from shared.text.tokens import PieceEncoder
 from shared.training.distributed import World, local
@@ -29,6 +30,18 @@ def bert_like() -> PieceFeatures:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
     return PieceFeatures(PieceEncoder(tokenizer, "[MASK]"), "tiny")
+
+
+def test_words_are_cut_as_within_a_text_and_a_line_end_is_the_last_special_token():
+    """Checkpoints such as RoBERTa have other pieces behind a space than at the beginning of a text."""
+    signs = ["<unk>", "<s>", "</s>", "<mask>", "\u0120", "s", "a", "w", "\u010a"]
+    tokenizer = Tokenizer(models.BPE({sign: number for number, sign in enumerate(signs)}, [], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    with pytest.raises(UserError, match="adds no special tokens"):
+        PieceFeatures(PieceEncoder(tokenizer, "<mask>"), "tiny")
+    tokenizer.post_processor = processors.BertProcessing(("</s>", 2), ("<s>", 1))
+    encoded = PieceFeatures(PieceEncoder(tokenizer, "<mask>"), "tiny").encode(["saw", NEWLINE])
+    assert encoded[:, 1:6].tolist() == [[5, 6, 7, 8, 0], [3, 0, 0, 0, 0]]
 
 
 @pytest.fixture(params=["words", "pieces"])

@@ -175,6 +175,24 @@ def test_hard_input_works(raw):
     np.testing.assert_array_equal(prepared(raw).table("test").ragged("tokens").values[:, 0], 1)  # unknown words alone
 
 
+def test_the_terminal_gets_no_control_characters(raw, capsys):
+    text = json.dumps({"text": "Anna \x1b[2J sleeps", "spans": [[0, 4, "PER"]]})
+    (raw / "train.jsonl").write_text(text)
+    (raw / "test.jsonl").write_text(text)
+    run("prepare.valid_fraction=0.0")
+    printed = capsys.readouterr().out
+    assert "Anna \\x1b[2J sleeps" in printed
+    assert "\x1b" not in printed
+
+
+def test_the_beginning_of_a_long_text_without_spaces_is_shown(raw, capsys):
+    line = json.dumps({"text": "\u738b\u660e\u53bb\u5317\u4eac\u3002" * 20, "spans": [[0, 2, "PER"]]})
+    (raw / "train.jsonl").write_text(line)
+    (raw / "test.jsonl").write_text(line)
+    run("prepare.valid_fraction=0.0")
+    assert "  \u738b\u660e\u53bb\u5317\u4eac" in capsys.readouterr().out
+
+
 def test_a_line_of_ten_megabytes(raw):
     (raw / "train.txt").write_text("x" * 10_000_000 + " O\nAnna B-PER\n\nBonn B-LOC\n")
     (raw / "test.txt").write_text("Anna B-PER\n")
@@ -186,5 +204,5 @@ def test_suggestions_and_split_names(raw):
     (raw / "mine.txt").write_text(many(BIO, 20))
     assert prepare.suggest(raw / "mine.txt")["prepare.join_sentences"] is False
     assert prepare.suggest(raw)["train.batch_size"] == 64
-    names = ("x-dev.conll", "TEST.txt", "attest.txt", "training.txt")
-    assert [split_of(name) for name in names] == ["valid", "test", None, "train"]
+    names = ("x-dev.conll", "TEST.txt", "attest.txt", "training.txt", "Test/de/a.txt", "tests/a.txt")
+    assert [split_of(name) for name in names] == ["valid", "test", None, "train", "test", None]

@@ -23,16 +23,6 @@ def test_f1_of_counts_is_that_of_seqeval(seed):
     assert scores.f1_of(counts.sum(0)) == pytest.approx(f1_score(true, said, zero_division=0))
 
 
-def test_the_interval_is_over_sentences():
-    half = np.array([[1, 1, 1], [0, 1, 1]] * 50)
-    low, high = scores.interval(half, seed=0)
-    assert (low, high) == pytest.approx((0.4, 0.6), abs=0.02)
-    assert scores.interval(half[::2], seed=0) == (1.0, 1.0)
-    crowded = np.array([[10, 10, 10], [0, 10, 10]] * 5)  # as many entities in a tenth of the sentences
-    wide = scores.interval(crowded, seed=0)
-    assert (wide[1] - wide[0]) / (high - low) == pytest.approx(10**0.5, rel=0.15)
-
-
 def test_kinds_of_errors():
     found = scores.matches([TRUE], [SAID], [np.linspace(1, 0.2, 9)])
     assert [(one.kind, one.actual, one.predicted) for one in found] == [

@@ -27,12 +27,8 @@ def augment(batch: Batch, epoch: float, params: Train, features: LogMel, read: R
         mel (B, F, T) float and mel_mask (B, T) in place of the sound; where recordings are mixed, other_label (B,)
         int64 and share (B,) float, that of the first label.
     """
-    draws, sound, mask = (
-        Draws(params.seed, int(epoch) + 1, batch["sample"]),
-        full_scale(batch["sound"]),
-        batch["sound_mask"],
-    )
-    rate_hz = features.power.sample_rate
+    draws, rate_hz = Draws(params.seed, int(epoch) + 1, batch["sample"]), features.power.sample_rate
+    sound, mask = full_scale(batch["sound"]), batch["sound_mask"]
     if params.speed > 1:
         sound, mask = change_speed(sound, mask, draws, params.speed)
     if params.shift_ms:

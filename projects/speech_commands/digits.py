@@ -1,12 +1,11 @@
 """The Free Spoken Digit recordings as a table of own data."""
 
-import csv
 import shutil
 import tempfile
 from pathlib import Path
 
 from shared.audio.fsdd import find_spoken_digits
-from shared.core.files import writing
+from shared.core.files import write_tsv, writing
 
 from .params import Fetch
 
@@ -20,10 +19,9 @@ def bring_digits(folder: Path, params: Fetch) -> None:
     with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".tmp") as scratch:
         found = find_spoken_digits(Path(scratch), params.test_speakers)
         (folder / "recordings").mkdir()
-        with (folder / "index.csv").open("w", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["path", "label", "speaker", "split"])
-            for one in found:
-                name = f"recordings/{one.path.name}"
-                shutil.copyfile(one.path, folder / name)
-                table.writerow([name, one.digit, one.speaker, one.split(params.test_speakers)])
+        rows = []
+        for one in found:
+            name = f"recordings/{one.path.name}"
+            shutil.copyfile(one.path, folder / name)
+            rows.append([name, one.digit, one.speaker, one.split(params.test_speakers)])
+        write_tsv(folder / "index.csv", ["path", "label", "speaker", "split"], rows)

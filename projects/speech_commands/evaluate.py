@@ -30,27 +30,27 @@ from shared.report.blocks import Block, section
 from shared.training.stage import Trained, trained_stage
 
 from .conditions import by_noise, by_speaker, in_stream
-from .model import load_model
+from .model import SoundNet, load_model
 from .params import Params
 
 
 def main(trained: Trained[Params]) -> None:
-    chosen, test, rate_hz = trained.params.evaluate, trained.prepared.table("test"), trained.config["rate_hz"]
+    chosen, test, model = trained.params.evaluate, trained.prepared.table("test"), trained.model
+    assert isinstance(model, SoundNet)
     sounds = test.ragged("sound")
     read = gather(test, "sound", "label", device=trained.world.device)
     players, figures, noisy = list[Block](), dict[str, Any](), list[tuple[float, float]]()
 
     def logits(batch: Batch) -> Tensor:
-        found: Tensor = trained.model(*trained.model.features(batch["sound"], batch["sound_mask"]))  # type: ignore[operator]
+        found: Tensor = model(*model.features(batch["sound"], batch["sound_mask"]))
         return found
 
     def baselines(train: Table, test: Table) -> Baselines:
-        return sound_baselines(train, test, rate_hz)
+        return sound_baselines(train, test, trained.config["rate_hz"])
 
     def show_errors(rows: Sequence[int], cases: Sequence[Case], folder: Path) -> Block:
         waves = [sounds.row(row).astype(np.float32) / 32768 for row in rows]
-        mels = [draw_of(trained, row, read) for row in rows]
-        drawn, played = show_sounds(folder, mels, waves, cases, rate_hz)
+        drawn, played = show_sounds(folder, waves, cases, model.features)
         players.extend([section("The same errors, to listen to"), played])
         return drawn
 
@@ -78,16 +78,6 @@ def main(trained: Trained[Params]) -> None:
         results = trained.project.results("evaluate")
         write_json(results / "conditions.json", figures)
         write_tsv(results / "robustness.tsv", ["snr_db", "accuracy"], noisy)
-
-
-def draw_of(trained: Trained[Params], row: int, read: Any) -> Tensor:
-    """(F, T) log-mel of one test recording."""
-    import torch
-
-    with torch.inference_mode():
-        batch = read(torch.tensor([row]))
-        mel: Tensor = trained.model.features(batch["sound"], batch["sound_mask"])[0][0].cpu()  # type: ignore[operator]
-    return mel
 
 
 if __name__ == "__main__":

@@ -78,7 +78,6 @@ def main(trained: Trained[Params]) -> None:
         show=partial(
             show,
             features=model.features,
-            rate_hz=config["rate_hz"],
             classify=lambda some: listen(model, some)[2].cpu(),
             keep_fraction=trained.params.explain.keep_fraction,
         ),
@@ -88,4 +87,4 @@ def main(trained: Trained[Params]) -> None:
 
 
 if __name__ == "__main__":
-    trained_stage(main, load_model, Params, __file__)
+    trained_stage(main, load_model, Params, __file__, alone=True)

@@ -30,7 +30,9 @@ def bring_commands(folder: Path, params: Fetch) -> None:
     mirror, checksum = mirror_folder(COMMANDS.name), str(COMMANDS.checksum)
     with writing(folder):
         if mirror is None:
-            extract(downloaded(COMMANDS, COMMANDS.url, checksum), folder)
+            archive = downloaded(COMMANDS, COMMANDS.url, checksum)
+            extract(archive, folder)
+            archive.unlink(missing_ok=True)  # the recordings are the stage's out, so DVC keeps them
             return
         archives = [path for path in sorted(mirror.iterdir()) if is_archive(path)]
         for path in archives:

@@ -10,14 +10,15 @@
         print(found["label"], found["probability"])
 
 Raw samples are mono, 16 bits, little-endian, at the rate that the model was trained for (rate_hz in
-results/train/model.json). Recordings that cannot be read are named at the end; the others are predicted, and the exit
-code is 2.
+results/train/model.json); a line is printed when something is heard. Recordings that cannot be read are named at the
+end; the others are predicted, and the exit code is 2.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from shared.audio.read import SOUNDS, Piece, sound_line
+from shared.audio.read import SOUNDS, sound_line, sound_predictor
 from shared.core.paths import Project
 from shared.core.predict import Predict, predict_main, ranked
 
@@ -27,7 +28,7 @@ THRESHOLD = 0.8  # probability of an event
 
 def load_predictor(folder: Path | None = None) -> Predict:
     """A function from paths of recordings to dicts: label, probability, top (all classes); of long ones events, each
-    with label, probability and time_s; or error.
+    with label, probability and time_s; or error. A pipe gives events as they come.
 
     Args:
         folder: of model.safetensors and model.json; by default what the train stage left.
@@ -37,46 +38,40 @@ def load_predictor(folder: Path | None = None) -> Predict:
     """
     import numpy as np  # these take seconds: --help must not wait for them
 
-    from shared.audio.files import loudest, read_sound, to_int16
-    from shared.audio.stream import Detector
-    from shared.core.errors import UserError
+    from shared.audio.files import loudest, to_int16
+    from shared.audio.stream import Detector, Event
 
-    from .conditions import BACKGROUND, HOP_S, REFRACTORY_S, make_score, window_seconds
+    from .conditions import REFRACTORY_S, background_labels, hop_seconds, make_score
     from .model import load_model
 
     model, config = load_model(folder or Project.of(__file__).folder / "results" / "train")
-    classes, rate_hz, score = config["classes"], config["rate_hz"], make_score(model)
-    ignored = [label for label, name in enumerate(classes) if name.lower() in BACKGROUND]
+    classes, rate_hz, window_s, score = config["classes"], config["rate_hz"], config["window_s"], make_score(model)
     most = round(config["max_seconds"] * rate_hz)
 
     def detector() -> Detector:
-        return Detector(score, rate_hz, window_seconds(config), HOP_S, THRESHOLD, REFRACTORY_S, ignored)
+        ignored = background_labels(classes)
+        return Detector(score, rate_hz, window_s, hop_seconds(window_s), THRESHOLD, REFRACTORY_S, ignored)
 
-    def heard(by: Detector, samples: np.ndarray) -> dict[str, Any]:
-        events = [
+    def listed(events: Iterable[Event]) -> list[dict[str, Any]]:
+        return [
             {"label": classes[one.label], "probability": round(one.score, 6), "time_s": round(one.time_s, 3)}
-            for one in by.feed(samples)
+            for one in events
         ]
-        return {"events": events}
 
-    pipe = detector()
-
-    def one(given: Any) -> dict[str, Any]:
-        piece = given if isinstance(given, Piece) else Piece(Path(given), np.zeros(0, np.float32))
-        if (path := piece.path) is None:
-            return heard(pipe, piece.samples)
-        try:
-            samples = read_sound(path, rate_hz).samples
-        except UserError as error:
-            expected = f" (expected {error.expected})" if error.expected else ""
-            return {"error": error.what.removeprefix(f"{path}: ") + expected}
+    def whole(samples: np.ndarray) -> dict[str, Any]:
         if len(samples) > LONG * most:
-            return heard(detector(), samples)
+            return {"events": listed(detector().feed(samples))}
         start = loudest(samples, most)
         kept = to_int16(samples[start : start + most]).astype(np.float32) / 32768  # as prepare keeps them
         return ranked(score(kept).tolist(), classes)
 
-    return lambda items: [one(item) for item in items]
+    pipe = detector()
+
+    def piped(samples: np.ndarray) -> dict[str, Any]:
+        events = listed(pipe.feed(samples) if len(samples) else pipe.close())
+        return {"events": events} if events else {}
+
+    return sound_predictor(rate_hz, whole, piped)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ kept as evidence for all words. Test voices do not occur in train.
 Written as {train,test}/<word>/<voice>_<number>.wav and evidence.csv, the form a user's own data has.
 """
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from shared.audio.files import write_wav
 from shared.audio.voices import WORDS, Voice, background, say
+from shared.core.files import write_tsv
 
 from .params import Fetch
 
@@ -72,5 +72,4 @@ def write_sample(folder: Path, params: Fetch) -> None:
             write_wav(folder / name, samples, RATE_HZ)
             if word != NOTHING:
                 rows.append([name, *(round(value, 4) for value in box)])
-    with (folder / "evidence.csv").open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([["path", "start_s", "end_s", "low_hz", "high_hz"], *rows])
+    write_tsv(folder / "evidence.csv", ["path", "start_s", "end_s", "low_hz", "high_hz"], rows)

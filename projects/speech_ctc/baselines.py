@@ -16,9 +16,8 @@ from shared.data.draws import generator
 from shared.data.table import Table
 from shared.training.distributed import local
 
-from .decode import BLANK
+from .decode import BLANK, greedy_text
 from .model import build_model
-from .spell import greedy_text
 
 CONTEXT = 4  # frames on each side of an output that the linear model sees: about a tenth of a second in all
 EPOCHS, BATCH, RATE = 15, 32, 0.01

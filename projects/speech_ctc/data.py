@@ -12,9 +12,8 @@ from shared.data.batches import Batch
 from shared.data.draws import Draws
 from shared.data.table import Table
 
-from .decode import frames_needed
+from .decode import frames_needed, num_frames
 from .params import Train
-from .prepare import num_frames
 
 
 @torch.no_grad()
@@ -29,8 +28,8 @@ def augment(batch: Batch, epoch: float, params: Train, features: LogMel) -> Batc
     Returns:
         mel (B, F, T) float and mel_mask (B, T) in place of the sound.
     """
-    draws, sound, mask = Draws(params.seed, int(epoch) + 1, batch["sample"]), batch["sound"], batch["sound_mask"]
-    sound = full_scale(sound)
+    draws = Draws(params.seed, int(epoch) + 1, batch["sample"])
+    sound, mask = full_scale(batch["sound"]), batch["sound_mask"]
     if params.speed > 1:
         sound, mask = change_speed(sound, mask, draws, params.speed)
     mel, frames = heard(sound, mask, draws, params, features)

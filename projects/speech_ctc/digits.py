@@ -34,9 +34,8 @@ def bring_strings(folder: Path, params: Fetch) -> None:
     with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".tmp") as scratch:
         known: dict[tuple[str, str], list[tuple[str, np.ndarray]]] = defaultdict(list)
         for one in find_spoken_digits(Path(scratch), params.test_speakers):
-            split = one.split(params.test_speakers)
-            if split == "train" or not params.test_speakers or one.speaker in params.test_speakers:
-                known[split, one.speaker].append((one.digit, read_sound(one.path, RATE_HZ).samples.astype(float)))
+            samples = read_sound(one.path, RATE_HZ).samples.astype(float)
+            known[one.split(params.test_speakers), one.speaker].append((one.digit, samples))
         rows = []
         for split, count in (("train", params.num_train), ("test", params.num_test)):
             rng = np.random.default_rng([params.seed, count, split == "test"])

@@ -23,9 +23,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from shared.audio.features import LogMel
 from shared.audio.show import show_sounds
 from shared.core.files import replace_folder, write_tsv
 from shared.data.batches import cost_shares, gather
@@ -39,10 +39,10 @@ from shared.training.stage import Trained, trained_stage
 
 from . import scores
 from .baselines import linear_texts
-from .decode import blank_rate
+from .decode import blank_rate, greedy_text, make_spell
+from .listening import align
 from .model import Recogniser, load_model
 from .params import Params
-from .spell import align, greedy_text, make_spell
 
 MOST_ROWS = 15  # of the tables of words, pairs and speakers
 SLICES = 4  # of equal numbers of utterances, from the shortest to the longest
@@ -57,7 +57,7 @@ def time_errors(
     for row, (one, heard) in enumerate(zip(log_probs, texts, strict=True)):
         spans = test.ragged("spans").row(row)
         if len(spans) and heard == test.strings("text")[row]:
-            middles = np.array([(word.first + word.last + 1) / 2 * frame_s for word in align(one, heard, alphabet)])
+            middles = np.array([word.middle * frame_s for word in align(one, heard, alphabet)])
             found.append(np.abs(middles - spans.mean(1)))
     return np.concatenate(found)
 
@@ -100,19 +100,16 @@ def by_speaker(errors: scores.Errors, speakers: Sequence[str]) -> list[Block]:
 
 
 def worst(
-    trained: Trained[Params], order: Sequence[int], references: Sequence[str], texts: Sequence[str], read: Any
+    trained: Trained[Params], order: Sequence[int], references: Sequence[str], texts: Sequence[str], features: LogMel
 ) -> list[Block]:
     """Spectrograms and players of the utterances with the most errors."""
-    test, rate_hz = trained.prepared.table("test"), trained.config["rate_hz"]
-    mels, waves, cases = list[Tensor](), [], []
+    test, waves, cases = trained.prepared.table("test"), [], []
     for row in order:
-        batch = read(torch.tensor([row]))
-        mels.append(trained.model.features(batch["sound"], batch["sound_mask"])[0][0].cpu())  # type: ignore[operator]
         waves.append(test.ragged("sound").row(row).astype(np.float32) / 32768)
         said = f"said: {references[row]}; heard: {texts[row] or '(nothing)'}"
         cases.append({"title": said, "id": test.strings("id")[row]})
     with replace_folder(trained.project.results("evaluate") / "pictures") as folder:
-        drawn, played = show_sounds(folder, mels, waves, cases, rate_hz)
+        drawn, played = show_sounds(folder, waves, cases, features)
     return [section("The utterances with the most errors"), drawn, played] if cases else []
 
 
@@ -143,11 +140,10 @@ def main(trained: Trained[Params]) -> None:
         "linear": linear_texts(train, test, config, model.frame_samples, chosen.seed),
         "frequent_text": [frequent] * len(test),
     }
-    metrics: dict[str, Any] = scores.measure(references, texts, chosen.seed)
+    metrics: dict[str, Any] = scores.measure(references, texts, others, chosen.seed)
     metrics |= {"num_samples": len(test), "unit": "utterances", "source": trained.prepared.manifest["source"]}
     metrics["greedy_error_rate"] = round(scores.count_errors(references, greedy).rate, DIGITS)
     metrics["blank_rate"] = round(float(np.mean([blank_rate(one) for one in log_probs])), DIGITS)
-    metrics |= scores.against(references, texts, others, chosen.seed)
     page = figures_block(metrics, config)
     if "spans" in test:
         off = time_errors(log_probs, texts, test, config["alphabet"], model.frame_samples / config["rate_hz"])
@@ -162,7 +158,7 @@ def main(trained: Trained[Params]) -> None:
         page += by_speaker(errors, test.strings("speaker")[:])
     ranked = np.argsort(-errors.wrong / errors.words, kind="stable")
     order = [row for row in ranked.tolist() if errors.wrong[row]][: chosen.num_worst]
-    page += worst(trained, order, references, texts, read)
+    page += worst(trained, order, references, texts, model.features)
     rows = zip(test.strings("id"), references, texts, strict=True)
     write_tsv(trained.project.results("evaluate") / "predictions.csv", ("id", "reference", "hypothesis"), rows)
     leave_evaluation(trained, metrics, page, blocks.headline(metrics), seconds)
@@ -186,8 +182,6 @@ def figures_block(metrics: dict[str, Any], config: dict[str, Any]) -> list[Block
         decoding += f", with how often words follow each other in train at a weight of {config['word_weight']:g}"
     intro = (
         f"Errors are counted per word of the references, of which there are {metrics['num_words']:,}: {decoding}. Both "
-    )
-    intro += (
         "sides are normalised alike: composed (NFKC), in small letters, without punctuation but apostrophes in words."
     )
     rows = [[name, metrics[key]] for name, key in names.items()]

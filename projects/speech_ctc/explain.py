@@ -15,9 +15,8 @@ from shared.core.cli import answer_help
 
 answer_help(__name__, __doc__, __file__)  # before torch is imported, which takes seconds
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,16 +31,16 @@ from shared.core.files import write_json
 from shared.core.seed import derive
 from shared.data.batches import Batch, Padded
 from shared.data.table import Ragged
-from shared.explain.methods import find_method
-from shared.explain.parts import Subject, random_maps
+from shared.explain.parts import random_maps
 from shared.explain.stage import FIGURE_DIGITS, Fact, draw, explain
-from shared.report.blocks import Block, section, table
+from shared.report import blocks
+from shared.report.blocks import section, table
 from shared.training.stage import Trained, trained_stage
 
+from .decode import encode, make_spell
+from .listening import Word, align
 from .model import Recogniser, ctc, load_model
-from .normalise import encode
 from .params import Params
-from .spell import Word, align, make_spell
 
 MOST_WORDS = 1  # of an utterance, drawn: its words share the recording
 
@@ -81,8 +80,7 @@ def ask(trained: Trained[Params]) -> Asked:
     for row in draw(len(test), trained.params.explain.seed).tolist():
         wave = sounds.row(row).astype(np.float32) / 32768
         with torch.inference_mode():
-            one = torch.from_numpy(wave)[None].to(device)
-            found = model(*model.features(one, torch.ones_like(one, dtype=torch.bool)))[0][0].cpu().numpy()
+            found = model(*model.features.alone(wave))[0][0].cpu().numpy()
         transcript, reference = spell(found), test.strings("text")[row]
         aligned = align(found, transcript, config["alphabet"])
         known = test.ragged("spans").row(row).tolist() if "spans" in test and transcript == reference else []
@@ -122,48 +120,40 @@ def centres(maps: Tensor, part_s: float) -> np.ndarray:
 
 
 def main(trained: Trained[Params]) -> None:
-    if not trained.world.is_first:
-        return
     chosen, config, model = trained.params.explain, trained.config, trained.model
     assert isinstance(model, Recogniser)
     asked = ask(trained)
-    part_s = asked.scene.part_frames * model.features.hop / config["rate_hz"]
-    known = np.flatnonzero(np.isfinite(asked.middles))[: chosen.num_scored]
-    figures: dict[str, Any] = {"num_words": len(known)}
-    if len(known):
-        subject = Subject(model, asked.scene[torch.from_numpy(known)], value, int(asked.scene.sizes.max()))
-        ways = {name: find_method(name, SOUND_METHODS).run(subject, chosen.seed) for name in chosen.methods}
-        ways["random"] = random_maps(subject.inside, derive(chosen.seed, "random times"))
-        at = {name: centres(maps, part_s) for name, maps in ways.items()}
-        frame_s = model.frame_samples / config["rate_hz"]
-        at["ctc"] = np.array([(asked.words[row].first + asked.words[row].last + 1) / 2 * frame_s for row in known])
-        for name, times in at.items():
-            off = float(np.abs(times - asked.middles[known]).mean())
-            figures[f"{name}_time_error_s"] = round(off, FIGURE_DIGITS)
-    write_json(trained.project.results("explain") / "alignment.json", figures)
-    titles = {name: SOUND_METHODS[name].title for name in chosen.methods} | {
-        "random": "Random",
-        "ctc": "The outputs that say it",
-    }
-
-    def show(scene: SoundScene, maps: Mapping[str, Tensor], facts: Sequence[Fact], folder: Path) -> list[Block]:
-        made = show_words(scene, maps, facts, folder, rate_hz=config["rate_hz"])
-        if not len(known):
-            return made
-        rows: list[list[Any]] = [[title, figures[f"{name}_time_error_s"]] for name, title in titles.items()]
-        intro = f"Mean distance of a word's middle from where it is truly said, over {len(known)} words of utterances "
-        intro += "that are heard right: by the middle of what raises its score, and by the outputs that say it."
-        return [*made, section("When each word is said"), table(["By", "Seconds"], rows, intro=intro)]
-
     facts: list[Fact] = [
         {"title": f"heard: {heard}", "correct": heard == said, "question": f"Why “{word.text}”, at "
          f"{word.first * model.frame_samples / config['rate_hz']:.2f} s? Said was: {said}."}
         for word, heard, said in zip(asked.words, asked.heard, asked.said, strict=True)
     ]  # fmt: skip
-    explain(
-        trained, asked.scene, value, facts, methods=SOUND_METHODS, show=show, unit="words", part="stretches",
+    scored = explain(
+        trained, asked.scene, value, facts, methods=SOUND_METHODS, show=partial(show_words, rate_hz=config["rate_hz"]),
+        unit="words", part="stretches",
     )  # fmt: skip
+    middles = asked.middles[scored.rows.numpy()]
+    known = np.isfinite(middles)
+    figures: dict[str, Any] = {"num_words": int(known.sum())}
+    results = trained.project.results("explain")
+    if known.any():
+        part_s = asked.scene.part_frames * model.features.hop / config["rate_hz"]
+        drawn = random_maps(scored.subject.inside, derive(chosen.seed, "random times"))
+        at = {name: centres(maps, part_s) for name, maps in [*scored.maps.items(), ("random", drawn)]}
+        frame_s = model.frame_samples / config["rate_hz"]
+        at["ctc"] = np.array([asked.words[row].middle * frame_s for row in scored.rows.tolist()])
+        off = {name: float(np.abs(times - middles)[known].mean()) for name, times in at.items()}
+        figures |= {f"{name}_time_error_s": round(of, FIGURE_DIGITS) for name, of in off.items()}
+        titles = {name: SOUND_METHODS[name].title for name in scored.maps}
+        titles |= {"random": "Random", "ctc": "The outputs that say it"}
+        rows = [[title, figures[f"{name}_time_error_s"]] for name, title in titles.items()]
+        intro = (
+            f"Mean distance of a word's middle from where it is truly said, over {figures['num_words']} words of "
+            "utterances that are heard right: by the middle of what raises its score, and by the outputs that say it."
+        )
+        blocks.append(results, [section("When each word is said"), table(["By", "Seconds"], rows, intro=intro)])
+    write_json(results / "alignment.json", figures)
 
 
 if __name__ == "__main__":
-    trained_stage(main, load_model, Params, __file__)
+    trained_stage(main, load_model, Params, __file__, alone=True)

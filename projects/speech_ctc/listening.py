@@ -1,4 +1,4 @@
-"""Recordings of any length -> words with times, as the samples arrive.
+"""When words are said, and recordings of any length -> words with times, as the samples arrive.
 
 A recording that is longer than what the network learned from is heard in windows that overlap: of each, the outputs
 near its ends, which lack what comes before or after, are left to its neighbours. What arrives in pieces gives exactly
@@ -7,20 +7,36 @@ the words of the whole.
 L samples, T outputs, K symbols.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torchaudio.functional import forced_align
 
 from shared.audio.stream import Windows
 
-from .decode import greedy
-from .spell import Word, align, greedy_text
+from .decode import BLANK, encode, greedy, greedy_text
 
 MARGIN_S = 0.5  # of a window that is left to its neighbours
 PAUSE_S = 0.5  # of quiet after which a word is complete: the network may have learned from shorter pauses alone
 Hear = Callable[[np.ndarray], np.ndarray]  # (L,) float32 samples -> (T, K) log probabilities
+
+
+class Word(NamedTuple):
+    """A word of a text, the first and last output that say it, and the geometric mean of the probabilities of its
+    symbols, each at the first output that says it."""
+
+    text: str
+    first: int
+    last: int
+    confidence: float
+
+    @property
+    def middle(self) -> float:
+        """Of the outputs that say it, in outputs since the beginning of number 0."""
+        return (self.first + self.last + 1) / 2
 
 
 class Heard(NamedTuple):
@@ -30,6 +46,35 @@ class Heard(NamedTuple):
     start_s: float
     end_s: float
     confidence: float
+
+
+def align(log_probs: np.ndarray, text: str, alphabet: Sequence[str]) -> list[Word]:
+    """When each word of a text is said, by the most probable path that says it (Viterbi; torchaudio's forced_align).
+
+    A text of the network's own, so that it fits: [] where it is empty.
+    """
+    if not text:
+        return []
+    target = torch.tensor([encode(text, alphabet)])
+    path, scores = forced_align(torch.from_numpy(log_probs)[None], target, blank=BLANK)
+    symbols, chances = path[0].tolist(), scores[0].tolist()
+    starts = [place for place, symbol in enumerate(symbols) if symbol and (place == 0 or symbols[place - 1] != symbol)]
+    found, at = list[Word](), 0
+    for word in text.split():
+        own = starts[at : at + len(word)]
+        last = own[-1]
+        while last + 1 < len(symbols) and symbols[last + 1] == symbols[own[-1]]:
+            last += 1
+        confidence = float(np.exp(np.mean([chances[place] for place in own])))
+        found.append(Word(word, own[0], last, confidence))
+        at += len(word) + 1  # and the space
+    return found
+
+
+def timed(word: Word, first: int, frame_s: float) -> Heard:
+    """A word of outputs that begin with number `first`."""
+    start, end = (first + word.first) * frame_s, (first + word.last + 1) * frame_s
+    return Heard(word.text, round(start, 3), round(end, 3), round(word.confidence, 6))
 
 
 class Listener:
@@ -51,27 +96,24 @@ class Listener:
         self.windows = Windows(self.size * self.frame, (self.size - 2 * self.margin) * self.frame)
         self._first = 0
         self._outputs = np.zeros((0, 1 + len(self.alphabet)), np.float32)  # from output _first on, not yet spelt
-        self._done = 0  # outputs that are there
 
     def feed(self, samples: np.ndarray) -> Iterator[Heard]:
         """(L,) more samples -> the words that are complete now."""
         for start, window in self.windows.feed(samples):
-            at = start // self.frame
-            self._add(self.hear(window)[self._done - at : self.size - self.margin])
+            self._add(start, self.hear(window)[: self.size - self.margin])
             yield from self._spell(last=False)
 
     def close(self) -> Iterator[Heard]:
         """The words of what is left; a new recording may begin then."""
-        rest = self.windows.rest
-        at = self.windows.start // self.frame
-        if len(rest) > (self._done - at) * self.frame:
-            self._add(self.hear(rest)[self._done - at :])
+        if len(self.windows.rest):
+            self._add(self.windows.start, self.hear(self.windows.rest))
         yield from self._spell(last=True)
         self._reset()
 
-    def _add(self, outputs: np.ndarray) -> None:
-        self._outputs = np.concatenate([self._outputs, outputs])
-        self._done += len(outputs)
+    def _add(self, start: int, outputs: np.ndarray) -> None:
+        """The outputs of a window, without those that are there already."""
+        done = self._first + len(self._outputs) - start // self.frame
+        self._outputs = np.concatenate([self._outputs, outputs[done:]])
 
     def _spell(self, last: bool) -> Iterator[Heard]:
         """The words before the last space, or all where it has been quiet since; their outputs are forgotten."""
@@ -86,9 +128,3 @@ class Listener:
             part = outputs[start:stop]
             for word in align(part, greedy_text(part, self.alphabet), self.alphabet):
                 yield timed(word, first + start, self.frame / self.rate_hz)
-
-
-def timed(word: Word, first: int, frame_s: float) -> Heard:
-    """A word of outputs that begin with number `first`."""
-    start, end = (first + word.first) * frame_s, (first + word.last + 1) * frame_s
-    return Heard(word.text, round(start, 3), round(end, 3), round(word.confidence, 6))

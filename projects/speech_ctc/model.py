@@ -15,13 +15,12 @@ from torch.nn import functional as F
 
 from shared.audio.features import LogMel
 from shared.audio.layers import MelTrunk
-from shared.audio.params import Mel
+from shared.audio.params import Bands, Mel
 from shared.training.recurrent import BothWays, back_to_front
 from shared.training.weights import load_weights, read_config
 
-from .decode import BLANK
-from .params import Bands, Model
-from .prepare import frame_samples
+from .decode import BLANK, frame_samples
+from .params import Model
 
 TIME_STRIDES = 2, 1, 1  # of the blocks: two frames of the spectrogram become one output
 

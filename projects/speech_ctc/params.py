@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.audio.params import Listening, SoundChanges
+from shared.audio.params import Bands, Listening, SoundChanges
 from shared.core.params import Section
 from shared.core.sections import Explain, FitParams, Runtime
 
@@ -32,19 +32,11 @@ class Model(Section):
     dropout: float = Field(ge=0, lt=1)  # before and behind it
 
 
-class Bands(Section):
-    """The features: log-mel spectrograms, with two frames for each output of the network."""
-
-    num_mels: int = Field(ge=8, le=256)
-    window_ms: float = Field(gt=0, le=200)
-    low_hz: float = Field(ge=0)  # the lowest band begins here, the highest ends at half the rate
-
-
 class Train(FitParams, SoundChanges):
     """batch_size and micro_batch_size are outputs of the network, padding included."""
 
     model: Model
-    bands: Bands
+    bands: Bands  # of the features, which have two frames for each output of the network
     lr: float = Field(gt=0)  # of AdamW, at its highest
     weight_decay: float = Field(ge=0)
     warmup_fraction: float = Field(ge=0, lt=1)  # of all updates, before the rate falls linearly to 0

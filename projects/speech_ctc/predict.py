@@ -10,22 +10,22 @@
 
 What is longer than prepare.max_seconds is heard in windows that overlap, and the most probable path is read; shorter
 recordings are decoded as evaluate decodes them. Raw samples are mono, 16 bits, little-endian, at the rate that the
-model was trained for (rate_hz in results/train/model.json). Recordings that cannot be read are named at the end; the
-others are transcribed, and the exit code is 2.
+model was trained for (rate_hz in results/train/model.json); their words are printed with their times, at most
+prepare.max_seconds after they have ended. Recordings that cannot be read are named at the end; the others are
+transcribed, and the exit code is 2.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from shared.audio.read import SOUNDS, Piece
+from shared.audio.read import SOUNDS, sound_predictor
 from shared.core.paths import Project
 from shared.core.predict import Predict, predict_main, printable
 
 
 def load_predictor(folder: Path | None = None) -> Predict:
     """A function from paths of recordings to dicts: text, and words, each with text, start_s, end_s and confidence, the
-    geometric mean of the probabilities of its symbols; or error.
+    geometric mean of the probabilities of its symbols; or error. A pipe gives words as they end.
 
     Args:
         folder: of model.safetensors and model.json; by default what the train stage left.
@@ -36,53 +36,48 @@ def load_predictor(folder: Path | None = None) -> Predict:
     import numpy as np  # these take seconds: --help must not wait for them
     import torch
 
-    from shared.audio.files import read_sound, to_int16
-    from shared.core.errors import UserError
+    from shared.audio.files import to_int16
 
-    from .listening import Heard, Listener, timed
+    from .decode import make_spell
+    from .listening import Listener, align, timed
     from .model import load_model
-    from .spell import align, make_spell
 
     model, config = load_model(folder or Project.of(__file__).folder / "results" / "train")
     spell, rate_hz = make_spell(config), config["rate_hz"]
 
     @torch.inference_mode()
     def hear(samples: np.ndarray) -> np.ndarray:
-        one = torch.from_numpy(to_int16(samples).astype(np.float32) / 32768)[None]  # as prepare keeps them
-        outputs: np.ndarray = model(*model.features(one, torch.ones_like(one, dtype=torch.bool)))[0][0].numpy()
+        kept = to_int16(samples).astype(np.float32) / 32768  # as prepare keeps them
+        outputs: np.ndarray = model(*model.features.alone(kept))[0][0].numpy()
         return outputs
 
     def listener() -> Listener:
         return Listener(hear, config, model.frame_samples)
 
-    def said(words: Iterable[Heard]) -> dict[str, Any]:
-        found = [word._asdict() for word in words]
-        return {"text": " ".join(word["text"] for word in found), "words": found}
+    def whole(samples: np.ndarray) -> dict[str, Any]:
+        if len(samples) > config["max_seconds"] * rate_hz:
+            long = listener()
+            words = [*long.feed(samples), *long.close()]
+        else:
+            outputs = hear(samples)
+            aligned = align(outputs, spell(outputs), config["alphabet"])
+            words = [timed(word, 0, model.frame_samples / rate_hz) for word in aligned]
+        return {"text": " ".join(word.text for word in words), "words": [word._asdict() for word in words]}
 
     pipe = listener()
 
-    def one(given: Any) -> dict[str, Any]:
-        piece = given if isinstance(given, Piece) else Piece(Path(given), np.zeros(0, np.float32))
-        if (path := piece.path) is None:
-            return said(pipe.feed(piece.samples) if len(piece.samples) else pipe.close())
-        try:
-            samples = read_sound(path, rate_hz).samples
-        except UserError as error:
-            expected = f" (expected {error.expected})" if error.expected else ""
-            return {"error": error.what.removeprefix(f"{path}: ") + expected}
-        if len(samples) > config["max_seconds"] * rate_hz:
-            long = listener()
-            return said([*long.feed(samples), *long.close()])
-        outputs = hear(samples)
-        aligned = align(outputs, spell(outputs), config["alphabet"])
-        return said(timed(word, 0, model.frame_samples / rate_hz) for word in aligned)
+    def piped(samples: np.ndarray) -> dict[str, Any]:
+        words = list(pipe.feed(samples) if len(samples) else pipe.close())
+        return {"words": [word._asdict() for word in words]} if words else {}
 
-    return lambda items: [one(item) for item in items]
+    return sound_predictor(rate_hz, whole, piped)
 
 
 def text_line(found: dict[str, Any]) -> str:
-    """A prediction for a terminal."""
-    return printable(found["text"]) or "(nothing)"
+    """A prediction for a terminal: the text of a recording, or the words of a pipe that have ended with their times."""
+    if "text" in found:
+        return printable(found["text"]) or "(nothing)"
+    return "  ".join(f"{word['start_s']:.2f} s {printable(word['text'])}" for word in found["words"])
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@
 Accepts, and detects automatically:
     <name>.csv, .tsv, .jsonl      a path and a text per row (Common Voice: path and sentence); speaker, split are obeyed
     metadata.csv and wavs/        as LJSpeech has it: id|text|normalised text
-    <name>.wav with <name>.txt    pairs, in any folders
+    <name>.wav with <name>.txt    pairs, in any folders; those below train/, valid/ or test/ are of that split
     words.csv                     beside any of these: path, start_s, end_s of each word in turn
 
-Texts are normalised (normalise.py says how). A text that has more symbols than its recording gives outputs to the
+Texts are normalised (transcripts.py says how). A text that has more symbols than its recording gives outputs to the
 network could not be learned: such rows are named, with everything else that is wrong, and nothing is written then.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.audio.files import read_sounds, to_int16
+from shared.audio.files import read_sounds, sound_notes, to_int16
 from shared.core.cli import answer_help, load_params, run_stage
 from shared.core.errors import Problems, UserError
 from shared.core.paths import Project, show
@@ -31,23 +31,12 @@ from shared.data.split import divide
 from shared.data.table import Column, Ragged, select
 from shared.report.prepared import Counts, leave_prepared
 
-from .decode import frames_needed
-from .normalise import alphabet_of, encode
+from .decode import alphabet_of, encode, frames_needed, num_frames
 from .params import Params, Prepare
 from .transcripts import WORDS_TABLE, Utterance, find_utterances
 
 UPDATES = 600  # suggested, at least: with few utterances, in small batches
 Spans = dict[str, list[tuple[float, float]]]  # id -> start and end of each word in seconds
-
-
-def frame_samples(rate_hz: int, frame_ms: float) -> int:
-    """Samples from one output of the network to the next: an even number, two frames of the spectrogram."""
-    return 2 * max(1, round(frame_ms * rate_hz / 2000))
-
-
-def num_frames(samples: int, rate_hz: int, frame_ms: float) -> int:
-    """Outputs that the network gives for so many samples."""
-    return -(-samples // frame_samples(rate_hz, frame_ms))
 
 
 def read_spans(root: Path, found: list[Utterance], problems: Problems) -> Spans:
@@ -80,7 +69,7 @@ def prepare(project: Project, params: Prepare) -> None:
     root = project.raw
     if not root.exists():
         raise UserError(f"{show(root)}: no such folder", fix="run the fetch stage, or put your data there")
-    problems, notes, rates = Problems(show(root)), Counter[str](), Counter[int]()
+    problems, notes, rates = Problems(show(root)), Counter[str](), list[int]()
     found = find_utterances(root, problems)
     spans = read_spans(root, found, problems)
     kept = []
@@ -89,7 +78,7 @@ def prepare(project: Project, params: Prepare) -> None:
             continue
         seconds = len(sound.samples) / params.rate_hz
         frames = num_frames(len(sound.samples), params.rate_hz, params.frame_ms)
-        needed = frames_needed([*map(ord, one.text)])
+        needed = frames_needed(one.text)
         if seconds > params.max_seconds:
             problems.add(one.where, f"{one.id}: {seconds:.1f} s, expected at most prepare.max_seconds="
                                     f"{params.max_seconds:g}: cut it where its text can be cut")  # fmt: skip
@@ -98,7 +87,7 @@ def prepare(project: Project, params: Prepare) -> None:
                                     "wrong text, a recording cut short, or too large a prepare.frame_ms")  # fmt: skip
         kept.append(to_int16(sound.samples))
         notes.update(sound.notes)
-        rates[sound.file_rate_hz] += 1
+        rates.append(sound.file_rate_hz)
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
     speakers = [one.speaker for one in found]
     known = len(set(speakers)) > 1 and all(speakers)
@@ -133,7 +122,7 @@ def prepare(project: Project, params: Prepare) -> None:
 
 def _page(
     splits: dict[str, dict[str, Column]], alphabet: list[str], params: Prepare, notes: Counter[str],
-    rates: Counter[int],
+    rates: list[int],
 ) -> list[str | Counts]:  # fmt: skip
     texts = {name: [str(text) for text in columns["text"]] for name, columns in splits.items()}
     seconds = np.concatenate([columns["sound"].lengths for columns in splits.values()]) / params.rate_hz  # type: ignore[union-attr]
@@ -162,12 +151,7 @@ def _page(
         lines.append(f"{len(both):,} of the {tested:,} speakers of test speak in train as well.")
     else:
         lines.append("Nothing tells speakers apart: one of train may speak in test as well.")
-    lines += [f"{count:,} recordings {note}." for note, count in notes.items()]
-    others = Counter({rate: count for rate, count in rates.items() if rate != params.rate_hz})
-    if others:
-        listed = ", ".join(f"{count:,} of {rate:,} Hz" for rate, count in others.most_common(4))
-        lines.append(f"Resampled to {params.rate_hz:,} Hz: {listed}.")
-    return lines
+    return lines + sound_notes(notes, rates, params.rate_hz)
 
 
 def suggest(root: Path) -> dict[str, Any]:

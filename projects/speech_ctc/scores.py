@@ -1,20 +1,18 @@
 """Errors of transcripts, by jiwer: over the whole corpus, not the mean of utterances.
 
-N utterances, W resamples.
+N utterances.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jiwer
 import numpy as np
 
-from shared.core.seed import derive
-from shared.evaluation.intervals import DIGITS, LEVEL
-
-RESAMPLES = 2000
+from shared.evaluation.comparison import corpus_metric
+from shared.evaluation.intervals import DIGITS
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,11 @@ class Errors:
         """All errors of each utterance."""
         made: np.ndarray = self.substitutions + self.deletions + self.insertions
         return made
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(N, 2): errors and words, whose sums give the rate."""
+        return np.stack([self.wrong, self.words], axis=1)
 
     @property
     def rate(self) -> float:
@@ -72,50 +75,27 @@ def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -
     return round(float(jiwer.cer(list(references), list(hypotheses))), DIGITS)
 
 
-def resampled(errors: Errors, seed: int) -> np.ndarray:
-    """(W,) word error rates of utterances drawn with replacement; the same draws for every system of one seed."""
-    rng, size = np.random.default_rng(derive(seed, "bootstrap")), len(errors.words)
-    draws = rng.multinomial(size, np.full(size, 1 / size), RESAMPLES)
-    rates: np.ndarray = (draws @ errors.wrong) / (draws @ errors.words)
-    return rates
+def error_rate(counts: np.ndarray) -> np.ndarray:
+    """(..., 2) sums of wrong and of all words -> (...) errors per word."""
+    rate: np.ndarray = counts[..., 0] / counts[..., 1]
+    return rate
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The percentiles between which 95 % of (W,) values lie."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return round(float(low), DIGITS), round(float(high), DIGITS)
-
-
-def measure(references: Sequence[str], hypotheses: Sequence[str], seed: int) -> dict[str, Any]:
-    """The word error rate with its interval, its three kinds, and further figures."""
+def measure(
+    references: Sequence[str], hypotheses: Sequence[str], others: Mapping[str, Sequence[str]], seed: int
+) -> dict[str, Any]:
+    """The word error rate with its interval over utterances, beside that of baselines; its three kinds, and further
+    figures."""
     errors = count_errors(references, hypotheses)
-    low, high = interval(resampled(errors, seed))
+    counts = {name: count_errors(references, texts).counts for name, texts in others.items()}
     total = errors.words.sum()
     kinds = {
         "substitution": errors.substitutions, "deletion": errors.deletions, "insertion": errors.insertions,
     }  # fmt: skip
     exact = np.mean([one == other for one, other in zip(references, hypotheses, strict=True)])
-    return {
-        "word_error_rate": round(errors.rate, DIGITS),
-        "word_error_rate_low": low,
-        "word_error_rate_high": high,
+    return corpus_metric("word_error_rate", errors.counts, counts, error_rate, seed) | {
         "character_error_rate": character_error_rate(references, hypotheses),
         **{f"{name}_error_rate": round(float(of.sum() / total), DIGITS) for name, of in kinds.items()},
         "exact_match_accuracy": round(float(exact), DIGITS),
         "num_words": int(total),
     }
-
-
-def against(
-    references: Sequence[str], hypotheses: Sequence[str], others: dict[str, list[str]], seed: int
-) -> dict[str, Any]:
-    """`baseline`: the rate of each; `difference`: by how much this model is better, with an interval (paired)."""
-    own = count_errors(references, hypotheses)
-    baseline: dict[str, float] = {}
-    difference: dict[str, float] = {}
-    for name, texts in others.items():
-        other = count_errors(references, texts)
-        low, high = interval(resampled(other, seed) - resampled(own, seed))
-        baseline[f"{name}_word_error_rate"] = round(other.rate, DIGITS)
-        difference |= {name: round(other.rate - own.rate, DIGITS), f"{name}_low": low, f"{name}_high": high}
-    return {"baseline": baseline, "difference": difference}

@@ -30,11 +30,10 @@ from shared.training.stage import train_stage
 from shared.training.step import linear
 
 from .data import augment, check_speed
-from .decode import BLANK, WordModel
+from .decode import BLANK, WordModel, greedy_text
 from .model import build_model, ctc
 from .params import Params
 from .scores import count_errors
-from .spell import greedy_text
 
 VALID_BATCH = 20_000  # outputs with padding
 MOST_WORDS = 2000  # different ones that are kept for decoding: with more, train's texts say little of what follows what

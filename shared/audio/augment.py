@@ -79,9 +79,8 @@ def _bank() -> Tensor:
     """(kinds, NOISE_SAMPLES): noise of mean power 1, the same on every machine."""
     white = torch.randn(NOISE_SAMPLES, generator=generator(0, "noise"), dtype=torch.float64)
     spectrum = torch.fft.rfft(white)
-    fall = torch.arange(len(spectrum), dtype=torch.float64).clamp(
-        min=NOISE_SAMPLES / 400
-    )  # flat below 1/200 of Nyquist
+    flat = NOISE_SAMPLES / 400  # bins up to 1/200 of Nyquist
+    fall = torch.arange(len(spectrum), dtype=torch.float64).clamp(min=flat)
     kinds = [torch.fft.irfft(spectrum * fall**-kind, n=NOISE_SAMPLES) for kind in KINDS]
     return torch.stack([kind / kind.square().mean().sqrt() for kind in kinds])
 

@@ -50,8 +50,8 @@ def statistics(table: Table, rate_hz: int) -> np.ndarray:
 
 def _of(features: LogMel, sound: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
     logs, frames = features(sound, mask)
-    found = []
-    for values, inside in ((mfcc(logs, NUM_MFCC), frames), (mfcc(logs, NUM_MFCC).diff(dim=2), frames[:, 1:])):
+    cepstra, found = mfcc(logs, NUM_MFCC), []
+    for values, inside in ((cepstra, frames), (cepstra.diff(dim=2), frames[:, 1:])):
         there, count = inside[:, None], inside.sum(1)[:, None].clamp(min=1)
         mean = (values * there).sum(2) / count
         spread = (((values - mean[:, :, None]) * there).square().sum(2) / count).sqrt()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.audio.files import loudest, read_sounds, to_int16
+from shared.audio.files import loudest, read_sounds, sound_notes, to_int16
 from shared.audio.folder import Box, find_recordings
 from shared.audio.params import PrepareSounds
 from shared.core.errors import Problems, UserError
@@ -26,7 +26,8 @@ from shared.report.prepared import Counts, leave_prepared
 NO_BOX = (np.nan,) * 4
 _UPDATES = 600  # suggested: about what the sample takes
 RATES_HZ = 8000, 16000, 22050  # suggested: the largest that most files reach
-SUGGESTED = {"seed": 0, "valid_fraction": 0.1, "test_fraction": 0.2, "max_seconds": 30.0}  # to look at the data
+MOST_S = 30.0  # the largest prepare.max_seconds
+SUGGESTED = {"seed": 0, "valid_fraction": 0.1, "test_fraction": 0.2, "max_seconds": MOST_S}  # to look at the data
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,9 @@ def read(root: Path, params: PrepareSounds) -> LabelledSounds:
         num_cut += len(sound.samples) > most
         said.update(sound.notes)
     problems.raise_if_any(fix="fix or remove these; data/README.md says which forms are accepted")
-    notes = found.notes + [f"{count:,} recordings {note}." for note, count in said.items()]
+    notes = found.notes + sound_notes(said, rates, params.rate_hz)
     if num_cut:
         notes.append(f"{num_cut:,} recordings are longer than {params.max_seconds:g} s: their loudest part is kept.")
-    others = Counter(rate for rate in rates if rate != params.rate_hz)
-    if others:
-        listed = ", ".join(f"{count:,} of {rate:,} Hz" for rate, count in others.most_common(4))
-        notes.append(f"resampled to {params.rate_hz:,} Hz: {listed}.")
     return LabelledSounds(
         source=source_of(root),
         classes=classes,
@@ -172,7 +169,7 @@ def suggest(root: Path, params: PrepareSounds) -> dict[str, Any]:
     batch = min(max(8, num_train // 20), 64, num_train)
     return {
         "prepare.rate_hz": rate,
-        "prepare.max_seconds": round(float(np.quantile(seconds, 0.98)) + 0.05, 1),
+        "prepare.max_seconds": min(MOST_S, round(float(np.quantile(seconds, 0.98)) + 0.05, 1)),
         "prepare.speaker_pattern": params.speaker_pattern if data.speakers else "",
         "train.batch_size": batch,
         "train.micro_batch_size": batch,

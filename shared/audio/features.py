@@ -6,6 +6,7 @@ t * hop, zeros beyond both ends).
 
 from math import ceil, log, log2
 
+import numpy as np
 import torch
 import torchaudio
 from torch import Tensor, nn
@@ -42,6 +43,11 @@ class LogMel(nn.Module):
         parts = zip(sound.split(AT_ONCE), mask.split(AT_ONCE), strict=True)  # type: ignore[no-untyped-call]
         logs, frames = zip(*(self._features(*part) for part in parts), strict=True)
         return torch.cat(logs), torch.cat(frames)
+
+    def alone(self, samples: np.ndarray) -> tuple[Tensor, Tensor]:
+        """(L,) float32 samples of one recording -> (1, F, T) and (1, T), on this module's device."""
+        sound = torch.from_numpy(samples)[None].to(self.power.spectrogram.window.device)
+        return self(sound, torch.ones_like(sound, dtype=torch.bool))  # type: ignore[no-any-return]
 
     def _features(self, sound: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         powers = self.powers(torch.where(mask, full_scale(sound), 0))

@@ -3,9 +3,12 @@
 L samples.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from math import gcd
 from pathlib import Path
 
@@ -14,11 +17,13 @@ import soundfile  # type: ignore[import-untyped]
 from scipy.signal import resample_poly  # type: ignore[import-untyped]
 
 from shared.core.errors import Problems, UserError
-from shared.core.paths import show
+from shared.core.paths import reason_of, show
 
 RATES_HZ = 1000, 768000  # outside, a header is damaged
 LONGEST_S = 3600.0  # decoded at once; a header may claim less, or absurdly more
 BLOCK_FRAMES = 1 << 16
+STREAMED_BYTES = 0x7FFFF000  # of a WAV file whose writer did not know its length: this (SoX), or more
+UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of a FLAC stream whose header leaves its length open
 SHORTEST_S = 0.02  # below, nothing can be heard
 SILENT = 1e-6  # peak below which a recording holds nothing: less than half a step of 16 bits
 CLIPPED, CLIPPED_SHARE = 0.999, 0.01  # level, and the share of the samples there that is worth a word
@@ -49,22 +54,20 @@ class Sound:
     Args:
         samples: (L,) float32, mono, full scale is 1.
         rate_hz: of the samples.
-        file_rate_hz, channels: of the file.
+        file_rate_hz: of the file.
         notes: what was done or is odd, in words that continue "some recordings ...".
     """
 
     samples: np.ndarray
     rate_hz: int
     file_rate_hz: int
-    channels: int
     notes: tuple[str, ...] = ()
 
 
 def read_sound(path: Path, rate_hz: int) -> Sound:
     """Decodes a whole file, mixes its channels and resamples it.
 
-    Channels are averaged; where they cancel each other (opposite phase), the loudest is taken. Frames are counted as
-    they are decoded: headers of MP3 lie.
+    Channels are averaged; where they cancel each other (opposite phase), the loudest is taken.
 
     Args:
         rate_hz: wanted.
@@ -74,7 +77,7 @@ def read_sound(path: Path, rate_hz: int) -> Sound:
     """
     frames, rate = _decode(path)
     mono, notes = _mix(frames)
-    if not len(mono) or len(mono) < SHORTEST_S * rate:
+    if len(mono) < SHORTEST_S * rate:
         raise UserError(f"{show(path)}: {len(mono):,} samples at {rate:,} Hz", expected=f"at least {SHORTEST_S} s")
     if not np.isfinite(mono).all():
         bad = int((~np.isfinite(mono)).sum())
@@ -86,7 +89,7 @@ def read_sound(path: Path, rate_hz: int) -> Sound:
         mono = mono - np.float32(offset)
     if (np.abs(mono) > CLIPPED).mean() > CLIPPED_SHARE:
         notes.append("are clipped")
-    return Sound(resample(mono, rate, rate_hz), rate_hz, rate, frames.shape[1], tuple(notes))
+    return Sound(resample(mono, rate, rate_hz), rate_hz, rate, tuple(notes))
 
 
 def resample(samples: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:
@@ -103,7 +106,10 @@ def resample(samples: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:
 
 
 def _decode(path: Path) -> tuple[np.ndarray, int]:
-    """All frames (L, channels) float32, and their rate."""
+    """All frames (L, channels) float32, and their rate.
+
+    Not by SoundFile.blocks: where a file holds fewer frames than its header says, it fills up with what was in memory.
+    """
     try:
         if path.stat().st_size == 0:
             raise UserError(f"{show(path)}: zero bytes", expected="a recording")
@@ -114,12 +120,12 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
             if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
                 raise UserError(f"{show(path)}: {rate:,} Hz", expected=f"a rate of {RATES_HZ[0]:,} to {RATES_HZ[1]:,}")
             blocks, count = [], 0
-            for block in file.blocks(BLOCK_FRAMES, dtype="float32", always_2d=True):
+            while count < file.frames and len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
                 blocks.append(block)
                 count += len(block)
                 if count > most:
                     raise UserError(f"{show(path)}: longer than an hour", expected="clips: cut it into pieces")
-            if file.format == "FLAC" and count < file.frames:
+            if file.format == "FLAC" and count < file.frames < UNKNOWN_FRAMES:
                 raise UserError(f"{show(path)}: truncated, {count:,} of {file.frames:,} frames", expected="all of it")
     except OSError as error:
         raise UserError(f"{show(path)}: cannot be read: {error.strerror or error}") from None
@@ -131,14 +137,20 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
 
 
 def _missing_bytes(path: Path) -> int:
-    """Of a WAV file: bytes that its header promises and that are not there. Streams say 0 or the largest number."""
+    """Of a WAV file: bytes of samples that are promised and not there. Streams promise 0 or about 2 or 4 GiB.
+
+    Not by the size in the file's first header: some programs get that wrong, and what it counts may be no samples.
+    """
     with path.open("rb") as file:
         head = file.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return 0
-    promised = int.from_bytes(head[4:8], "little") + 8
-    streamed = promised == 8 or promised >= 0x7FFFFFFF
-    return 0 if streamed else max(0, promised - path.stat().st_size - 1)  # a pad byte may be missing
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return 0
+        while len(chunk := file.read(8)) == 8:
+            length = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                return max(0, file.tell() + length - path.stat().st_size) if length < STREAMED_BYTES else 0
+            file.seek(length + length % 2, os.SEEK_CUR)
+    return 0
 
 
 def _foreign(path: Path) -> tuple[str, str]:
@@ -179,23 +191,38 @@ def loudest(samples: np.ndarray, length: int) -> int:
     return best if energy[best] > LOUDER * energy[middle] else middle
 
 
+def try_sound(path: Path, rate_hz: int) -> Sound | str:
+    """The recording, see `read_sound`; or what is wrong with it, for a message that names the file itself."""
+    try:
+        return read_sound(path, rate_hz)
+    except UserError as error:
+        return reason_of(error, path)
+
+
 def read_sounds(paths: Sequence[Path], rate_hz: int, problems: Problems) -> Iterator[Sound | None]:
     """Decodes files side by side; what cannot be read is noted, and None comes in its place."""
-
-    def one(path: Path) -> Sound | UserError:
-        try:
-            return read_sound(path, rate_hz)
-        except UserError as error:
-            return error
-
     with ThreadPoolExecutor() as pool:
-        for path, found in zip(paths, pool.map(one, paths), strict=True):
-            if isinstance(found, UserError):
-                expected = f" (expected {found.expected})" if found.expected else ""
-                problems.add(show(path), found.what.removeprefix(f"{show(path)}: ") + expected)
+        for path, found in zip(paths, pool.map(try_sound, paths, repeat(rate_hz)), strict=True):
+            if isinstance(found, str):
+                problems.add(show(path), found)
                 yield None
             else:
                 yield found
+
+
+def sound_notes(notes: Counter[str], rates: Iterable[int], rate_hz: int) -> list[str]:
+    """Sentences about recordings.
+
+    Args:
+        notes: of `Sound`, and how often each was made.
+        rates: of the files.
+        rate_hz: that they were resampled to.
+    """
+    lines = [f"{count:,} recordings {note}." for note, count in notes.items()]
+    if others := Counter(rate for rate in rates if rate != rate_hz):
+        listed = ", ".join(f"{count:,} of {rate:,} Hz" for rate, count in others.most_common(4))
+        lines.append(f"Resampled to {rate_hz:,} Hz: {listed}.")
+    return lines
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:

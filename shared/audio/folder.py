@@ -74,12 +74,8 @@ def _from_tables(
     wanted = {params.path_column: "prepare.path_column", params.label_column: "prepare.label_column"}
     folder, found, rows = root if root.is_dir() else root.parent, list[SampleFile](), dict[str, Row]()
     for row in read_tables(tables, wanted, problems):
-        name, label = str(row.values[params.path_column] or "").strip(), row.values[params.label_column]
-        said = str(row.values.get(SPLIT) or "").strip().lower()
-        split = row.split or SPLIT_NAMES.get(said)
-        label = str(int(label) if isinstance(label, float) and label.is_integer() else label or "").strip()
-        if said and not split:
-            problems.add(row.where, f"{SPLIT} {said!r}, expected train, valid or test")
+        name, label = text_in(row, params.path_column), text_in(row, params.label_column)
+        split = split_in(row, problems)
         if not name or not label:
             problems.add(row.where, f"{params.path_column if not name else params.label_column} is empty")
         elif not (folder / name).is_file():
@@ -90,6 +86,22 @@ def _from_tables(
             rows[name] = row
             found.append(SampleFile(folder / name, name, label, split))
     return sorted(found, key=lambda file: file.id), rows
+
+
+def text_in(row: Row, column: str) -> str:
+    """A row's value, "" where it has none. Of whole numbers pandas makes floats, beside missing ones: 3.0 is "3"."""
+    value = row.values.get(column)
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
+    return "" if value is None else str(value).strip()
+
+
+def split_in(row: Row, problems: Problems) -> str | None:
+    """The split that a row's file or its column `split` says. Problems get a split that there is not."""
+    said = text_in(row, SPLIT).lower()
+    split = row.split or SPLIT_NAMES.get(said)
+    if said and not split:
+        problems.add(row.where, f"{SPLIT} {said!r}, expected train, valid or test")
+    return split
 
 
 def _without_noise(files: Sequence[SampleFile], notes: list[str]) -> list[SampleFile]:
@@ -121,7 +133,7 @@ def _speakers(
     """Who speaks in each file, from a column or a pattern of names; empty where nothing says it."""
     column = params.speaker_column
     if rows and all(column in row.values for row in rows.values()):
-        said = [str(rows[file.id].values[column] or "").strip() for file in files]
+        said = [text_in(rows[file.id], column) for file in files]
         for file, one in zip(files, said, strict=True):
             if not one:
                 problems.add(rows[file.id].where, f"{column} is empty")
@@ -132,14 +144,14 @@ def _speakers(
         except re.error as error:
             raise UserError(f"prepare.speaker_pattern: {error}", expected="a regular expression") from None
         matches = [pattern.search(file.path.name) for file in files]
-        if any(match is None or not match.groups() for match in matches):
-            other = next(file for file, match in zip(files, matches, strict=True) if not match or not match.groups())
+        said = [match[1] or "" if match and match.groups() else "" for match in matches]
+        if not all(said):
+            other = files[said.index("")]
             notes.append(
                 f"prepare.speaker_pattern does not fit {other.path.name}: speakers are not known, and one of train may "
                 "speak in test as well."
             )
             return []
-        said = [match[1] for match in matches if match]
         source = "the names of the files (prepare.speaker_pattern)"
     else:
         notes.append("nothing says who speaks: one of train may speak in test as well.")
@@ -158,7 +170,7 @@ def _evidence(root: Path, files: Sequence[SampleFile], problems: Problems) -> di
     columns = "start_s", "end_s", "low_hz", "high_hz"
     known, found = {file.id for file in files}, dict[str, Box]()
     for row in read_tables([path], dict.fromkeys(("path", *columns), EVIDENCE), problems):
-        name = str(row.values["path"])
+        name = text_in(row, "path")
         start, end, low, high = numbers = tuple(_number(row.values[column]) for column in columns)
         if name not in known:
             problems.add(row.where, f"{name}: no such recording")

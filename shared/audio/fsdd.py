@@ -48,9 +48,11 @@ def find_spoken_digits(scratch: Path, test_speakers: list[str]) -> list[SpokenDi
         if is_archive(path):
             extract(path, scratch)
     paths = {path.name: path for root in (mirror, scratch) for path in root.rglob("*.wav")}
-    matches = [(path, match) for name, path in sorted(paths.items()) if (match := _FILE.fullmatch(name))]
-    found = [SpokenDigit(path, digit, speaker, int(number)) for path, (digit, speaker, number) in
-             ((path, match.groups()) for path, match in matches)]  # fmt: skip
+    found = [
+        SpokenDigit(path, match[1], match[2], int(match[3]))
+        for name, path in sorted(paths.items())
+        if (match := _FILE.fullmatch(name))
+    ]
     if len(found) != NUM_RECORDINGS:
         raise UserError(f"{mirror}: {len(found):,} recordings", expected=f"{NUM_RECORDINGS:,}, as of version 1.0.10")
     speakers = {one.speaker for one in found}

@@ -36,10 +36,15 @@ class SoundChanges(Section):
     mask_frames: int = Field(ge=0)  # and most frames
 
 
-class Mel(Section):
-    """The features: log-mel spectrograms."""
+class Bands(Section):
+    """The bands of log-mel spectrograms."""
 
     num_mels: int = Field(ge=8, le=256)
     window_ms: float = Field(gt=0, le=200)
-    hop_ms: float = Field(gt=0, le=100)
     low_hz: float = Field(ge=0)  # the lowest band begins here, the highest ends at half the rate
+
+
+class Mel(Bands):
+    """The features: log-mel spectrograms."""
+
+    hop_ms: float = Field(gt=0, le=100)

@@ -167,7 +167,7 @@ def resynthesise(sound: np.ndarray, kept: Tensor, features: LogMel) -> np.ndarra
     form = {"n_fft": power.n_fft, "hop_length": power.hop_length, "win_length": power.win_length, "window": window}
     wave = full_scale(torch.from_numpy(sound)).to(window)
     spectrum = torch.stft(wave, **form, center=True, pad_mode="constant", return_complex=True)  # (bins, T')
-    band = power.mel_scale.fb.cpu().argmax(1)  # (bins,); those below the lowest band belong to it
+    band = power.mel_scale.fb.cpu().argmax(1).cummax(0).values  # (bins,); those beyond the outer bands belong to these
     frame = torch.arange(spectrum.shape[1]).clamp(max=kept.shape[1] - 1)
     stays = kept.cpu()[band][:, frame]
     level = spectrum.abs()

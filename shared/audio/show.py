@@ -36,8 +36,9 @@ Classify = Callable[[Sequence[np.ndarray]], Tensor]  # N times (L,) float32 -> (
 
 def draw_spectrogram(mel: Tensor, values: Tensor | None = None, evidence: Tensor | None = None) -> Image.Image:
     """(F, T) log-mel as a grey picture; over it, if wanted, a map (F, T) and the outline of evidence (F, T) bool."""
-    low, high = mel.double().quantile(0.05), mel.double().quantile(0.995)
-    loud = ((mel.double() - low) / (high - low).clamp(min=1e-9)).clamp(0, 1).cpu().numpy()[..., None]
+    mel = mel.cpu().double()  # in this order: Apple's GPUs have no float64
+    low, high = mel.quantile(0.05), mel.quantile(0.995)
+    loud = ((mel - low) / (high - low).clamp(min=1e-9)).clamp(0, 1).numpy()[..., None]
     colours = np.repeat(1 - loud, 3, axis=2)
     if values is not None:
         grey = GREY_RANGE[0] + (GREY_RANGE[1] - GREY_RANGE[0]) * (1 - loud)
@@ -63,21 +64,21 @@ def play(samples: np.ndarray, path: Path, rate_hz: int) -> None:
 
 
 def show_sounds(
-    folder: Path, mels: Sequence[Tensor], waves: Sequence[np.ndarray], cases: Sequence[Mapping[str, str]], rate_hz: int
+    folder: Path, waves: Sequence[np.ndarray], cases: Sequence[Mapping[str, str]], features: LogMel
 ) -> tuple[Block, Block]:
     """Spectrograms of recordings, such as the errors of a classifier, and players of the same.
 
     Args:
         folder: becomes `pictures/` of the stage.
-        mels: (F, T) each.
         waves: (L,) float32 each.
         cases: what is said of each: "title" and, if wanted, "note", "group" and "id".
+        features: of the model.
     """
     rows, players = [], []
-    for number, (mel, wave, case) in enumerate(zip(mels, waves, cases, strict=True)):
+    for number, (wave, case) in enumerate(zip(waves, cases, strict=True)):
         name = f"{number:03}"
-        draw_spectrogram(mel).save(folder / f"{name}.png", "PNG", optimize=True)
-        play(wave, folder / f"{name}.mp3", rate_hz)
+        draw_spectrogram(features.alone(wave)[0][0]).save(folder / f"{name}.png", "PNG", optimize=True)
+        play(wave, folder / f"{name}.mp3", features.power.sample_rate)
         rest = {key: words for key, words in case.items() if key != "title"}
         rows.append({"file": f"pictures/{name}.png", "caption": f"{number + 1}: {case['title']}", **rest})
         players.append({"file": f"pictures/{name}.mp3", "caption": f"{number + 1}: {case['title']}"})
@@ -91,7 +92,6 @@ def show(
     folder: Path,
     *,
     features: LogMel,
-    rate_hz: int,
     classify: Classify,
     keep_fraction: float,
 ) -> list[Block]:
@@ -101,20 +101,20 @@ def show(
     Args:
         scene: N shown questions, whose field "target" is the class that is explained.
         maps: title -> (N, P).
+        features: of the model.
+        classify: recordings -> probabilities of their classes.
         keep_fraction: of the parts, those that raise the score most are kept.
     """
     title, first = next(iter(maps.items()))
     pieces, made = [], list[Block]()
     for row, fact in enumerate(facts):
-        one, width = scene[torch.tensor([row])], int(scene.frames[row].sum())
-        drawn = _drawn(one, width, {name: of[row : row + 1] for name, of in maps.items()})
         kept = strongest(first[row], int(scene.sizes[row]), keep_fraction)
-        places = one.spread(kept[None])[0, :, :width]
+        places = scene.spread(kept[None])[0, :, : int(scene.frames[row].sum())]
         wave = np.asarray(scene.sounds[row])
         versions = {"recording": wave, "what the attribution keeps": resynthesise(wave, places, features),
                     "what it leaves": resynthesise(wave, ~places, features)}  # fmt: skip
         pieces.append(versions)
-        made += _blocks(row, fact, drawn, versions, folder, rate_hz)
+        made += _blocks(row, fact, _drawn(scene, row, maps), versions, folder, features.power.sample_rate)
     return [text(_legend(scene), "small"), _judged(pieces, scene, classify, title, keep_fraction), *made]
 
 
@@ -129,9 +129,8 @@ def show_words(
     """
     made = list[Block]()
     for row, fact in enumerate(facts):
-        one, width = scene[torch.tensor([row])], int(scene.frames[row].sum())
-        drawn = _drawn(one, width, {name: of[row : row + 1] for name, of in maps.items()})
-        made += _blocks(row, fact, drawn, {"recording": np.asarray(scene.sounds[row])}, folder, rate_hz)
+        versions = {"recording": np.asarray(scene.sounds[row])}
+        made += _blocks(row, fact, _drawn(scene, row, maps), versions, folder, rate_hz)
     return [text(_legend(scene), "small"), *made]
 
 
@@ -143,15 +142,17 @@ def strongest(values: Tensor, size: int, fraction: float) -> Tensor:
     return kept
 
 
-def _drawn(one: SoundScene, width: int, maps: Mapping[str, Tensor]) -> dict[str, Image.Image]:
-    """The spectrogram of one recording, plain and below each map (1, P)."""
-    mel, outline = one.mel[0, :, :width], _evidence(one, width)
-    below = {name: draw_spectrogram(mel, one.spread(of)[0, :, :width], outline) for name, of in maps.items()}
+def _drawn(scene: SoundScene, row: int, maps: Mapping[str, Tensor]) -> dict[str, Image.Image]:
+    """The spectrogram of one recording, plain and below each map (N, P)."""
+    width = int(scene.frames[row].sum())
+
+    def places(parts: Tensor) -> Tensor:
+        """(N, P) -> (F, T): what each place of the recording has."""
+        return scene.spread(parts[row : row + 1])[0, :, :width]
+
+    mel, outline = scene.mel[row, :, :width], None if scene.evidence is None else places(scene.evidence)
+    below = {name: draw_spectrogram(mel, places(of), outline) for name, of in maps.items()}
     return {"recording": draw_spectrogram(mel, None, outline)} | below
-
-
-def _evidence(one: SoundScene, width: int) -> Tensor | None:
-    return None if one.evidence is None else one.spread(one.evidence)[0, :, :width]
 
 
 def _legend(scene: SoundScene) -> str:

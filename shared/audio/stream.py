@@ -37,10 +37,11 @@ class Windows:
 
 
 class Detector:
-    """Windows -> events. A window is scored alone, so its score depends on nothing else.
+    """`feed` samples, as many at a time as there are, and `close`: both give events. A window is scored alone, so its
+    score depends on nothing else.
 
-    An event is the first window whose most probable class, `ignored` ones aside, is at least the threshold; the same
-    class is not reported again before `refractory_s` without it have passed.
+    An event is a window whose most probable class is none of the `ignored` and at least as probable as the threshold;
+    the same class is not reported again before `refractory_s` without it have passed.
     """
 
     def __init__(
@@ -55,8 +56,17 @@ class Detector:
     def feed(self, samples: np.ndarray) -> Iterator[Event]:
         """(L,) more samples -> the events in the windows that are complete now."""
         for start, window in self.windows.feed(samples):
-            middle = (start + self.windows.size / 2) / self.rate_hz
-            yield from self.judge(middle, self.score(window))
+            yield from self._heard(start, window)
+
+    def close(self) -> Iterator[Event]:
+        """The event of a recording that has ended before it filled a window."""
+        if self.windows.start == 0:
+            yield from self._heard(0, self.windows.rest)
+
+    def _heard(self, start: int, window: np.ndarray) -> Iterator[Event]:
+        """None in digital silence, of which a network that has never learned it may say anything."""
+        if window.any():
+            yield from self.judge((start + len(window) / 2) / self.rate_hz, self.score(window))
 
     def judge(self, time_s: float, scores: np.ndarray) -> Iterator[Event]:
         """The event of a window's (K,) probabilities, if it is one."""

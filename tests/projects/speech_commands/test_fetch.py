@@ -65,3 +65,9 @@ def test_commands_are_unpacked_after_their_checksum_was_compared(mirror: Path, m
     monkeypatch.setattr(official, "COMMANDS", known)
     official.bring_commands(mirror.parent / "raw", PARAMS)
     assert (mirror.parent / "raw/yes/0a_nohash_0.wav").is_file()
+    monkeypatch.delenv("DATASET_MIRROR")
+    monkeypatch.setattr(official, "downloaded", lambda *_: path)
+    (mirror.parent / "again").mkdir()
+    official.bring_commands(mirror.parent / "again", PARAMS)
+    assert (mirror.parent / "again/yes/0a_nohash_0.wav").is_file()
+    assert not path.exists()  # what is unpacked is kept once

@@ -101,7 +101,9 @@ def test_every_file_is_there_and_no_other(results: Path) -> None:
     assert page.count("<audio") >= 6
 
 
-def test_new_recordings_are_told_apart_alone_and_in_long_ones(results: Path, tmp_path: Path) -> None:
+def test_new_recordings_are_told_apart_alone_and_in_long_ones(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sing_all(tmp_path, 20, seed=1, by_class=False)
     paths = sorted(tmp_path.iterdir())
     found = predict.load_predictor()(paths)
@@ -113,6 +115,9 @@ def test_new_recordings_are_told_apart_alone_and_in_long_ones(results: Path, tmp
     (tmp_path / "text.wav").write_text("no recording")
     other, long, bad = predict.load_predictor()([tmp_path / name for name in ("other.flac", "long.wav", "text.wav")])
     assert other["label"] == "rising"
+    file = str(tmp_path / "other.flac")
+    predict_main(predict.load_predictor, SOUNDS, predict.__file__, "", line=sound_line, words=[file])
+    assert capsys.readouterr().out == f"{sound_line(other)}  {file}\n"
     assert [one["label"] for one in long["events"] if 3.8 < one["time_s"] < 4.8][:1] in ([], ["rising"])
     assert "a text" in bad["error"]
 

@@ -1,7 +1,8 @@
-"""Decoding against brute force over all paths."""
+"""Symbols, and decoding against brute force over all paths."""
 
 from collections import defaultdict
-from itertools import product
+from collections.abc import Sequence
+from itertools import groupby, product
 from math import exp, inf, log
 
 import numpy as np
@@ -10,14 +11,33 @@ import torch
 from torch.nn import functional as F
 
 from projects.speech_ctc.decode import (
+    BLANK,
     WordModel,
     add_logs,
+    alphabet_of,
     blank_rate,
-    collapse,
+    encode,
     frames_needed,
     greedy,
+    make_spell,
     prefix_beam,
+    spelt,
 )
+
+ALPHABET = [" ", "a", "b"]
+
+
+def outputs(symbols: str, confidence: float = 0.9) -> np.ndarray:
+    """(T, 4) log probabilities of a path, "_" is the blank."""
+    rows = np.full((len(symbols), 4), (1 - confidence) / 3)
+    for place, symbol in enumerate(symbols):
+        rows[place, 0 if symbol == "_" else ALPHABET.index(symbol) + 1] = confidence
+    return np.log(rows).astype(np.float32)
+
+
+def collapse(path: Sequence[int]) -> list[int]:
+    """A path of symbols -> what it says: repeats are one, blanks are none."""
+    return [symbol for symbol, _ in groupby(path) if symbol != BLANK]
 
 
 def draw(frames: int, symbols: int, seed: int) -> np.ndarray:
@@ -61,6 +81,15 @@ def test_a_target_that_needs_more_frames_has_no_path(target: list[int], frames: 
     assert tuple(target) not in by_brute_force(draw(frames - 1, 3, 0))
 
 
+def test_symbols_begin_after_the_blank() -> None:
+    alphabet = alphabet_of(["two one", "won't"])
+    assert alphabet == [" ", "'", "e", "n", "o", "t", "w"]
+    assert encode("two one", alphabet) == [6, 7, 5, 1, 5, 4, 3]
+    assert spelt([1, 6, 7, 5, 1, 1, 5, 4, 3, 1], alphabet) == "two one"
+    with pytest.raises(KeyError):
+        encode("x", alphabet)
+
+
 def test_the_greedy_path_says_when() -> None:
     path = [0, 1, 1, 0, 1, 2, 2, 0]
     log_probs = np.log(np.full((8, 3), 0.1) + 0.7 * np.eye(3)[path])
@@ -90,3 +119,20 @@ def test_the_words_after_a_word_have_probabilities_that_sum_to_one() -> None:
     after_one = [model.log_probability("one", word) for word in (*model.vocabulary, "", "never heard")]
     assert sum(map(exp, after_one)) == pytest.approx(1)
     assert model.log_probability("one", "two") > model.log_probability("one", "one")
+
+
+def test_words_that_follow_each_other_in_train_win_where_the_sound_leaves_it_open() -> None:
+    unclear = outputs("a_ _b")
+    unclear[4] = np.log([0.04, 0.01, 0.48, 0.47])
+    words = WordModel.of(["a b", "a b", "b a"])
+    plain = {"alphabet": ALPHABET, "beam": 8, "word_weight": 0.0, "words": words.plain()}
+    assert make_spell(plain | {"beam": 1})(unclear) == "a a"
+    assert make_spell(plain)(unclear) == "a a"
+    assert make_spell(plain | {"word_weight": 1.0})(unclear) == "a b"
+    assert WordModel.from_plain(words.plain()) == words
+
+
+def test_a_symbol_that_is_nearly_impossible_is_not_followed() -> None:
+    exact, pruned = (prefix_beam(outputs("ab", 0.999), 50, least=least) for least in (-np.inf, -7.0))
+    assert exact[0] == pruned[0]
+    assert len(pruned) < len(exact)

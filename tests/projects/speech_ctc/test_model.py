@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from projects.speech_ctc.decode import num_frames
 from projects.speech_ctc.explain import value
 from projects.speech_ctc.model import Recogniser, ctc
-from projects.speech_ctc.params import Bands, Model
-from projects.speech_ctc.prepare import num_frames
+from projects.speech_ctc.params import Model
+from shared.audio.params import Bands
 from tests.shared.audio.tones import as_if_trained, padded_noise
 
 BANDS = Bands(num_mels=24, window_ms=32.0, low_hz=60.0)

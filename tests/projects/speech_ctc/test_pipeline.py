@@ -136,6 +136,13 @@ def test_new_recordings_are_understood_whole_long_and_piped(
     assert piped == long["words"]
 
 
+def test_lines_for_a_terminal() -> None:
+    words = [{"text": "lo", "start_s": 0.5, "end_s": 0.7, "confidence": 1.0}]
+    assert predict.text_line({"text": "lo", "words": words}) == "lo"
+    assert predict.text_line({"text": "", "words": []}) == "(nothing)"
+    assert predict.text_line({"words": [*words, words[0] | {"start_s": 12.0}]}) == "0.50 s lo  12.00 s lo"
+
+
 def test_a_network_that_says_nothing_is_evaluated_and_not_explained(results: Path) -> None:
     place = results / "train/model.safetensors"
     weights = load_file(place)

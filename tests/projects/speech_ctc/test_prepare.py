@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from projects.speech_ctc.data import check_speed
+from projects.speech_ctc.decode import num_frames
 from projects.speech_ctc.params import Prepare
-from projects.speech_ctc.prepare import num_frames, prepare, suggest
+from projects.speech_ctc.prepare import prepare, suggest
 from shared.core import paths
 from shared.core.errors import UserError
 from shared.core.paths import Project

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from projects.speech_ctc.normalise import alphabet_of, encode, normalise_transcript
-from projects.speech_ctc.transcripts import find_utterances
+from projects.speech_ctc.transcripts import find_utterances, normalise_transcript
 from shared.core.errors import Problems
 from tests.shared.audio.tones import write_tone
 
@@ -25,14 +24,6 @@ from tests.shared.audio.tones import write_tone
 def test_a_transcript_is_normalised(text: str, expected: str) -> None:
     assert normalise_transcript(text) == expected
     assert normalise_transcript(expected) == expected
-
-
-def test_symbols_begin_after_the_blank() -> None:
-    alphabet = alphabet_of(["two one", "won't"])
-    assert alphabet == [" ", "'", "e", "n", "o", "t", "w"]
-    assert encode("two one", alphabet) == [6, 7, 5, 1, 5, 4, 3]
-    with pytest.raises(KeyError):
-        encode("x", alphabet)
 
 
 def found_in(root: Path) -> list[tuple[str, str]]:
@@ -59,6 +50,51 @@ def test_every_form_gives_the_same(tmp_path: Path) -> None:
         write_tone(tmp_path / f"pairs/x/{stem}.wav")
         (tmp_path / f"pairs/x/{stem}.txt").write_text(text)
     assert found_in(tmp_path / "pairs") == [("x/a.wav", "one two"), ("x/b.wav", "three")]
+
+
+def test_common_voice_is_read_as_it_comes(tmp_path: Path) -> None:
+    for number, name in enumerate(("train", "dev", "test", "other")):
+        write_tone(tmp_path / f"clips/{name}.wav", 300 + number)
+        (tmp_path / f"{name}.tsv").write_text(f'client_id\tpath\tsentence\n{name}\t{name}.wav\tOne "two.\n')
+    (tmp_path / "clip_durations.tsv").write_text("clip\tduration[ms]\ntrain.wav\t500\n")
+    problems = Problems("here")
+    found = find_utterances(tmp_path, problems)
+    assert problems.found == []
+    assert [(one.split, one.speaker) for one in found] == [("valid", "dev"), ("test", "test"), ("train", "train")]
+
+
+def test_a_text_that_speaks_of_a_path_is_no_header(tmp_path: Path) -> None:
+    write_tone(tmp_path / "wavs/a.wav")
+    write_tone(tmp_path / "wavs/b.wav", 300)
+    (tmp_path / "metadata.csv").write_bytes("a|A path.|\r\nb|2\u2028|Two.\r\na|Again.|\r\n".encode())
+    problems = Problems("here")
+    found = find_utterances(tmp_path, problems)
+    assert [(one.id, one.text) for one in found] == [("wavs/a.wav", "a path"), ("wavs/b.wav", "two")]
+    (problem,) = problems.found
+    assert "metadata.csv:3: wavs/a.wav: again" in problem
+
+
+def test_pairs_below_a_folder_of_a_split_are_of_that_split(tmp_path: Path) -> None:
+    for number, name in enumerate(("train/a/one", "Test/two", "three")):
+        write_tone(tmp_path / f"{name}.wav", 300 + number)
+        (tmp_path / f"{name}.txt").write_text("one")
+    found = find_utterances(tmp_path, Problems("here"))
+    assert [(one.id, one.split) for one in found] == [
+        ("Test/two.wav", "test"), ("three.wav", None), ("train/a/one.wav", "train"),
+    ]  # fmt: skip
+
+
+def test_a_recording_elsewhere_and_an_unknown_split_are_named(tmp_path: Path) -> None:
+    write_tone(tmp_path / "elsewhere.wav")
+    write_tone(tmp_path / "here/a.wav", 300)
+    rows = f"path,text,split\n{tmp_path / 'elsewhere.wav'},one,\na.wav,two,exam\n"
+    (tmp_path / "here/all.csv").write_text(rows)
+    problems = Problems("here")
+    find_utterances(tmp_path / "here", problems)
+    found = "\n".join(problems.found)
+    assert "all.csv:2" in found
+    assert "elsewhere.wav: no such file below" in found
+    assert "all.csv:3: split 'exam', expected train, valid or test" in found
 
 
 def test_all_that_is_wrong_is_named(tmp_path: Path) -> None:

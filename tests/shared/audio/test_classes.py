@@ -85,6 +85,25 @@ def test_wrong_rows_of_a_table_are_named_at_once(tmp_path: Path) -> None:
     assert "all.csv:7: split 'exam'" in found
 
 
+def test_whole_numbers_are_classes_and_speakers_0_as_well(tmp_path: Path) -> None:
+    for number in range(6):
+        write_tone(tmp_path / f"{number}.wav", 200 + number)
+    rows = [f'{{"path": "{number}.wav", "label": {number % 2}, "speaker": {number % 3}.0}}' for number in range(6)]
+    table(tmp_path, rows, "all.jsonl")
+    data = classes.read(tmp_path, PARAMS)
+    assert data.classes == ["0", "1"]
+    assert data.speakers == list("012012")
+
+
+def test_what_is_suggested_is_allowed(tmp_path: Path) -> None:
+    for name in ("high", "low"):
+        for number in range(3):
+            write_tone(tmp_path / f"{name}/{number}.wav", 300 + number + 10 * len(name), 31.0)
+    found = classes.suggest(tmp_path, PARAMS)
+    assert found["prepare.max_seconds"] == 30.0
+    assert found["prepare.rate_hz"] == 8000
+
+
 def test_one_class_and_one_speaker(tmp_path: Path) -> None:
     write_tone(tmp_path / "only/s0_0.wav")
     write_tone(tmp_path / "only/s0_1.wav", 300)

@@ -61,6 +61,14 @@ def test_the_bands_edges_are_those_of_the_filters() -> None:
         assert used.max() <= edges[band + 2] + 1e-2
 
 
+def test_a_recording_alone_is_a_batch_of_one() -> None:
+    features, sound = LogMel(MEL, 8000), noise(1, 3000)
+    expected, frames = features(sound, torch.ones(1, 3000, dtype=torch.bool))
+    logs, own = features.alone(sound[0].numpy())
+    assert torch.equal(logs, expected)
+    assert torch.equal(own, frames)
+
+
 def test_a_large_batch_is_made_in_parts_with_the_same_values() -> None:
     features, sound = LogMel(MEL, 8000), noise(40, 2000)
     mask = torch.arange(2000)[None] < torch.arange(1000, 2000, 25)[:, None]

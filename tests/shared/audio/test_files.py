@@ -88,6 +88,24 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         assert path.name in error.value.what
 
 
+@pytest.mark.parametrize(("riff", "data"), [(8044, 8000), (0x7FFFF024, 0x7FFFF000), (0xFFFFFFFF, 0xFFFFFFFF)])
+def test_sizes_that_streams_and_careless_programs_write_are_no_loss(tmp_path: Path, riff: int, data: int) -> None:
+    write_tone(tmp_path / "a.wav")
+    whole = bytearray((tmp_path / "a.wav").read_bytes())
+    assert whole[36:40] == b"data"
+    whole[4:8], whole[40:44] = riff.to_bytes(4, "little"), data.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(whole)
+    assert len(read_sound(tmp_path / "a.wav", 8000).samples) == 4000
+
+
+def test_a_file_that_ends_early_is_not_filled_up(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 80_000), 8000)
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(UserError, match=r"a\.flac: (truncated|cannot be decoded)"):
+        read_sound(path, 8000)
+
+
 def test_an_offset_and_clipping_are_said(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "dc.wav", tone(440, 0.5, 8000) + 0.3, 8000)
     soundfile.write(tmp_path / "clip.wav", np.clip(tone(440, 0.5, 8000, 4.0), -1, 1), 8000)

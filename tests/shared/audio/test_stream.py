@@ -26,6 +26,20 @@ def test_a_class_is_reported_once_until_it_was_silent_for_long_enough() -> None:
     assert events[0].score == pytest.approx(0.9)
 
 
+def test_a_recording_shorter_than_a_window_is_heard_at_its_end() -> None:
+    detector = Detector(lambda window: np.array([0.1, window.mean()]), 10, 1.0, 0.5, 0.5, 1.0)
+    assert list(detector.feed(np.full(6, 0.9))) == []
+    assert [(event.label, event.time_s) for event in detector.close()] == [(1, 0.3)]
+    assert [event.label for event in detector.feed(np.full(40, 0.9))] == []
+    assert list(detector.close()) == []  # its windows have been heard
+
+
+def test_digital_silence_is_no_event() -> None:
+    detector = Detector(lambda window: np.array([0.0, 1.0]), 10, 1.0, 0.5, 0.5, 1.0)
+    assert list(detector.feed(np.zeros(5))) == list(detector.close()) == list(detector.feed(np.zeros(40))) == []
+    assert len(list(detector.feed(np.ones(10)))) == 1
+
+
 def test_recall_and_false_alarms() -> None:
     truth = [(0, 1.0, 2.0), (1, 5.0, 6.0), (0, 9.0, 10.0)]
     events = [Event(0, 0.9, 1.5), Event(0, 0.9, 2.1), Event(1, 0.8, 5.5), Event(1, 0.9, 9.5)]

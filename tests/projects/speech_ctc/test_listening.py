@@ -1,4 +1,4 @@
-"""Outputs to words: the alignment is the best path, the beam weighs words, windows give what the whole gives."""
+"""When words are said: the alignment is the best path, windows give what the whole gives."""
 
 from itertools import product
 
@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from projects.speech_ctc.decode import WordModel, collapse, prefix_beam
-from projects.speech_ctc.listening import Heard, Listener
-from projects.speech_ctc.spell import align, greedy_text, make_spell
-
-ALPHABET = [" ", "a", "b"]
-
-
-def outputs(symbols: str, confidence: float = 0.9) -> np.ndarray:
-    """(T, 4) log probabilities of a path, "_" is the blank."""
-    rows = np.full((len(symbols), 4), (1 - confidence) / 3)
-    for place, symbol in enumerate(symbols):
-        rows[place, 0 if symbol == "_" else ALPHABET.index(symbol) + 1] = confidence
-    return np.log(rows).astype(np.float32)
+from projects.speech_ctc.decode import greedy_text
+from projects.speech_ctc.listening import Heard, Listener, align
+from tests.projects.speech_ctc.test_decode import ALPHABET, collapse, outputs
 
 
 def test_words_lie_where_their_symbols_are() -> None:
@@ -36,23 +26,6 @@ def test_the_alignment_is_the_most_probable_path(seed: int) -> None:
     best = max(paths, key=lambda path: sum(drawn[place, symbol] for place, symbol in enumerate(path)))
     found = align(drawn, "a b", ALPHABET)
     assert [found[0].first, found[1].first] == [best.index(2), best.index(3)]
-
-
-def test_words_that_follow_each_other_in_train_win_where_the_sound_leaves_it_open() -> None:
-    unclear = outputs("a_ _b")
-    unclear[4] = np.log([0.04, 0.01, 0.48, 0.47])
-    words = WordModel.of(["a b", "a b", "b a"])
-    plain = {"alphabet": ALPHABET, "beam": 8, "word_weight": 0.0, "words": words.plain()}
-    assert make_spell(plain | {"beam": 1})(unclear) == "a a"
-    assert make_spell(plain)(unclear) == "a a"
-    assert make_spell(plain | {"word_weight": 1.0})(unclear) == "a b"
-    assert WordModel.from_plain(words.plain()) == words
-
-
-def test_a_symbol_that_is_nearly_impossible_is_not_followed() -> None:
-    exact, pruned = (prefix_beam(outputs("ab", 0.999), 50, least=least) for least in (-np.inf, -7.0))
-    assert exact[0] == pruned[0]
-    assert len(pruned) < len(exact)
 
 
 @pytest.mark.parametrize("sizes", [[1000], [37], [1, 999]])

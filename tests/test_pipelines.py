@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -19,6 +20,15 @@ from tools import deps
 STAGES = [(project, stage) for project in PROJECTS for stage in stages(project)]
 FLOORS = [["core"], ["data"], ["training"], ["report"], ["evaluation"], ["explain"]]  # the rooms are above all of these
 SHARED = sorted(path for path in ROOT.glob("shared/*/**/*.py") if path.stat().st_size)
+SECTIONS = [
+    "Read it in this order",
+    "The data",
+    "The model and its training",
+    "What you should see",
+    "How it is measured",  # where the figures need words
+    "Use and limits",
+    "Adapting it",
+]
 VERBS = {"describe", "explain", "main", "prepare", "present", "read", "show", "suggest"}  # of several rooms or commands
 
 
@@ -37,6 +47,18 @@ def test_a_stage_is_named_like_its_script_params_and_results(project, stage):
 @pytest.mark.parametrize("project", PROJECTS)
 def test_the_root_has_a_stage_for_the_page_of_the_project(project):
     assert read_yaml(ROOT / "dvc.yaml")["stages"][f"projects/{project}"] == deps.page_stage(project)
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_a_readme_has_its_sections_in_order_and_names_every_module(project):
+    text = (ROOT / "projects" / project / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    if found[0] != SECTIONS[0]:
+        pytest.skip("a copy, which has a README of its own")
+    assert found == [name for name in SECTIONS if name in found or name != "How it is measured"]
+    reading = text.partition(f"## {SECTIONS[0]}")[2].partition("\n## ")[0]
+    modules = {path.name for path in (ROOT / "projects" / project).glob("*.py") if path.stat().st_size}
+    assert modules <= set(re.findall(r"`(\w+\.py)`", reading))
 
 
 def place(name: str) -> tuple[str, str]:

@@ -123,8 +123,8 @@ def updated(path: Path, root: Path = ROOT) -> str:
 
 
 def _deps(stage: Mapping[str, Any], script: Path, root: Path) -> list[str]:
-    """The deps of a stage with the modules that its script imports; an empty __init__ is none."""
-    modules = [file.relative_to(root).as_posix() for file in reached([script], root) if file.stat().st_size]
+    """The deps of a stage with the modules that its script imports."""
+    modules = [file.relative_to(root).as_posix() for file in reached([script], root)]
     return sorted([*(dep for dep in stage.get("deps", ()) if not dep.endswith(".py")), *modules])
 
 

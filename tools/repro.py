@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from shared.core.cli import errors_for_people
 from shared.core.errors import UserError
 from shared.core.files import write_json
-from shared.core.headline import headline_of
+from shared.core.headline import headline_of, in_words
 from shared.core.params import Section, check_params, flatten, override, read_yaml
 from shared.core.paths import ROOT, Project, show
 from tools import readme
@@ -53,9 +53,9 @@ def result(record: readme.Record) -> str:
     metrics, number = record["runs"][0]["metrics"], len(record["runs"])
     headline = headline_of(metrics)
     how = f"mean and standard deviation of {number} seeds" if number > 1 else "95 % interval"
-    words = f"{readme.words(headline.name)} {readme.reached(record)}, {how}; {readme.data_words(metrics)}"
+    words = f"{in_words(headline.name)} {readme.reached(record)}, {how}; {readme.data_words(metrics)}"
     best = headline.best_baseline
-    baseline = f"; best simple baseline: {readme.words(best[0])} {readme.digits(best[1])}" if best else ""
+    baseline = f"; best simple baseline: {in_words(best[0])} {readme.digits(best[1])}" if best else ""
     return f"{words}{baseline} ({headline.direction} is better)"
 
 
@@ -189,7 +189,7 @@ def main() -> None:
         project = find(words.project)
         _refuse_read_only()
         if words.preset or words.seeds:
-            run_preset(project, words.preset, words.seeds or [0])
+            run_preset(project, words.preset, list(dict.fromkeys(words.seeds or [0])))  # each seed once
         else:
             reproduce(project)
 

@@ -34,6 +34,7 @@ from shared.core.errors import Problems, UserError
 from shared.core.files import replace_folder, write_atomic, writing
 from shared.core.params import flatten, read_yaml
 from shared.core.paths import ROOT
+from shared.core.predict import printable
 from shared.core.walk import files_below
 from tools.project_copy import Copy, repository_files, with_stage
 from tools.readme import git, project_names, task
@@ -91,6 +92,8 @@ def _check_target(root: Path, data: Path | None, to: Path, problems: Problems) -
         problems.add(to, "inside the data, expected a folder elsewhere")
     if os.path.lexists(to) and (to.is_symlink() or not to.is_dir() or any(to.iterdir())):
         problems.add(to, "exists and is not an empty folder, expected a new or empty one")
+    if not (above := next(one for one in to.parents if os.path.lexists(one))).is_dir():
+        problems.add(above, f"not a folder, expected one for {to.name}")
 
 
 def _can_be_copied(root: Path, data: Path, problems: Problems) -> bool:
@@ -100,6 +103,8 @@ def _can_be_copied(root: Path, data: Path, problems: Problems) -> bool:
         problems.add(data, "no such file or folder, expected that of your data")
     elif root.resolve().is_relative_to(data.resolve()):
         problems.add(data, "this repository is inside it, expected a folder of data alone")
+    elif data.is_file() and data.name.startswith("."):
+        problems.add(data, "a hidden file, which prepare does not see, expected a name without a dot in front")
     else:
         files = list(data_files(data, lambda error: problems.add(error.filename, "a folder that cannot be read")))
         for path, _ in files:
@@ -121,9 +126,10 @@ def _check_places(copy: Copy, problems: Problems) -> None:
     for folder, files in copy.folders.items():
         if os.path.lexists(root / folder) and _content(root / folder) != files:
             problems.add(folder, TAKEN)
-    if (root / raw).exists() and not (copy.data and _same(copy.data, root / raw)):
-        problems.add(raw, TAKEN)
-    elif not (root / raw).exists() and (root / f"{raw}.dvc").exists():
+    if os.path.lexists(root / raw):  # a link that leads nowhere too: its disk may only be away
+        if not (copy.data and (root / raw).is_dir() and _same(copy.data, root / raw)):
+            problems.add(raw, TAKEN)
+    elif (root / f"{raw}.dvc").exists():
         problems.add(f"{raw}.dvc", TAKEN)
     for path in (f"{project}/params.yaml", f"{raw}.dvc"):
         if _git_says(root, "check-ignore", path):
@@ -187,12 +193,15 @@ def make_project(copy: Copy) -> None:
     placed: list[Path] = []
 
     def place(path: str, fill: Callable[[Path], None]) -> None:
-        if not (root / path).exists():  # else left by a killed start, and found to be the same
+        if not (root / path).exists():  # else left by a killed start, and checked to be the same
             placed.append(root / path)
             with replace_folder(root / path) as new:
                 fill(new)
 
     with _alone(root):
+        problems = Problems(f"a copy of {copy.source} as {name}")
+        _check_places(copy, problems)  # again: the start that was waited for may have taken the name
+        problems.raise_if_any(fix="choose another name; nothing was created")
         paths = list(copy.folders)
         try:
             if copy.data:
@@ -208,7 +217,8 @@ def make_project(copy: Copy) -> None:
         except BaseException:
             for path in reversed(placed):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-                git(root, "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", "--", str(path))
+            # if git can: another process may hold its index
+            _git_says(root, "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", "--", *map(str, placed))
             raise
         if clean:
             git(root, "add", "--", "dvc.yaml")
@@ -242,7 +252,7 @@ def make_repository(copy: Copy) -> None:
             copy_data(copy.data, root / "data/raw" / copy.name)
             dvc_add(root, f"data/raw/{copy.name}")
         git(root, "add", "--all")
-        if not _git_says(root, "config", "user.email"):
+        if not all(_git_says(root, "config", f"user.{key}") for key in ("name", "email")):
             options += ["-c", "user.name=make new", "-c", "user.email=make-new@localhost"]
         message = f"Start {copy.name} as a copy of {copy.source} (commit {commit})"
         git(root, *options, "commit", "--quiet", "--message", message)
@@ -269,7 +279,8 @@ def summary(copy: Copy) -> str:
     ]
     if copy.data:
         number = sum(1 for _ in data_files(copy.data))
-        lines.append(f"data/raw/{copy.name}: {number:,} file{'s' * (number != 1)} of {copy.data}, tracked by DVC")
+        origin = printable(str(copy.data))
+        lines.append(f"data/raw/{copy.name}: {number:,} file{'s' * (number != 1)} of {origin}, tracked by DVC")
     before = flatten(read_yaml(copy.source_folder / "params.yaml"))
     changes = [f"{key} {value} (was {before[key]})" for key, value in copy.suggested.items() if value != before[key]]
     if changes:

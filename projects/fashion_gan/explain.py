@@ -77,4 +77,4 @@ def main(trained: Trained[Params]) -> None:
 
 
 if __name__ == "__main__":
-    trained_stage(main, load_model, Params, __file__)
+    trained_stage(main, load_model, Params, __file__, alone=True)

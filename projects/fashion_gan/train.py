@@ -68,9 +68,11 @@ class Training:
     Args:
         networks: discriminator and generator, untrained, on the world's device.
         batches: real images by step: image as float in [0, 1], and label.
+        latents: noise and labels of the generated images.
         validate: discriminator -> mean logits of real images; None: there are no validation images.
         results: folder for the samples over training.
         config: plain values from which the networks are built again.
+        files: that the training starts from besides the prepared data: none.
     """
 
     networks: nn.ModuleDict

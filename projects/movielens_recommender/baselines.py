@@ -5,7 +5,7 @@ U users, I items, X (U, I) is 1 where a user has an item, D size of a vector.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp  # type: ignore[import-untyped]
@@ -29,15 +29,6 @@ def matrix(rows: Ragged, num_items: int, dtype: type = np.float64) -> sp.csr_mat
     return sp.csr_matrix((values, np.asarray(rows.values, np.int64), rows.offsets), (len(rows.lengths), num_items))
 
 
-class Additive(Protocol):
-    """Scores that are sums of what each item of the history adds."""
-
-    def __call__(self, given: Ragged) -> Tensor: ...
-
-    def contributions(self, history: np.ndarray, item: int) -> np.ndarray:
-        """(L,): what each item of a history (L,) adds to the score of an item; their sum is the score."""
-
-
 class Linear:
     """Row j of the weights (I, I) is what item j of a history adds to the score of every item."""
 
@@ -48,6 +39,7 @@ class Linear:
         return torch.from_numpy(np.asarray(matrix(given, len(self.weights), self.weights.dtype.type) @ self.weights))
 
     def contributions(self, history: np.ndarray, item: int) -> np.ndarray:
+        """(L,): what each item of a history (L,) adds to the score of an item; their sum is the score."""
         return np.asarray(self.weights[history, item])
 
 
@@ -147,7 +139,7 @@ class ImplicitALS:
         return torch.from_numpy(self.solve(given) @ self.vectors.T)
 
     def contributions(self, history: np.ndarray, item: int) -> np.ndarray:
-        """See Additive; their section 5."""
+        """(L,): as Linear's; section 5 of the paper."""
         own = self.vectors[history]
         inner = np.linalg.inv(self.base + self.alpha * own.T @ own)
         return np.asarray((1 + self.alpha) * (own @ inner @ self.vectors[item]))

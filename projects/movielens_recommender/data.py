@@ -15,7 +15,7 @@ from torch import Tensor
 from shared.data.batches import Augment, Batch, Padded
 from shared.data.draws import Draws
 from shared.data.prepared import Prepared
-from shared.data.table import Ragged, Table
+from shared.data.table import Ragged
 
 from .keys import id_keys
 from .ranking import Keys, Score, figures, hits, recommend
@@ -57,6 +57,12 @@ def hide(seed: int, share: float) -> Augment:
     return augment
 
 
+def to_left(items: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """Items (B, L) and which are kept (B, L) bool -> the kept ones moved to the left, in order, and their mask."""
+    order = (~kept).int().argsort(dim=1, stable=True)
+    return items.gather(1, order), kept.gather(1, order)
+
+
 def feature_matrix(features: list[list[int]], num_features: int) -> tuple[Tensor, Tensor]:
     """Features of each item, by number -> values and offsets (I + 1,) int64, as EmbeddingBag takes them."""
     assert all(place < num_features for of in features for place in of)
@@ -94,7 +100,7 @@ class Asked:
     @classmethod
     def of(cls, prepared: Prepared, split: str) -> "Asked":
         """The users of a prepared split."""
-        table: Table = prepared.table(split)
+        table = prepared.table(split)
         items = prepared.read("items.json")
         return cls(table.strings("id"), table.ragged("items"), table.ragged("wanted"), items)
 

@@ -20,7 +20,6 @@ answer_help(__name__, __doc__, __file__)  # before torch is imported, which take
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from shared.report import blocks
 from shared.report.blocks import Block
 from shared.training.stage import Trained, trained_stage
 
-from .data import Asked, reader, score_of
+from .data import Asked, reader, score_of, to_left
 from .model import Bag, Recommender, all_scores, load_model
 from .params import Params
 from .tastes import TASTES
@@ -50,8 +49,8 @@ AT_ONCE = 512  # histories at once
 def remove(fields: Batch, kept: Tensor) -> Batch:
     """Histories without the parts that are not kept: the others move up, as if the user had never had them."""
     kept = kept[:, : fields["items"].shape[1]] & fields["items_mask"]  # "all parts" has those outside of a history too
-    order = (~kept).int().argsort(dim=1, stable=True)
-    return fields | {"items": fields["items"].gather(1, order), "items_mask": kept.gather(1, order)}
+    items, mask = to_left(fields["items"], kept)
+    return fields | {"items": items, "items_mask": mask}
 
 
 def open_scores(model: nn.Module, batch: Batch) -> Tensor:
@@ -174,42 +173,21 @@ def main(trained: Trained[Params]) -> None:
     everyone = Asked.of(trained.prepared, "test")
     asked = everyone.select(draw(len(everyone.ids), trained.params.explain.seed))
     scene, facts = questions(trained, asked)
-    seen: dict[str, tuple[Subject, Tensor]] = {}
-
-    def noting(name: str, method: Method) -> Method:
-        """The same, but what it says of the trained model is kept, for the checks of this stage."""
-
-        def run(subject: Subject, seed: int) -> Tensor:
-            maps = method.run(subject, seed)
-            if subject.model is trained.model:
-                seen[name] = subject, maps
-            return maps
-
-        return replace(method, run=run)
-
-    explain(
+    scored = explain(
         trained,
         scene,
         value,
         facts,
-        methods={name: noting(name, method) for name, method in METHODS.items()},
+        methods=METHODS,
         show=partial(show, asked.titles),
         unit="recommendations",
         part="history items",
         link="share",
     )
-    chosen = trained.params.explain
-    scored = torch.arange(min(chosen.num_scored, len(scene)))  # the stage has put these first
-    add_checks(trained, {name: checks(of[scored], maps[scored], chosen.seed) for name, (of, maps) in seen.items()})
-
-
-def add_checks(trained: Trained[Params], found: Mapping[str, Mapping[str, float]]) -> None:
-    """Adds the figures of `checks` to metrics.json and to the page."""
-    results = trained.project.results("explain")
-    metrics, page = (json.loads((results / f"{name}.json").read_text()) for name in ("metrics", "page"))
-    for name, of in found.items():
-        metrics[name] |= of
-    write_json(results / "metrics.json", metrics)
+    seed, results = trained.params.explain.seed, trained.project.results("explain")
+    found = {name: checks(scored.subject, maps, seed) for name, maps in scored.maps.items()}
+    metrics = json.loads((results / "metrics.json").read_text("utf-8"))
+    write_json(results / "metrics.json", metrics | {name: metrics[name] | of for name, of in found.items()})
     names = "top_beats_others", "changed", "removed_to_change"
     rows = [[METHODS[name].title, *(of.get(one) for one in names)] for name, of in found.items()]
     heads = ["Method", "Named first beats the others", "Recommendation changes", "Items removed until then"]
@@ -218,9 +196,8 @@ def add_checks(trained: Trained[Params], found: Mapping[str, Mapping[str, float]
         "(occlusion is that removal); how often removing items, the highest first, ends in another first "
         "recommendation, and after how many."
     )
-    page["blocks"] += [blocks.section("Without what was named first"), blocks.table(heads, rows, intro=intro)]
-    blocks.leave(results, page["blocks"], summary=page["summary"], params=page["params"])
+    blocks.append(results, [blocks.section("Without what was named first"), blocks.table(heads, rows, intro=intro)])
 
 
 if __name__ == "__main__":
-    trained_stage(main, load_model, Params, __file__)
+    trained_stage(main, load_model, Params, __file__, alone=True)

@@ -1,4 +1,4 @@
-"""An order without favour: hashes of ids, the same in every run, whatever the order of rows or users."""
+"""Hashes of ids, which order ties without favouring any id: the same in every run, whatever the order of rows."""
 
 from collections.abc import Sequence
 from hashlib import blake2b

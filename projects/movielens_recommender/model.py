@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from shared.core.errors import UserError
 from shared.training.weights import load_weights, read_config
 
 from .data import feature_matrix
@@ -142,8 +143,14 @@ def all_scores(model: nn.Module, items: Tensor, mask: Tensor) -> Tensor:
 
 
 def build_model(config: dict[str, Any]) -> Recommender:
-    """An untrained model from the config that model.json holds."""
+    """An untrained model from the config that model.json holds. Raises UserError where heads do not divide a vector."""
     params, catalogue = Model.model_validate(config["model"]), config["catalogue"]
+    if params.name == "sequence" and params.size % params.num_heads:
+        raise UserError(
+            f"train.model.num_heads: {params.num_heads} heads cannot share a vector of {params.size} equally",
+            expected="a divisor of train.model.size",
+            fix="train.model.num_heads=1",
+        )
     features, num_features = None, len(catalogue["vocabulary"])
     if params.name == "two_tower":
         features = feature_matrix(catalogue["features"], num_features)

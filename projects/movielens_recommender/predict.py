@@ -7,8 +7,9 @@
     from projects.movielens_recommender.predict import load_predictor
     load_predictor()(["1024, 1100"])[0]["items"]
 
-Item ids stand between commas; without a comma, between spaces. Those that train does not have are named and passed
-over. Lines that cannot be used are named at the end; the others are answered, and the exit code is 2.
+Separate item ids by commas, or by spaces where no id holds one. Those that train does not have are named and left out;
+of an item given twice the latest counts. Lines that cannot be used are named at the end; the others are answered, and
+the exit code is 2.
 """
 
 from collections.abc import Callable
@@ -85,7 +86,8 @@ def load_predictor(folder: Path | None = None) -> Predict:
             names = of_user()(text.strip().removeprefix(USER))
         if names is None:
             return {"error": "no such user in the prepared data, expected an id, or items of the history"}
-        known = list(dict.fromkeys(place[one] for one in names if one in place))
+        # of an item that is given twice the latest counts, as in prepare
+        known = list(dict.fromkeys(place[one] for one in reversed(names) if one in place))[::-1]
         if not known:
             return {"error": f"none of its items is known, expected ids such as {ids[0]}"}
         given = Ragged.of([known], np.int64)

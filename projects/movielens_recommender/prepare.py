@@ -66,8 +66,8 @@ def read(root: Path, params: Prepare) -> tuple[pl.DataFrame, ItemTable, list[str
         names = ", ".join(path.name for path in found) or "none"
         problems.add(show(root), f"tables of interactions: {names}; expected one with a user and an item in each row")
         for path, form in forms.items():
-            if path not in found and form.header:
-                note_missing(path, form, columns, problems, needed=("user", "item"))
+            if not found and (form.header or any(columns.values())):
+                note_missing(path, form, columns, problems)
         for path, advice in find_unread(root):
             if path.suffix != ".parquet":
                 problems.add(show(path), advice)
@@ -96,10 +96,16 @@ def clean(data: pl.DataFrame, params: Prepare) -> tuple[pl.DataFrame, list[str]]
             )
         data = data.with_columns(time=pl.lit(0, pl.Int64))
     rated = ["rating"] if "rating" in data.columns else []
+    if params.min_rating and not rated:
+        raise UserError(
+            f"prepare.min_rating: {params.min_rating:g}, but the data have no ratings",
+            expected="a column such as rating",
+            fix="prepare.rating_column=<its name>, or prepare.min_rating=0.0",
+        )
     data = data.sort("user", "item", "time", *rated).unique(["user", "item"], keep="last", maintain_order=True)
     if len(data) < before:
         said.append(f"{before - len(data):,} rows repeat a pair of user and item: the latest of each counts")
-    if params.min_rating and rated:
+    if params.min_rating:
         before, data = len(data), data.filter(pl.col("rating") >= params.min_rating)
         said.append(f"{before - len(data):,} interactions of a rating below {params.min_rating:g} are left out")
     kept = keep_frequent(data, params.min_user_items, params.min_item_users)
@@ -202,7 +208,7 @@ def suggest(root: Path) -> dict[str, Any]:
     sizes = data.group_by("user").len()["len"]
     batch = min(max(16, len(sizes) // 10), 256)
     return {
-        "prepare.division": "new_users" if (data["time"] != 0).any() else "random",
+        "prepare.division": "new_users" if data["time"].n_unique() > 1 else "random",
         "train.batch_size": batch,
         "train.micro_batch_size": batch,
         "train.model.max_history": int(np.clip(sizes.quantile(0.9), 20, 200)),

@@ -3,7 +3,7 @@
 B users, I items, K length of a list, T wanted items of a user.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -48,15 +48,11 @@ def top_items(scores: Tensor, keys: Keys, length: int) -> np.ndarray:
     return found
 
 
-def blocks_of(given: Ragged, size: int) -> Iterator[np.ndarray]:
-    """(b,) int64: rows of users, a block at a time."""
-    yield from np.array_split(np.arange(len(given.lengths)), range(size, len(given.lengths), size))
-
-
 def recommend(score: Score, given: Ragged, keys: Keys, length: int = LISTED) -> np.ndarray:
-    """(U, K) int64: for each user the items of the highest scores that are not in its history, in blocks."""
-    found = []
-    for rows in blocks_of(given, BLOCK):
+    """(U, K) int64: for each user the items of the highest scores that are not in its history. Scores are asked for
+    in blocks of users, in order, each user once."""
+    found, users = [], np.arange(len(given.lengths))
+    for rows in np.array_split(users, range(BLOCK, len(users), BLOCK)):
         some = given.select(rows)
         scores = score(some)
         user = np.repeat(np.arange(len(rows)), some.lengths)
@@ -75,7 +71,8 @@ def hits(listed: np.ndarray, wanted: Ragged, num_items: int) -> np.ndarray:
 
 
 def figures(hit: np.ndarray, num_wanted: np.ndarray) -> dict[str, np.ndarray]:
-    """Figures of each user, by their usual definitions with binary relevance.
+    """Figures of each user (U,), by their usual definitions with binary relevance. The reciprocal rank is 0 where none
+    of the listed items is wanted.
 
     Args:
         hit: (U, K) bool, K at least 20 or all items.

@@ -150,6 +150,7 @@ def factorise(known: Ratings, asked: Ratings, seed: int, *, implicit: bool, pena
 def factorise_best(known: Ratings, asked: Ratings, seed: int, *, implicit: bool) -> np.ndarray:
     """With the penalty that predicts a tenth of the known ratings best from the others."""
     held = np.random.default_rng(seed).random(len(known.users)) < HELD
+    held[0] |= not held.any()  # of a few ratings, none may have been drawn
     some, others = known.select(~held), known.select(held)
     missed = [factorise(some, others, seed, implicit=implicit, penalty=one) - others.stars for one in PENALTIES]
     best = PENALTIES[int(np.argmin([(of**2).mean() for of in missed]))]

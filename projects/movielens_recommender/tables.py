@@ -53,7 +53,7 @@ class Form:
     Args:
         separator: "" for white space.
         names: of its columns; without a header 1, 2, ...
-        header: number of the line that it is in; 0 for none.
+        header: number of the line that it is in; 0 for none; -1 where the names are in the schema (Parquet).
         fields: field -> position of its column.
     """
 
@@ -100,32 +100,37 @@ def form_of(path: Path, columns: Mapping[str, str]) -> Form:
     """How a table is read, by its first lines.
 
     A header is a first row with the name of a field, or one without any number above rows that have some. Without a
-    header the columns are user, item, rating, time in this order; a third and last column of numbers above a million is
-    a time.
+    header two to four columns are user, item, rating, time in this order; a third and last column of numbers above a
+    million is a time.
 
     Args:
-        columns: field -> name of its column, or its number where there is no header; "" or missing: recognised.
+        columns: field -> name of its column, or its number where there is no header; "" or missing: recognised, but
+            without a header only where all are.
 
     Raises:
         OSError, polars.exceptions.PolarsError: it cannot be read.
     """
     if suffix_of(path) == ".parquet":
         names = list(pl.read_parquet_schema(path))
-        return Form("", names, 0, named_fields(names, columns))
+        return Form("", names, -1, named_fields(names, columns))
     with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as raw:
         lines = [line.decode("utf-8-sig", errors="replace") for line in islice(raw, HEAD)]
     start = next((number for number, line in enumerate(lines) if line.strip()), 0)
     separator = separator_of(lines[start:])
     first, *rest = split_lines(lines[start:], separator) or [[]]
     fields = named_fields(first, columns)
+    counted = [[str(number + start) for number in range(len(first))] for start in (0, 1)]  # names that pandas gives
+    if any(map(str.isdigit, columns.values())) and any(map(is_number, first)) and first not in counted:
+        fields = {}  # numbers of columns: a first row of data may hold the same ones
     if fields or (not any(map(is_number, first)) and any(any(map(is_number, row)) for row in rest)):
         return Form(separator, first, start + 1, fields)
     names = [str(number) for number in range(1, len(first) + 1)]
-    if fields := {one: names.index(columns[one]) for one in FIELDS if columns.get(one) in names}:
-        return Form(separator, names, 0, fields)
-    fields = {one: place for place, one in enumerate(FIELDS[: len(first)])}
-    if len(first) == 3 and all(is_number(row[2]) and float(row[2]) > 1e6 for row in (first, *rest) if len(row) == 3):
+    if any(columns.values()):
+        fields = {one: names.index(columns[one]) for one in FIELDS if columns.get(one) in names}
+    elif len(first) == 3 and all(is_number(row[2]) and float(row[2]) > 1e6 for row in (first, *rest) if len(row) == 3):
         fields = {"user": 0, "item": 1, "time": 2}
+    elif 2 <= len(first) <= len(FIELDS):
+        fields = {one: place for place, one in enumerate(FIELDS[: len(first)])}
     return Form(separator, names, 0, fields)
 
 
@@ -154,13 +159,11 @@ def kind_of(path: Path, form: Form) -> Literal["interactions", "items", "other"]
     words = set(re.split(r"[^a-z]+", path.name.lower()))
     if words & OTHERS:
         return "other"
-    if form.header or suffix_of(path) == ".parquet":
-        if {"user", "item"} <= form.fields.keys():
-            return "interactions"
-        return "items" if "item" in form.fields else "other"
+    if not {"user", "item"} <= form.fields.keys():
+        return "items" if form.header and "item" in form.fields else "other"
     plain = {word.removesuffix("s") for word in words}
     of_one_kind = bool(plain & set(PEOPLE)) != bool(plain & set(THINGS)) and not words & RATED
-    return "interactions" if 2 <= len(form.names) <= len(FIELDS) and not of_one_kind else "other"
+    return "other" if of_one_kind and not form.header else "interactions"
 
 
 @contextmanager
@@ -173,12 +176,10 @@ def reading(path: Path, problems: Problems) -> Iterator[None]:
         problems.add(show(path), "not UTF-8: save it as CSV UTF-8" if "utf-8" in said else f"cannot be read: {said}")
 
 
-def note_missing(
-    path: Path, form: Form, columns: Mapping[str, str], problems: Problems, needed: Sequence[str] = ()
-) -> None:
-    """Notes the columns that a table does not have, of those that are needed and those that params name."""
+def note_missing(path: Path, form: Form, columns: Mapping[str, str], problems: Problems) -> None:
+    """Notes the columns that a table does not have, of user, item and those that params name."""
     for one in FIELDS:
-        if one not in form.fields and (one in needed or columns.get(one)):
+        if one not in form.fields and (one in ("user", "item") or columns.get(one)):
             wanted = repr(columns[one]) if columns.get(one) else f"such as {', '.join(NAMES[one][:3])}"
             has = f"its columns are {', '.join(form.names)}"
             problems.add(show(path), f"no column of the {one} ({wanted}); {has}; prepare.{one}_column names it")
@@ -205,7 +206,7 @@ def scan(path: Path, form: Form) -> pl.LazyFrame:
         frame = lines.select("row", *(parts.list.get(n, null_on_oob=True).alias(str(n)) for n in numbers))
     texts = pl.col([str(n) for n in numbers])
     frame = frame.with_columns(texts.str.strip_chars()).with_columns(texts.replace("", None))
-    return frame.filter(pl.col("row") > form.header, pl.any_horizontal(texts.is_not_null()))
+    return frame.filter(pl.col("row") > max(form.header, 0), pl.any_horizontal(texts.is_not_null()))
 
 
 def as_text(name: str, kind: pl.DataType) -> pl.Expr:
@@ -227,7 +228,7 @@ def read_interactions(path: Path, form: Form, problems: Problems, notes: Problem
         notes: what was guessed.
     """
     read_as = ", ".join(f"{one} = {form.names[place]}" for one, place in form.fields.items())
-    notes.add(show(path), read_as if form.header or suffix_of(path) == ".parquet" else f"no header; column: {read_as}")
+    notes.add(show(path), read_as if form.header else f"no header; column: {read_as}")
     frame = scan(path, form).rename({str(place): one for one, place in form.fields.items()})
     wrong = [pl.when(pl.col(str(len(form.names))).is_not_null()).then(pl.lit(f"more than {len(form.names)} fields"))]
     wrong += [pl.when(pl.col(one).is_null()).then(pl.lit(f"no {one}")) for one in form.fields]
@@ -311,21 +312,22 @@ class ItemTable:
     tokens: dict[str, list[str]]
 
     def add(self, other: "ItemTable") -> None:
-        """What another table says counts where both do."""
+        """Adds what another table says: the tokens, and a title, which counts where both have one."""
         self.titles.update(other.titles)
-        self.tokens.update(other.tokens)
+        for one, tokens in other.tokens.items():
+            self.tokens.setdefault(one, []).extend(tokens)
 
 
 def read_items(path: Path, form: Form, notes: Problems) -> ItemTable:
     """A table of items with a header: the id, the title (the first column whose name ends in title or name), and tokens
-    of all other columns: parts between | , or else words, in lower case."""
+    of all other columns: parts between | , or else words, in lower case. An item may have several rows."""
     title = next((n for n, name in enumerate(form.names) if re.search(r"(title|name)\b", name.lower())), None)
     others = [n for n in range(len(form.names)) if n not in (form.fields["item"], title)]
     found = ItemTable({}, {})
     for row in scan(path, form).drop("row").collect().iter_rows():
-        one = row[form.fields["item"]] or ""
-        found.titles[one] = (row[title] or "") if title is not None else ""
-        found.tokens[one] = [token for n in others for token in tokens_of(row[n] or "")]
+        if one := row[form.fields["item"]]:
+            titles = {one: row[title]} if title is not None and row[title] else {}
+            found.add(ItemTable(titles, {one: [token for n in others for token in tokens_of(row[n] or "")]}))
     notes.add(
         show(path), f"{len(found.tokens):,} items with {', '.join(form.names[n] for n in others) or 'no features'}"
     )

@@ -29,7 +29,7 @@ from shared.training.fit import Training, Validation, count_steps
 from shared.training.stage import train_stage
 from shared.training.step import linear
 
-from .data import Asked, hide, reader, score_of
+from .data import Asked, hide, reader, score_of, to_left
 from .model import Causal, Recommender, build_model
 from .params import Params
 
@@ -77,12 +77,6 @@ def drawn_softmax(
     right = (users[user] * vectors[wanted]).sum(1) + bias[wanted]
     others = model.scores(users, drawn).logsumexp(1) + math.log(len(bias) / number)
     return torch.logaddexp(others[user], right), right
-
-
-def to_left(items: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """Items (B, L) and which are kept -> the kept ones moved to the left, and their mask."""
-    order = (~kept).int().argsort(dim=1, stable=True)
-    return items.gather(1, order), kept.gather(1, order)
 
 
 def validation(prepared: Prepared, max_history: int, world: World) -> Validation | None:

@@ -60,18 +60,18 @@ def test_a_record_has_mean_and_spread_of_the_metric_with_an_interval():
 
 def test_the_last_words_of_a_run_are_the_headline_with_its_interval():
     assert repro.result(repro.record("quick", {}, [RUN])) == (
-        "macro f1 0.9100 (0.9000 to 0.9200), 95 % interval; own data, 3,453 test sentences; "
+        "macro F1 0.9100 (0.9000 to 0.9200), 95 % interval; own data, 3,453 test sentences; "
         "best simple baseline: tf idf 0.8000 (higher is better)"
     )
     words = repro.result(repro.record("quick", {}, SEEDS))
-    assert words.startswith("macro f1 0.9200 ± 0.0141, mean and standard deviation of 2 seeds; own data")
+    assert words.startswith("macro F1 0.9200 ± 0.0141, mean and standard deviation of 2 seeds; own data")
 
 
 def test_a_table_has_each_preset_with_what_it_reached():
     lines = readme.presets_table({"slow": None, "quick": repro.record("quick", {}, SEEDS)}).split("\n")
     data = "own data, 3,453 test sentences"
     assert lines[2:] == [
-        f"| `quick` | {data} | macro f1 0.9200 ± 0.0141 | tf idf 0.8000 | 2 | 61 s | fp32, 2 cores of a CPU |",
+        f"| `quick` | {data} | macro F1 0.9200 ± 0.0141 | tf idf 0.8000 | 2 | 61 s | fp32, 2 cores of a CPU |",
         "| `slow` |  | no record yet |  |  |  |  |",
     ]
 
@@ -92,6 +92,23 @@ def test_a_table_takes_the_place_between_its_markers(tmp_path, monkeypatch):
     deps.check_or_write("", readme.stale, [])
     assert path.read_text() == f"before\n{readme.RECORDS}\n{readme.presets_table({})}\n{readme.RECORDS_END}\nafter\n"
     deps.check_or_write("", readme.stale, ["--check"])
+
+
+def test_a_table_without_its_end_is_an_error_and_the_text_below_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(readme, "ROOT", tmp_path)
+    monkeypatch.setattr(readme, "_staged", lambda pattern: {})
+    (tmp_path / "projects/toy").mkdir(parents=True)
+    (tmp_path / "projects/toy/README.md").write_text(f"before\n{readme.RECORDS}\nold\nafter\n")
+    with pytest.raises(UserError, match="no line '<!-- end of records -->' below"):
+        readme.stale()
+
+
+def test_a_seed_given_twice_is_run_once(monkeypatch):
+    found = []
+    monkeypatch.setattr(repro, "run_preset", lambda project, preset, seeds: found.append(seeds))
+    monkeypatch.setattr(sys, "argv", ["repro", PROJECTS[0], "--seeds", "1", "0", "1"])
+    repro.main()
+    assert found == [[1, 0]]
 
 
 def test_the_results_of_a_preset_come_back_and_nothing_else_changes(tmp_path: Path):

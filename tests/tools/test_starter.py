@@ -209,13 +209,25 @@ def test_what_is_wrong_with_the_data_is_listed(repo: Path, data: Path, tmp_path:
         start(repo, "toy", "lilies", tmp_path / "empty")
     with pytest.raises(UserError, match="this repository is inside it"):
         start(repo, "toy", "lilies", repo.parent)
+    with pytest.raises(UserError, match="a hidden file, which prepare does not see"):
+        start(repo, "toy", "lilies", data / ".DS_Store")
 
 
-def test_a_target_inside_the_repository_or_the_data_is_refused(repo: Path, data: Path) -> None:
-    for to in (repo / "new", data / "new"):
-        with pytest.raises(UserError, match="inside"):
+def test_a_target_inside_the_repository_the_data_or_a_file_is_refused(repo: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for to, message in ((repo / "new", "inside"), (data / "new", "inside"), (tmp_path / "file/new", "not a folder")):
+        with pytest.raises(UserError, match=message):
             start(repo, "toy", "lilies", data, to)
         assert not to.exists()
+
+
+def test_a_link_to_a_disk_that_is_away_is_not_taken_for_a_free_place(repo: Path, data: Path, tmp_path: Path) -> None:
+    link = repo / "data/raw/lilies"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "disk/flowers")
+    with pytest.raises(UserError, match="data/raw/lilies: exists already"):
+        start(repo, "toy", "lilies", data)
+    assert link.is_symlink()
 
 
 # --- interrupted --------------------------------------------------------------------------------------------------
@@ -259,6 +271,15 @@ def test_an_interrupt_at_any_step_takes_everything_back(repo: Path, data: Path) 
     assert (repo / "projects/lilies/params.yaml").exists()
 
 
+def test_where_another_process_holds_gits_index_nothing_remains(repo: Path, data: Path) -> None:
+    before = state(repo)
+    (repo / ".git/index.lock").touch()
+    with pytest.raises(UserError, match="git add failed"):
+        start(repo, "toy", "lilies", data)
+    (repo / ".git/index.lock").unlink()
+    assert state(repo) == before
+
+
 def start_or_die(step: int, repo: str, data: str) -> None:
     """Makes a copy as in `repo`, but ends this process before an operation."""
     projects.__path__ = [f"{repo}/projects"]
@@ -299,6 +320,15 @@ def test_what_someone_changed_in_a_half_made_copy_is_never_replaced(repo: Path, 
     for path in ("data/raw/lilies: exists already", "projects/lilies: exists already"):
         assert path in caught.value.what
     assert (own.read_text(), edited.read_text()) == ("mine", "# mine")
+
+
+def test_a_start_that_waited_for_another_one_of_its_name_is_refused(repo: Path, data: Path) -> None:
+    copy = starter.check(repo, "toy", "lilies", None, None)
+    start(repo, "toy", "lilies", data)
+    before = state(repo)
+    with pytest.raises(UserError, match="projects/lilies: exists already"):
+        starter.make_project(copy)
+    assert state(repo) == before
 
 
 def test_a_change_of_ones_own_to_dvc_yaml_survives_and_is_not_staged(repo: Path) -> None:

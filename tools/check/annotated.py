@@ -168,7 +168,8 @@ def _odd_boxes(found: Boxes) -> Iterator[tuple[str, int, str]]:
     boxes = np.where(sound[:, None], found.boxes, 0)
     sides, clipped = boxes[:, 2:] - boxes[:, :2], boxes.clip(0, [width, height, width, height])
     alike = np.triu(box_ious(boxes, boxes), 1)
-    same = np.array([[one == other for other in found.names] for one in found.names], bool)
+    names = np.array(found.names, str)
+    same = names[:, None] == names
     for number, (place, name) in enumerate(zip(found.places, found.names, strict=True)):
         where = place if name in place else f"{place} ({name})"
         for kind, of_kind in ((TWICE, same), (TWO_CLASSES, ~same)):

@@ -15,7 +15,15 @@ from shared.image.augment import to_float
 from shared.training.weights import save_model
 
 CLASSES = ["cat", "Bär", "飛行機"]
-CONFIG = {"model": {"name": "compact", "width": 4}, "classes": CLASSES, "channels": 3, "image_size": 16}
+CONFIG = {
+    "model": {"name": "compact", "width": 4},
+    "classes": CLASSES,
+    "channels": 3,
+    "image_size": 16,
+    "fit": "crop",
+    "ground": 128,
+    "white": 65535.0,
+}
 CONFIG |= {"mean": [0.5] * 3, "std": [0.2] * 3}
 SIX = {"views": 6, "flip": True}
 

@@ -11,6 +11,7 @@ from projects.movielens_recommender.explain import remove
 from projects.movielens_recommender.explain import value as explained
 from projects.movielens_recommender.model import all_scores, build_model
 from projects.movielens_recommender.train import loss
+from shared.core.errors import UserError
 from shared.data.table import Ragged
 
 NAMES = "factors", "two_tower", "sequence"
@@ -139,6 +140,12 @@ def test_drawn_items_estimate_the_full_softmax(name):
     assert int(count) == int(same)
     # the right item is added to all, and a bag's shown items are among the drawn ones: the estimate is a little above
     assert 0 <= (drawn - full) / count < 0.6
+
+
+def test_heads_that_do_not_divide_a_vector_are_refused():
+    params = {"name": "sequence", "size": 8, "dropout": 0.0, "num_blocks": 1, "num_heads": 3, "max_history": 10}
+    with pytest.raises(UserError, match="num_heads: 3 heads cannot share a vector of 8"):
+        build_model({"model": params, "catalogue": CATALOGUE})
 
 
 def test_the_latest_of_a_history_is_read():

@@ -115,6 +115,8 @@ def test_predict_recommends_what_evaluate_measured(results: Path) -> None:
     assert set(names[:9]) == {f"film {n}" for n in range(3, 12)}
     assert unknown["unknown"] == ["film 999"]
     assert "none of its items is known" in nothing["error"]
+    twice, once = predictor(["film 1, film 2, film 1", "film 2, film 1"])
+    assert [one["score"] for one in twice["items"]] == [one["score"] for one in once["items"]]
     rows = (results / "evaluate/predictions.csv").read_text().splitlines()
     assert len(rows) == 41
     (of_user,) = predictor(["user=<b>199"])

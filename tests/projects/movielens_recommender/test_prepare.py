@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from projects.movielens_recommender import prepare
@@ -119,6 +120,17 @@ def test_a_missing_column_is_named(tmp_path, monkeypatch):
     found = project(tmp_path, monkeypatch, rows())
     with pytest.raises(UserError, match=r"no column of the rating \('stars'\)"):
         run(found, rating_column="stars")
+    found = project(tmp_path, monkeypatch, rows(), "")
+    with pytest.raises(UserError, match=r"ratings.csv: no column of the item .*; its columns are 1, 2, 3, 4"):
+        run(found, user_column="1")
+
+
+def test_the_columns_of_a_parquet_file_are_named_too(tmp_path, monkeypatch):
+    found = project(tmp_path, monkeypatch, [])
+    (found.raw / "ratings.csv").unlink()
+    pl.DataFrame({"who": ["u"], "item": ["i"]}).write_parquet(found.raw / "likes.parquet")
+    with pytest.raises(UserError, match=r"likes.parquet: no column of the user .*; its columns are who, item"):
+        run(found)
 
 
 def test_without_times_only_a_random_division_is_possible(tmp_path, monkeypatch):
@@ -133,6 +145,9 @@ def test_low_ratings_are_no_liking(tmp_path, monkeypatch):
     prepared = run(project(tmp_path, monkeypatch, rows()), min_rating=4.0)
     for split in prepared.splits:
         assert prepared.table(split).ragged("ratings").values.min() >= 4
+    found = project(tmp_path, monkeypatch, [",".join(line.split(",")[:2]) for line in rows()], "user,item")
+    with pytest.raises(UserError, match=r"prepare.min_rating: 4, but the data have no ratings"):
+        run(found, min_rating=4.0, division="random")
 
 
 def test_suggested_params(tmp_path, monkeypatch):

@@ -3,7 +3,15 @@
 import numpy as np
 import scipy.sparse as sp
 
-from projects.movielens_recommender.rating import PREDICTORS, Ratings, Side, by_means, factorise, regress_implied
+from projects.movielens_recommender.rating import (
+    PREDICTORS,
+    Ratings,
+    Side,
+    by_means,
+    factorise,
+    factorise_best,
+    regress_implied,
+)
 
 
 def make(seed: int = 0, num_users: int = 120, num_items: int = 60, each: int = 15) -> tuple[Ratings, Ratings, float]:
@@ -72,6 +80,12 @@ def test_regress_is_ridge_regression():
     right = 2.0 * x.T @ y + prior * [0.1, 0.2, 0.3]
     np.testing.assert_allclose(found[1], np.linalg.solve(2.0 * x.T @ x + np.diag(prior), right))
     np.testing.assert_allclose(found[2], [0.1, 0.2, 0.3])  # no rating: the prior
+
+
+def test_of_a_few_ratings_some_are_held_out_all_the_same():
+    known = Ratings(np.arange(4), np.arange(4) % 2, np.array([1.0, 2.0, 3.0, 4.0]))
+    for seed in range(5):  # by some of which none of the four is drawn
+        assert np.isfinite(factorise_best(known, known, seed, implicit=False)).all()
 
 
 def test_the_same_seed_gives_the_same():

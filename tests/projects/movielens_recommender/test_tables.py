@@ -31,7 +31,7 @@ def read(path: Path, **columns: str) -> tuple[pl.DataFrame, list[str], list[str]
     problems, notes, data = Problems("data"), Problems("data"), pl.DataFrame()
     with reading(path, problems):
         form = form_of(path, columns)
-        note_missing(path, form, columns, problems, needed=("user", "item"))
+        note_missing(path, form, columns, problems)
         if {"user", "item"} <= form.fields.keys():
             data = read_interactions(path, form, problems, notes)
     return data, problems.found, notes.found
@@ -90,6 +90,17 @@ def test_params_name_columns_or_their_numbers(tmp_path):
     found, _, _ = read(put(tmp_path, "own.csv", lines(",")), user="2", item="1")
     assert found["user"].cast(pl.String).to_list() == ["a", "b", "a"]
     assert found.columns == ["user", "item"]
+    _, problems, _ = read(path, user="1", item="9")
+    assert "no column of the item ('9'); its columns are 1, 2, 3, 4; prepare.item_column names it" in problems[0]
+    for text in ("1,1193,5\n2,7,3\n", "1,2,5\n2,7,3\n"):  # user 1 is not the name of a column
+        found, problems, _ = read(put(tmp_path, "own.csv", text), user="1", item="2")
+        assert (problems, found["user"].cast(pl.String).to_list()) == ([], ["1", "2"])
+    found, problems, _ = read(put(tmp_path, "own.csv", "0,1\nann,tea\n"), user="0", item="1")
+    assert (problems, found["user"].cast(pl.String).to_list()) == ([], ["ann"])
+    path = put(tmp_path, "wide.csv", "x,u1,y,a,z\nx,u2,y,b,z\n")
+    assert kind_of(path, form_of(path, {})) == "other"
+    form = form_of(path, {"user": "2", "item": "4"})
+    assert (kind_of(path, form), form.fields) == ("interactions", {"user": 1, "item": 3})
 
 
 @pytest.mark.parametrize(
@@ -180,6 +191,10 @@ def test_tables_are_told_apart(tmp_path):
     assert items.titles == {"a": "Alien, the film", "b": "Brazil"}
     assert items.tokens == {"a": ["sci-fi", "horror"], "b": ["comedy"]}
     assert notes.found[0].endswith("movies.csv: 2 items with genres")
+    path = put(tmp_path, "texts.csv", "movieId,text\na,A ship\na,and a cat\n,lost\n")
+    items.add(read_items(path, form_of(path, {}), notes))
+    assert items.titles == {"a": "Alien, the film", "b": "Brazil"}  # which this table does not have
+    assert items.tokens == {"a": ["sci-fi", "horror", "a", "ship", "and", "a", "cat"], "b": ["comedy"]}
 
 
 def test_parquet_keeps_long_ids_and_reads_dates(tmp_path):

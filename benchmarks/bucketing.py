@@ -3,7 +3,7 @@ Transformer of torch.
 
 The lengths are drawn from IMDB's: its percentiles in words and punctuation marks are below, so no data is needed. Both
 plans give batches of as many texts on average, all of the same content; the order of the two alternates from round to
-round. What is counted are real tokens, not padding.
+round. Only real tokens are counted, not padding.
 """
 
 import statistics

@@ -1,9 +1,9 @@
-"""Sentences a second that multi30k_translation translates with beams, beside itself without what is kept between steps,
-Hugging Face's `generate` on a Marian model of the same sizes, and CTranslate2 with the same weights.
+"""Sentences a second that multi30k_translation translates with beam search, beside itself without the cache, Hugging
+Face's `generate` on a Marian model of the same sizes, and CTranslate2 with the same weights.
 
 The weights are random, and END is held back until a translation is as long as its source: all have the same work to do,
-whatever the weights. The four take turns. A second pass over one's own is the check: how many of the best translations
-are the same without the cache, and in CTranslate2.
+whatever the weights. The four take turns. The share of best translations that are the same without the cache, and in
+CTranslate2, is a check.
 """
 
 import statistics

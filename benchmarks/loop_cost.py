@@ -1,7 +1,7 @@
 """What `fit()` adds to a training step, with metrics and logging on.
 
 The same small network, initial weights, batches in the same order, and optimizer, trained by a hand-written loop, by
-`fit()`, and by what one would pick instead. All take turns in one process, in an order that rotates from round to
+`fit()`, and by what one would use instead. All take turns in one process, in an order that rotates from round to
 round: a machine's speed drifts by more than what is measured here. The last weights of the hand-written loop and of
 `fit()` must be the same bits.
 

@@ -1,4 +1,4 @@
-"""Spectrograms in batches beside clip by clip, and how much faster than time both sound projects hear a stream.
+"""Spectrograms in batches beside clip by clip, and how much faster than real time both sound projects hear a stream.
 
 Features: log-mel of clips at 8 kHz by shared/audio/features.py in batches of 64, padding included, and torchaudio's
 MelSpectrogram one clip after the other, with the same steps up to log-mel behind it. Streams: untrained

@@ -3,7 +3,7 @@
 Both train the same Transformer on the same pairs with as many sentences a batch on average. The plain loop is as
 tutorials have it: a DataLoader that shuffles, sides padded to the longest of the batch, scores of all positions, and a
 loss that ignores the padding. Lengths are drawn from Multi30k's: percentiles in pieces are below, so no data is needed.
-The two take turns; what is counted are real tokens.
+The two take turns; only real tokens are counted.
 """
 
 import statistics

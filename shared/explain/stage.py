@@ -314,7 +314,8 @@ def on_evidence(scene: Scene, maps: Tensor) -> Figures:
     if scene.evidence is None or not scene.evidence.any():
         return {}
     marked = scene.evidence.any(1)
-    return {"evidence_score": parts.localisation(maps[marked], scene.evidence[marked])}
+    evidence = scene.evidence[marked][:, : maps.shape[1]]  # wider, where the largest questions were left out
+    return {"evidence_score": parts.localisation(maps[marked], evidence)}
 
 
 def suffixed(figures: Figures, word: str) -> Figures:

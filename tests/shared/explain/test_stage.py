@@ -103,6 +103,13 @@ def test_the_figures_and_the_page(run: Any, tmp_path: Path, capsys: pytest.Captu
     assert "shown: 4, 2 of them wrong" in told
 
 
+def test_evidence_may_be_wider_than_the_largest_question(run: Any) -> None:
+    draws = torch.Generator().manual_seed(0)
+    evidence = (torch.arange(SIZE + 3) == 3).expand(COUNT, -1)
+    metrics, _ = run(Numbers(torch.rand(COUNT, SIZE, generator=draws) + 0.5, torch.full((COUNT,), SIZE), evidence))
+    assert metrics["occlusion"]["evidence_score"] > 0.8
+
+
 def test_a_log_says_how_far_it_is(
     run: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
